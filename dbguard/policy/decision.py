@@ -1,0 +1,114 @@
+"""A decision, and what it is made from: the border between policy and everything after it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from dbguard.sql.facts import ColumnName
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. Part of every plan cache key, so it holds nothing that changes per statement."""
+
+    user: str
+    """The database user that logged in (session_user), never the one SET ROLE chose."""
+    groups: frozenset[str]
+    """Database roles the user belongs to, directly or not, itself included."""
+    database: str
+    superuser: bool = False
+
+
+class Effect(enum.StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class MaskKind(enum.StrEnum):
+    NULL = "null"
+    REDACT = "redact"
+    KEEP_FIRST = "keep_first"
+    KEEP_LAST = "keep_last"
+    YEAR = "year"
+    ZIP3 = "zip3"
+    AGE_CAP = "age_cap"
+
+    @property
+    def generalises(self) -> bool:
+        """True when masked values may be grouped, sorted and joined meaningfully."""
+        return self in (MaskKind.YEAR, MaskKind.ZIP3, MaskKind.AGE_CAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """One mask of a profile."""
+
+    kind: MaskKind
+    keep: int = 0
+    """keep_first / keep_last: characters shown; age_cap: the age from which on it says "or older"."""
+    fill: str = ""
+    """keep_*: text put in place of what is hidden (`***-**-`); redact: the text shown."""
+    restricted: tuple[str, ...] = ()
+    """zip3: prefixes shown as 000."""
+    floor_year: int | None = None
+    """year on a birth date: earlier years are shown as this one ("90 or older"), policy-given."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedColumn:
+    column: ColumnName
+    tag: str
+    """The tag whose mask applies."""
+    mask: Mask
+    rule: str
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a statement is refused (or noted), ready to be shown: never holds a value."""
+
+    rule: str
+    """Rule id, or `defaults.classified` and the like."""
+    message: str
+    """What is refused: lower case, no full stop."""
+    hint: str = ""
+    """What to do next: a sentence."""
+    columns: tuple[ColumnName, ...] = ()
+    relations: tuple[str, ...] = ()
+    """`schema.name` of relations the reason is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequirement:
+    """A fresh, verified backup must exist before the statement runs."""
+
+    rule: str
+    max_age_seconds: int
+    on_missing: str = "refuse"
+
+
+class ErrorTexts(enum.StrEnum):
+    """What server messages about the statement may show (DESIGN section 4, error texts)."""
+
+    PASS = "pass"
+    WITHHOLD = "withhold"
+    """Message, detail, hint, where and internal query are replaced; SQLSTATE and names stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    effect: Effect
+    rules: tuple[str, ...] = ()
+    """Ids of all rules that took part, sorted."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it is denied (all reasons at once); empty when allowed."""
+    masks: tuple[MaskedColumn, ...] = ()
+    """Columns the statement refers to that this principal may only see masked."""
+    requirements: tuple[BackupRequirement, ...] = ()
+    notices: tuple[str, ...] = ()
+    """Sentences to show as NOTICE (comparisons on masked values)."""
+    error_texts: ErrorTexts = ErrorTexts.PASS
+    tags: tuple[tuple[ColumnName, tuple[str, ...]], ...] = ()
+    """Tags of the classified columns involved, for the audit record."""
