@@ -199,7 +199,9 @@ class Snapshot:
             found.setdefault(operator.name, []).append(operator)
         return {name: tuple(group) for name, group in found.items()}
 
-    def find_relation(self, schema: str | None, name: str, path: tuple[str, ...]) -> Relation | None:
+    def find_relation(
+        self, schema: str | None, name: str, path: tuple[str, ...]
+    ) -> Relation | None:
         """Resolve a relation name as PostgreSQL's RangeVarGetRelid does.
 
         `path` is the session's effective path in look-up order (current_schemas(true)).
