@@ -46,7 +46,7 @@ class Mask:
 
     kind: MaskKind
     keep: int = 0
-    """keep_first / keep_last: characters shown; age_cap: the age from which on it says "or older"."""
+    """keep_first / keep_last: characters shown; age_cap: first age shown as "or older"."""
     fill: str = ""
     """keep_*: text put in place of what is hidden (`***-**-`); redact: the text shown."""
     restricted: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class BackupRequirement:
 class ErrorTexts(enum.StrEnum):
     """What server messages about the statement may show (DESIGN section 4, error texts)."""
 
-    PASS = "pass"
+    SHOW = "show"
     WITHHOLD = "withhold"
     """Message, detail, hint, where and internal query are replaced; SQLSTATE and names stay."""
 
@@ -109,6 +109,6 @@ class Decision:
     requirements: tuple[BackupRequirement, ...] = ()
     notices: tuple[str, ...] = ()
     """Sentences to show as NOTICE (comparisons on masked values)."""
-    error_texts: ErrorTexts = ErrorTexts.PASS
+    error_texts: ErrorTexts = ErrorTexts.SHOW
     tags: tuple[tuple[ColumnName, tuple[str, ...]], ...] = ()
     """Tags of the classified columns involved, for the audit record."""

@@ -98,7 +98,9 @@ _CLASS_OF: dict[Action, ActionClass] = {
         ActionClass.PRIVILEGE: "grant revoke role default_privileges security_label policy",
         ActionClass.CODE: "do call create_function create_trigger create_rule load function_call",
         ActionClass.MAINTENANCE: "vacuum analyze reindex cluster refresh checkpoint alter_system",
-        ActionClass.SESSION: "set reset discard listen unlisten notify lock deallocate close set_role",
+        ActionClass.SESSION: (
+            "set reset discard listen unlisten notify lock deallocate close set_role"
+        ),
         ActionClass.TRANSACTION: "transaction empty",
     }.items()
     for action in map(Action, names.split())

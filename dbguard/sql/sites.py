@@ -29,7 +29,7 @@ class RelationSite:
     relation: int
     """OID in the snapshot."""
     start: int
-    """Offset of the first token of the name itself (RangeVar.location): after ONLY, schema first."""
+    """Offset of the name's first token (RangeVar.location): after ONLY, schema first."""
     role: SiteRole
     alias: str | None
     """Alias in the text, folded; None when there is none."""
