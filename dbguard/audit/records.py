@@ -1,0 +1,348 @@
+"""What is recorded, and its JSON.
+
+A record knows nothing of its place in the chain: the writer adds sequence number, time and
+`prev`. Rendering gives the *body* of the line, that is its members from `"kind"` on, without
+braces; members are in sorted order inside each of the two groups (what changes from use to use,
+what belongs to the plan). See docs/audit.md for the whole line.
+
+No field may hold a literal of the client's text, a bind parameter or a row value: `text` is the
+redacted statement.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+VERSION = 1
+
+
+class RecordKind(enum.StrEnum):
+    START = "start"
+    STOP = "stop"
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+    AUTHENTICATION = "authentication"
+    DECISION = "decision"
+    OUTCOME = "outcome"
+    POLICY = "policy"
+    """Rules were loaded."""
+    CATALOG = "catalog"
+    """The catalog snapshot changed."""
+    BACKUP = "backup"
+    SECURITY = "security"
+    """dbguard caught something that should have been impossible (the tripwire), or an attack."""
+    RECOVERY = "recovery"
+    """The log itself was repaired: a torn tail was cut, or writing works again after an outage."""
+
+
+class Phase(enum.StrEnum):
+    """Which message of the protocol was decided."""
+
+    QUERY = "query"
+    PARSE = "parse"
+    BIND = "bind"
+    EXECUTE = "execute"
+    FUNCTION_CALL = "function_call"
+    COPY = "copy"
+
+
+class Verdict(enum.StrEnum):
+    ALLOW = "allow"
+    MASKED = "masked"
+    DENY = "deny"
+    ERROR = "error"
+    """Refused because it could not be decided: not understood, over a limit, requirement unmet."""
+
+
+class MalformedRecord(ValueError):
+    """A stored line is not a record of a known version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnEntry:
+    name: str
+    """`schema.relation.column`."""
+    uses: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MaskEntry:
+    column: str
+    mask: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    session: str
+    principal_user: str
+    principal_groups: tuple[str, ...]
+    database: str
+    client_address: str
+    application: str
+    environment: str
+    phase: str
+    """A `Phase`."""
+    action: str
+    wrapper: str
+    """What the statement was wrapped in (`explain`, `prepare`, …), empty when bare."""
+    relations: tuple[str, ...]
+    columns: tuple[ColumnEntry, ...]
+    decision: str
+    """A `Verdict`."""
+    rules: tuple[str, ...]
+    reasons: tuple[str, ...]
+    masked: tuple[MaskEntry, ...]
+    requirements: tuple[str, ...]
+    text: str
+    """The statement with every literal and comment taken out."""
+    fingerprint: str
+    statement: str
+    """Id that links parse, bind and execute of one prepared statement; may be empty."""
+    rules_digest: str
+    catalog_epoch: int
+    hints: tuple[str, ...] = ()
+    """What would get the statement allowed, beside each reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    session: str
+    decision: int
+    """Sequence number of the decision this is the outcome of."""
+    command_tag: str
+    rows: int
+    sqlstate: str
+    """Five characters; empty when the statement succeeded."""
+    duration_microseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    kind: RecordKind
+    session: str
+    """Empty for what belongs to no session."""
+    fields: tuple[tuple[str, str], ...]
+
+    def field(self, name: str) -> str:
+        """The value of field `name`, empty when there is none."""
+        return next((value for key, value in self.fields if key == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A record ready for the writer."""
+
+    body: bytes
+
+
+Record: TypeAlias = DecisionRecord | OutcomeRecord | EventRecord
+
+
+class DecisionTemplate:
+    """A decision rendered once per plan, with holes for what differs from use to use.
+
+    Filling it costs one small JSON object and one concatenation.
+    """
+
+    __slots__ = ("_record", "_static")
+
+    def __init__(self, record: DecisionRecord) -> None:
+        self._record = record
+        self._static = b"," + _members(
+            {
+                "action": record.action,
+                "catalog_epoch": record.catalog_epoch,
+                "columns": [
+                    {"name": column.name, "tags": column.tags, "uses": column.uses}
+                    for column in record.columns
+                ],
+                "database": record.database,
+                "decision": record.decision,
+                "environment": record.environment,
+                "fingerprint": record.fingerprint,
+                "hints": record.hints,
+                "masked": [
+                    {"column": entry.column, "mask": entry.mask, "rule": entry.rule}
+                    for entry in record.masked
+                ],
+                "principal_groups": record.principal_groups,
+                "principal_user": record.principal_user,
+                "reasons": record.reasons,
+                "relations": record.relations,
+                "requirements": record.requirements,
+                "rules": record.rules,
+                "rules_digest": record.rules_digest,
+                "text": record.text,
+                "wrapper": record.wrapper,
+            }
+        )
+
+    def fill(
+        self,
+        *,
+        session: str | None = None,
+        client_address: str | None = None,
+        application: str | None = None,
+        phase: str | None = None,
+        statement: str | None = None,
+    ) -> Rendered:
+        """The record of one use; what is not given is as in the template's own record."""
+        record = self._record
+        dynamic = _members(
+            {
+                "application": record.application if application is None else application,
+                "client_address": (
+                    record.client_address if client_address is None else client_address
+                ),
+                "phase": record.phase if phase is None else phase,
+                "session": record.session if session is None else session,
+                "statement": record.statement if statement is None else statement,
+            }
+        )
+        return Rendered(b'"kind":"decision",' + dynamic + self._static)
+
+
+def render(record: Record) -> Rendered:
+    """The body of the record's line."""
+    match record:
+        case DecisionRecord():
+            return DecisionTemplate(record).fill()
+        case OutcomeRecord():
+            return Rendered(
+                b'"kind":"outcome",'
+                + _members(
+                    {
+                        "command_tag": record.command_tag,
+                        "decision": record.decision,
+                        "duration_microseconds": record.duration_microseconds,
+                        "rows": record.rows,
+                        "session": record.session,
+                        "sqlstate": record.sqlstate,
+                    }
+                )
+            )
+        case EventRecord():
+            return Rendered(
+                b'"kind":"%b",' % record.kind.value.encode()
+                + _members({"fields": dict(record.fields), "session": record.session})
+            )
+
+
+def decode(members: Mapping[str, object]) -> Record:
+    """The record that a line's JSON object holds.
+
+    Raises MalformedRecord when a member is missing, of the wrong type, or of an unknown version.
+    """
+    if members.get("v") != VERSION:
+        raise MalformedRecord("not a record of version 1")
+    try:
+        kind = RecordKind(_text(members, "kind"))
+    except ValueError as error:
+        raise MalformedRecord("unknown record kind") from error
+    if kind is RecordKind.DECISION:
+        return _decode_decision(members)
+    if kind is RecordKind.OUTCOME:
+        return OutcomeRecord(
+            session=_text(members, "session"),
+            decision=_integer(members, "decision"),
+            command_tag=_text(members, "command_tag"),
+            rows=_integer(members, "rows"),
+            sqlstate=_text(members, "sqlstate"),
+            duration_microseconds=_integer(members, "duration_microseconds"),
+        )
+    fields = members.get("fields")
+    if not isinstance(fields, dict):
+        raise MalformedRecord("member fields is not an object")
+    return EventRecord(
+        kind=kind,
+        session=_text(members, "session"),
+        fields=tuple((str(key), str(value)) for key, value in fields.items()),
+    )
+
+
+def _decode_decision(members: Mapping[str, object]) -> DecisionRecord:
+    return DecisionRecord(
+        session=_text(members, "session"),
+        principal_user=_text(members, "principal_user"),
+        principal_groups=_texts(members, "principal_groups"),
+        database=_text(members, "database"),
+        client_address=_text(members, "client_address"),
+        application=_text(members, "application"),
+        environment=_text(members, "environment"),
+        phase=_text(members, "phase"),
+        action=_text(members, "action"),
+        wrapper=_text(members, "wrapper"),
+        relations=_texts(members, "relations"),
+        columns=tuple(
+            ColumnEntry(_text(entry, "name"), _texts(entry, "uses"), _texts(entry, "tags"))
+            for entry in _objects(members, "columns")
+        ),
+        decision=_text(members, "decision"),
+        rules=_texts(members, "rules"),
+        reasons=_texts(members, "reasons"),
+        masked=tuple(
+            MaskEntry(_text(entry, "column"), _text(entry, "mask"), _text(entry, "rule"))
+            for entry in _objects(members, "masked")
+        ),
+        requirements=_texts(members, "requirements"),
+        text=_text(members, "text"),
+        fingerprint=_text(members, "fingerprint"),
+        statement=_text(members, "statement"),
+        rules_digest=_text(members, "rules_digest"),
+        catalog_epoch=_integer(members, "catalog_epoch"),
+        hints=_texts(members, "hints"),
+    )
+
+
+def _members(values: Mapping[str, object]) -> bytes:
+    """The object's members as canonical JSON, without the braces."""
+    try:
+        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)[1:-1]
+    except TypeError:
+        # A lone surrogate, from bytes of the client that are not UTF-8: shown as \udcXX.
+        return orjson.dumps(_printable(values), option=orjson.OPT_SORT_KEYS)[1:-1]
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(member) for member in value]
+    return value
+
+
+def _text(members: Mapping[str, object], name: str) -> str:
+    value = members.get(name)
+    if not isinstance(value, str):
+        raise MalformedRecord(f"member {name} is not a string")
+    return value
+
+
+def _integer(members: Mapping[str, object], name: str) -> int:
+    value = members.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise MalformedRecord(f"member {name} is not an integer")
+    return value
+
+
+def _texts(members: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = members.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise MalformedRecord(f"member {name} is not a list of strings")
+    return tuple(value)
+
+
+def _objects(members: Mapping[str, object], name: str) -> list[dict[str, object]]:
+    value = members.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise MalformedRecord(f"member {name} is not a list of objects")
+    return value
