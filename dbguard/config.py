@@ -10,23 +10,12 @@ every setting; a test holds it to that.
 from __future__ import annotations
 
 import difflib
-import enum
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, Final
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from dbguard.config_file import (
@@ -39,362 +28,47 @@ from dbguard.config_file import (
     raise_problems,
     read_document,
 )
-from dbguard.errors import ConfigurationError
+from dbguard.settings import (
+    AuditSettings,
+    BackupSettings,
+    CatalogSettings,
+    Durability,
+    LimitsSettings,
+    ListenSettings,
+    Section,
+    ServerTlsMode,
+    Settings,
+    StateSettings,
+    TlsServerSettings,
+    UpstreamSettings,
+    UpstreamTlsMode,
+    UpstreamTlsSettings,
+)
+
+__all__ = [
+    "AuditSettings",
+    "BackupSettings",
+    "CatalogSettings",
+    "Durability",
+    "LimitsSettings",
+    "ListenSettings",
+    "ServerTlsMode",
+    "Settings",
+    "StateSettings",
+    "TlsServerSettings",
+    "UpstreamSettings",
+    "UpstreamTlsMode",
+    "UpstreamTlsSettings",
+    "load_settings",
+    "setting_default",
+    "setting_paths",
+]
 
 PREFIX: Final = "DBGUARD_"
 NOT_SETTINGS: Final = frozenset({"DBGUARD_CONFIG", "DBGUARD_PG_BIN", "DBGUARD_TEST_DSN"})
 """Variables with the prefix that are read elsewhere: the command line, the backup tools, tests."""
 _KUBERNETES: Final = re.compile(r"DBGUARD_(SERVICE_|PORT$|PORT_)")
 """Kubernetes sets these in every pod beside a service that is called dbguard."""
-
-
-class ServerTlsMode(enum.StrEnum):
-    """Whether clients must use TLS."""
-
-    PREFER = "prefer"
-    REQUIRE = "require"
-
-
-class UpstreamTlsMode(enum.StrEnum):
-    """libpq's sslmode, without the ones that silently fall back to no encryption by default."""
-
-    DISABLE = "disable"
-    PREFER = "prefer"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
-
-
-class Durability(enum.StrEnum):
-    """When a decision record has to be on disk."""
-
-    DURABLE = "durable"
-    """Synced before the statement runs."""
-    BUFFERED = "buffered"
-    """Written before the statement runs, synced within 50 ms: survives the process only."""
-
-
-_UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str):
-        found = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", value.strip())
-        if found is None or found[2].lower() not in _UNITS:
-            raise ValueError("must be a number of bytes, or one with KiB, MiB or GiB")
-        return int(found[1]) * _UNITS[found[2].lower()]
-    return value
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h)?", value.strip())
-        if found is None:
-            raise ValueError("must be a number of seconds, or one with ms, s, m or h")
-        return float(found[1]) * _SECONDS[found[2] or "s"]
-    return value
-
-
-def _base(info: ValidationInfo) -> Path:
-    return info.context["base"] if info.context else Path()
-
-
-def _resolve_path(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, str):
-        if not value or "\0" in value:
-            raise ValueError("must be a path")
-        return _base(info) / value
-    return _base(info) / value if isinstance(value, Path) else value
-
-
-def _readable_file(value: object, info: ValidationInfo) -> object:
-    path = _resolve_path(value, info)
-    if isinstance(path, Path) and info.context:
-        try:
-            with path.open("rb"):
-                pass
-        except OSError as error:
-            reason = (error.strerror or "input/output error").lower()
-            raise ValueError(f"{path} cannot be read: {reason}") from None
-    return path
-
-
-def _resolve_secret(value: object, info: ValidationInfo) -> object:
-    """`file:PATH` and `env:NAME` to what they name; any other text is the secret itself."""
-    if not isinstance(value, str) or not info.context:
-        return value
-    if value.startswith("file:"):
-        path = _base(info) / value.removeprefix("file:")
-        try:
-            return path.read_text("utf-8").rstrip("\r\n")
-        except OSError as error:
-            reason = (error.strerror or "input/output error").lower()
-            raise ValueError(f"secret file {path} cannot be read: {reason}") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"secret file {path} is not UTF-8 text") from None
-    if value.startswith("env:"):
-        name = value.removeprefix("env:")
-        if name not in info.context["environ"]:
-            raise ValueError(f"secret comes from the variable {name}, which is not set")
-        return info.context["environ"][name]
-    return value
-
-
-Bytes = Annotated[int, BeforeValidator(_size)]
-Seconds = Annotated[float, BeforeValidator(_duration)]
-ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
-ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
-Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]
-
-
-class _Section(BaseModel):
-    """Frozen, no unknown keys, defaults checked (and their paths resolved) like given values."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-
-def _check_dsn(secret: SecretStr) -> SecretStr:
-    """A PostgreSQL URL with a user. No message may quote it: it may hold a password."""
-    text = secret.get_secret_value()
-    try:
-        url = urlsplit(text)
-        user = url.username or parse_qs(url.query).get("user", [""])[0]
-        _ = url.port
-    except ValueError:
-        raise ValueError("is not a valid PostgreSQL URL") from None
-    if url.scheme not in ("postgresql", "postgres"):
-        raise ValueError("must be a PostgreSQL URL (postgresql://…)")
-    if not user:
-        raise ValueError("must name a user (postgresql://USER@HOST:PORT/DATABASE)")
-    return secret
-
-
-class TlsServerSettings(_Section):
-    """TLS towards clients; absent: clients that ask for TLS are told no."""
-
-    mode: ServerTlsMode = Field(ServerTlsMode.REQUIRE, examples=["require"])
-    certificate: ReadableFile = Field(examples=["server.crt"])
-    key: ReadableFile = Field(examples=["server.key"])
-    client_ca: ReadableFile | None = Field(None, examples=["clients-ca.crt"])
-
-
-class ListenSettings(_Section):
-    """Where clients connect."""
-
-    host: Host = Field("127.0.0.1", examples=["127.0.0.1"])
-    port: Port = Field(6432, examples=["6432"])
-    tls: TlsServerSettings | None = Field(
-        None, examples=["{certificate: server.crt, key: server.key}"]
-    )
-
-
-class UpstreamTlsSettings(_Section):
-    """TLS towards the server."""
-
-    mode: UpstreamTlsMode = Field(UpstreamTlsMode.DISABLE, examples=["verify-full"])
-    ca: ReadableFile | None = Field(None, examples=["server-ca.crt"])
-    certificate: ReadableFile | None = Field(None, examples=["dbguard.crt"])
-    key: ReadableFile | None = Field(None, examples=["dbguard.key"])
-
-
-class UpstreamSettings(_Section):
-    """The PostgreSQL server that statements go to."""
-
-    host: Host = Field("127.0.0.1", examples=["db.internal"])
-    port: Port = Field(5432, examples=["5432"])
-    tls: UpstreamTlsSettings = Field(
-        UpstreamTlsSettings(), examples=["{mode: verify-full, ca: server-ca.crt}"]
-    )
-
-
-class CatalogSettings(_Section):
-    """The control connection that reads the catalog."""
-
-    dsn: Secret = Field(examples=["postgresql://dbguard@127.0.0.1:5432/postgres"])
-
-    _check = field_validator("dsn")(_check_dsn)
-
-
-class StateSettings(_Section):
-    """Where dbguard keeps what it has to remember: the backup registry."""
-
-    url: str = Field("sqlite:///state.db", examples=["sqlite:///state.db"])
-
-    @field_validator("url")
-    @classmethod
-    def _only_sqlite(cls, value: str, info: ValidationInfo) -> str:
-        if value.startswith(("postgresql:", "postgres:")):
-            raise ValueError(
-                "a PostgreSQL store is not supported in this release; use sqlite:///FILE"
-            )
-        rest = value.removeprefix("sqlite:///")
-        if rest == value or not rest or "\0" in rest or "?" in rest or "#" in rest:
-            raise ValueError("must be sqlite:///FILE")
-        return f"sqlite:///{_base(info) / unquote(rest)}"
-
-    @property
-    def path(self) -> Path:
-        """The SQLite file."""
-        return Path(self.url.removeprefix("sqlite:///"))
-
-
-class AuditSettings(_Section):
-    """Where decision records go."""
-
-    directory: ResolvedPath = Field(Path("audit"), examples=["audit/"])
-    durability: Durability = Field(Durability.DURABLE, examples=["durable"])
-
-
-class BackupSettings(_Section):
-    """How `dbguard backup` reaches the database and where dumps go."""
-
-    dsn: Secret = Field(examples=["file:backup-dsn.txt"])
-    """A role that may read everything and create databases; the database name is replaced."""
-    directory: ResolvedPath = Field(Path("backups"), examples=["backups/"])
-    binaries: ResolvedPath | None = Field(None, examples=["/usr/lib/postgresql/17/bin"])
-
-    _check = field_validator("dsn")(_check_dsn)
-
-
-class LimitsSettings(_Section):
-    """Caps on what clients can make dbguard hold or do. Each description is the reason."""
-
-    connections: int = Field(
-        200,
-        ge=1,
-        le=100_000,
-        examples=["200"],
-        description="Client connections at once. Each has its own server connection, and "
-        "PostgreSQL's max_connections defaults to 100.",
-    )
-    startup_timeout: Seconds = Field(
-        30.0,
-        ge=1,
-        le=600,
-        examples=["30s"],
-        description="From accepting a connection to the end of authentication. PostgreSQL's own "
-        "authentication_timeout is 60 s; a half-open connection must not outlive it.",
-    )
-    shutdown_timeout: Seconds = Field(
-        30.0,
-        ge=0,
-        le=3600,
-        examples=["30s"],
-        description="How long running statements may finish after a stop signal.",
-    )
-    message_bytes: Bytes = Field(
-        64 * 1024**2,
-        ge=64 * 1024,
-        le=1024**3 - 1,
-        examples=["64MiB"],
-        description="One protocol message from a client. PostgreSQL accepts up to 1 GiB less one "
-        "byte; a message is held whole before it is judged.",
-    )
-    statement_bytes: Bytes = Field(
-        1024**2,
-        ge=1024,
-        le=64 * 1024**2,
-        examples=["1MiB"],
-        description="Text of one statement. Both parsers need about a hundred times its size in "
-        "memory.",
-    )
-    analysis_timeout: Seconds = Field(
-        5.0,
-        ge=0.05,
-        le=300,
-        examples=["5s"],
-        description="Analysis of one statement in a worker; then the worker is replaced and the "
-        "statement refused. Ordinary statements take milliseconds.",
-    )
-    analysis_memory: Bytes = Field(
-        1024**3,
-        ge=256 * 1024**2,
-        le=64 * 1024**3,
-        examples=["1GiB"],
-        description="Address space of one analysis worker, so that a hostile text cannot starve "
-        "the machine.",
-    )
-    analysis_workers: int = Field(
-        2,
-        ge=1,
-        le=64,
-        examples=["2"],
-        description="Analysis processes. Known statements need none; two keep one slow text from "
-        "delaying everybody.",
-    )
-    pipeline_messages: int = Field(
-        10_000,
-        ge=16,
-        le=1_000_000,
-        examples=["10000"],
-        description="Messages of one connection sent and not yet answered. Each is remembered "
-        "until its answer.",
-    )
-    prepared_statements: int = Field(
-        10_000,
-        ge=16,
-        le=1_000_000,
-        examples=["10000"],
-        description="Prepared statements and portals of one connection. Each holds its text and "
-        "its plan.",
-    )
-
-
-class Settings(_Section):
-    """Everything a deployment decides, apart from the policy."""
-
-    catalog: CatalogSettings = Field(
-        examples=['{dsn: "postgresql://dbguard@127.0.0.1:5432/postgres"}']
-    )
-    listen: ListenSettings = Field(ListenSettings(), examples=["{host: 127.0.0.1, port: 6432}"])
-    upstream: UpstreamSettings = Field(
-        UpstreamSettings(), examples=["{host: 127.0.0.1, port: 5432}"]
-    )
-    environment: str = Field(
-        "production",
-        min_length=1,
-        max_length=63,
-        pattern=r"^[A-Za-z0-9_.-]+$",
-        examples=["production"],
-    )
-    rules: ResolvedPath = Field(Path("rules"), examples=["rules/"])
-    state: StateSettings = Field(StateSettings(), examples=['{url: "sqlite:///state.db"}'])
-    audit: AuditSettings = Field(
-        AuditSettings(), examples=["{directory: audit/, durability: durable}"]
-    )
-    backup: BackupSettings | None = Field(
-        None, examples=['{dsn: "file:backup-dsn.txt", directory: backups/}']
-    )
-    metrics: None = None
-    limits: LimitsSettings = Field(LimitsSettings(), examples=["{connections: 200}"])
-
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _no_metrics(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("is not supported in this release; remove it")
-
-    def check_combination(self) -> None:
-        """Refuse settings that are fine one by one and cannot work together.
-
-        A default libpq client that sees TLS but no SCRAM-SHA-256-PLUS says so in its
-        channel-binding flag; a server reached by TLS takes that for a downgrade attack and
-        ends the login. Passing SCRAM through therefore allows TLS on one leg only.
-        """
-        if self.listen.tls is not None and self.upstream.tls.mode is not UpstreamTlsMode.DISABLE:
-            raise ConfigurationError(
-                "listen.tls and upstream.tls.mode: TLS on both legs is not supported while SCRAM "
-                "authentication is passed through",
-                detail="The server would refuse the logins of default clients with "
-                '"SCRAM channel binding negotiation error".',
-                hint="Set upstream.tls.mode to disable and protect that leg otherwise (same host, "
-                "Unix socket, private link, IPsec or WireGuard), or remove listen.tls.",
-            )
 
 
 _DEFAULTED: Final = ("listen", "upstream", "state", "audit", "limits")
@@ -472,16 +146,16 @@ def _add_variables(
     return problems
 
 
-def _section_of(annotation: Any) -> type[_Section] | None:
+def _section_of(annotation: Any) -> type[Section] | None:
     """The section class in a field's annotation (`X` or `X | None`)."""
     for candidate in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, _Section):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
 
 
 def _field_at(path: KeyPath) -> Any:
-    section: type[_Section] | None = Settings
+    section: type[Section] | None = Settings
     field = None
     for part in path:
         if section is None or part not in section.model_fields:
@@ -491,7 +165,7 @@ def _field_at(path: KeyPath) -> Any:
     return field
 
 
-def setting_paths(section: type[_Section] = Settings) -> list[tuple[str, ...]]:
+def setting_paths(section: type[Section] = Settings) -> list[tuple[str, ...]]:
     """The path of every setting, sections themselves left out."""
     paths: list[tuple[str, ...]] = []
     for name, field in section.model_fields.items():
