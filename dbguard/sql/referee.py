@@ -116,4 +116,9 @@ def scan(text: str) -> tuple[Token, ...]:
         lib.pg_query_free_scan_result(result)
     found = pg_query_pb2.ScanResult()
     found.ParseFromString(document)
-    return tuple(Token(_TOKEN_NAMES[t.token], t.start, t.end) for t in found.tokens)
+    return tuple(Token(_token_name(t.token), t.start, t.end) for t in found.tokens)
+
+
+def _token_name(number: int) -> str:
+    """PostgreSQL's name; characters its grammar has no use for (`{`) are numbered like the rest."""
+    return _TOKEN_NAMES.get(number) or f"ASCII_{number}"

@@ -1,0 +1,163 @@
+"""The literal-free form of a text: the only form of a statement that may be stored.
+
+It is made from the scanner's tokens, not from a tree, so that it exists for every text that
+PostgreSQL can scan, understood or not. What is kept is keywords, punctuation and names; what is
+replaced by `?` is every constant, names that look like values, and the operands of utility
+statements that take a bare word where others take a string. Comments go: they hold patient names
+more often than one would think.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from dbguard.errors import SyntaxRefused
+
+from . import referee
+from .referee import Token
+
+REDACTED_LENGTH = 4_000
+"""Characters kept. Audit records stay below one page of the file system's journal."""
+
+UNREADABLE = "<unreadable statement>"
+PLACEHOLDER = "?"
+QUOTED_PLACEHOLDER = '"?"'
+
+_CONSTANTS = frozenset({"SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST"})
+_QUOTED_DIGITS = 4
+"""Digits a quoted name may hold (a year): more may be a number somebody put into an alias."""
+_BARE_DIGITS = 6
+"""The same for names without quotes, which people and programs make (`claims_202401`)."""
+_PARAMETER_LENGTH = 6
+"""`$65535` is the last parameter the protocol can bind."""
+
+_NO_SPACE_BEFORE = frozenset({",", ")", ";", ".", "]", "::", "["})
+_NO_SPACE_AFTER = frozenset({"(", ".", "[", "::"})
+
+_PLAIN_WORDS = """
+    on off true false yes no default none local session user public pg_catalog utc gmt iso sql
+    postgres german mdy dmy ymd utf8 latin1 sql_ascii warning error notice log info debug
+    serializable repeatable read committed uncommitted write only hex escape content document
+    safe_encoding partition auto origin replica from current to minimal force_custom_plan
+    force_generic_plan remote_write remote_apply verbose terse time zone role transaction
+    isolation level characteristics deferrable not all constraints immediate deferred names
+    authorization as schema catalog xml option search_path timezone
+"""
+_SETTING_WORDS = frozenset(_PLAIN_WORDS.split())
+"""Bare words after SET … TO that say nothing about a person."""
+
+
+def redact(text: str, tokens: Sequence[Token] | None = None) -> str:
+    """`text` without literals and comments, evenly spaced, at most `REDACTED_LENGTH` characters.
+
+    `tokens` are the referee's; without them the text is scanned here, and text that cannot be
+    scanned becomes `UNREADABLE`.
+    """
+    try:
+        raw = text.encode("utf-8")
+        if "\0" in text:
+            return UNREADABLE
+        found = referee.scan(text) if tokens is None else tokens
+    except (UnicodeEncodeError, SyntaxRefused):
+        return UNREADABLE
+    pieces: list[str] = []
+    length = 0
+    previous = ""
+    for word, tight in _words(raw, found):
+        space = not (
+            not pieces
+            or word in _NO_SPACE_BEFORE
+            or previous in _NO_SPACE_AFTER
+            or (word == "(" and tight)
+        )
+        pieces.append(" " + word if space else word)
+        previous = word
+        length += len(pieces[-1])
+        if length > REDACTED_LENGTH:
+            return "".join(pieces)[: REDACTED_LENGTH - 2] + " …"
+    return "".join(pieces)
+
+
+def _words(raw: bytes, tokens: Sequence[Token]) -> Iterator[tuple[str, bool]]:
+    """Each token's stored form, and whether it touches the token before it."""
+    setting = _Setting()
+    end = -1
+    for token in tokens:
+        if token.is_comment or _is_string_prefix(raw, token):
+            continue
+        tight, end = token.start == end, token.end
+        source = raw[token.start : token.end].decode("utf-8", "replace")
+        hidden = setting.hides(token.kind, source)
+        if token.kind in _CONSTANTS or (hidden and token.kind not in ("ASCII_44", "ASCII_59")):
+            yield PLACEHOLDER, tight
+        else:
+            yield _kept(token.kind, source), tight
+
+
+def _is_string_prefix(raw: bytes, token: Token) -> bool:
+    """The N of N'text', which the scanner reports as a token of its own."""
+    return token.kind == "NCHAR" and raw[token.end : token.end + 1] == b"'"
+
+
+def _kept(kind: str, source: str) -> str:
+    if kind == "PARAM":
+        return source if len(source) <= _PARAMETER_LENGTH else "$" + PLACEHOLDER
+    if kind == "UIDENT":
+        return QUOTED_PLACEHOLDER
+    if kind == "IDENT" and source.startswith('"'):
+        return source if _looks_like_a_name(source[1:-1], " ", _QUOTED_DIGITS) else '"?"'
+    if kind == "IDENT":
+        return source if _looks_like_a_name(source, "", _BARE_DIGITS) else QUOTED_PLACEHOLDER
+    return source
+
+
+def _looks_like_a_name(name: str, also: str, digits: int) -> bool:
+    if not name or name[0].isdigit():
+        return False
+    found = 0
+    for character in name:
+        category = unicodedata.category(character)
+        if category[0] == "N":
+            found += 1
+        elif category[0] not in "LM" and character not in "_$" + also:
+            return False
+    return found <= digits
+
+
+class _Setting:
+    """Follows a statement far enough to know where a setting's value stands.
+
+    `SET name TO value`, `SET name = value`, `SET TIME ZONE value`, also as a clause of ALTER and
+    CREATE: the value may be a bare word, which the scanner cannot tell from a name.
+    """
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._state = "outside"
+        self._names_schemas = False
+
+    def hides(self, kind: str, source: str) -> bool:
+        """Whether this token is a setting's value that may say something about a person."""
+        word = source.strip('"').lower()
+        if kind == "ASCII_59":
+            self.__init__()  # type: ignore[misc]
+            return False
+        if not self._head:
+            self._head = word
+        if self._state == "value":
+            if kind in ("ASCII_44", "ASCII_46"):
+                return False
+            return word not in _SETTING_WORDS and not (
+                self._names_schemas and kind == "IDENT" and _kept(kind, source) == source
+            )
+        if self._state == "name":
+            if kind in ("TO", "ASCII_61", "ZONE"):
+                self._state = "value"
+            elif word == "search_path":
+                self._names_schemas = True
+            elif kind in ("ASCII_40", "SCHEMA", "DEFAULT", "DATA_P", "ROLE", "AUTHORIZATION"):
+                self._state = "outside"
+        elif kind == "SET" and self._head in ("set", "alter", "create"):
+            self._state = "name"
+        return False
