@@ -1,0 +1,163 @@
+"""A policy bound to a catalog snapshot: which column carries which tags, and who sees it raw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbguard.sql.facts import Action
+from dbguard.sql.snapshot import Relation, RelationKind, Snapshot
+
+from .decision import Principal
+from .model import SYSTEM_VALUES, Classified, Policy
+from .standing import Sight, Standing
+from .system_values import holds_values
+
+ColumnKey = tuple[int, int]
+"""pg_class.oid and pg_attribute.attnum."""
+
+_WITH_ROWS = frozenset(
+    {
+        RelationKind.TABLE,
+        RelationKind.PARTITIONED_TABLE,
+        RelationKind.VIEW,
+        RelationKind.MATERIALIZED_VIEW,
+        RelationKind.FOREIGN_TABLE,
+        RelationKind.TOAST_TABLE,
+    }
+)
+_CACHED_PRINCIPALS = 4096
+"""Standings kept per bound policy: more principals than any one server serves at a time; the
+cache starts over when it is full."""
+_NO_TAGS: frozenset[str] = frozenset()
+
+
+class BoundPolicy:
+    """`policy` over `snapshot`. Replaced as a whole when either changes; never modified."""
+
+    def __init__(
+        self, policy: Policy, snapshot: Snapshot, tags: Mapping[ColumnKey, frozenset[str]]
+    ) -> None:
+        self.policy = policy
+        self.snapshot = snapshot
+        self._tags = tags
+        by_relation: dict[int, set[frozenset[str]]] = {}
+        for (relation, _), carried in tags.items():
+            by_relation.setdefault(relation, set()).add(carried)
+        self._by_relation = {oid: frozenset(sets) for oid, sets in by_relation.items()}
+        self._standings: dict[tuple[Principal, str | None], Standing] = {}
+        self._restricted: dict[tuple[Principal, str | None], frozenset[ColumnKey]] = {}
+
+    @property
+    def classified(self) -> Mapping[ColumnKey, frozenset[str]]:
+        """Every classified column with its tags."""
+        return self._tags
+
+    def tags_of(self, relation: int, number: int) -> frozenset[str]:
+        """Tags of one column. A whole row (number 0) and system columns carry what every column
+        of the relation carries together, respectively nothing."""
+        if number == 0:
+            return frozenset().union(*self._by_relation.get(relation, ()))
+        return self._tags.get((relation, number), _NO_TAGS)
+
+    def tag_sets_of(self, relation: int) -> frozenset[frozenset[str]]:
+        """The different sets of tags that columns of a relation carry, empty ones left out."""
+        return self._by_relation.get(relation, frozenset())
+
+    def standing(self, principal: Principal, environment: str | None) -> Standing:
+        """What `principal` may do in `environment` (None: what holds in every one)."""
+        key = (principal, environment)
+        found = self._standings.get(key)
+        if found is None:
+            if len(self._standings) >= _CACHED_PRINCIPALS:
+                self._standings.clear()
+            found = self._standings[key] = Standing(self.policy, principal, environment)
+        return found
+
+    def has_raw_access(self, principal: Principal, environment: str | None = None) -> bool:
+        """Whether the principal may read everything unmasked: every tag, with no denial."""
+        return self.standing(principal, environment).raw
+
+    def restricted(
+        self, principal: Principal, environment: str | None = None
+    ) -> frozenset[ColumnKey]:
+        """Every classified column that the principal may not see raw."""
+        key = (principal, environment)
+        found = self._restricted.get(key)
+        if found is None:
+            if len(self._restricted) >= _CACHED_PRINCIPALS:
+                self._restricted.clear()
+            found = self._restricted[key] = self._find_restricted(*key)
+        return found
+
+    def _find_restricted(
+        self, principal: Principal, environment: str | None
+    ) -> frozenset[ColumnKey]:
+        standing = self.standing(principal, environment)
+        relations = self.snapshot.relation_by_oid
+        return frozenset(
+            column
+            for column, tags in self._tags.items()
+            if standing.access(tags, relations[column[0]], Action.SELECT).sight is not Sight.RAW
+        )
+
+
+def bind(
+    policy: Policy,
+    snapshot: Snapshot,
+    sources: Mapping[ColumnKey, frozenset[ColumnKey]],
+    unreadable: frozenset[int],
+) -> BoundPolicy:
+    """Classify the columns of `snapshot`.
+
+    `sources` names the columns that a view's, partition's or generated column takes its values
+    from (`dbguard.sql.lineage.column_sources`); `unreadable` the views whose definition could not
+    be read: all their columns carry every tag.
+    """
+    own: dict[ColumnKey, frozenset[str]] = {}
+    everything = policy.tags | {SYSTEM_VALUES}
+    for relation in snapshot.relations:
+        if relation.kind not in _WITH_ROWS:
+            continue
+        hidden = relation.oid in unreadable
+        whole = _table_tags(policy.classification, relation)
+        for column in relation.columns:
+            tags = everything if hidden else whole | _column_tags(policy, relation, column.name)
+            if tags:
+                own[relation.oid, column.number] = tags
+    return BoundPolicy(policy, snapshot, _along(own, sources, snapshot))
+
+
+def _table_tags(classification: tuple[Classified, ...], relation: Relation) -> frozenset[str]:
+    names = (relation.schema, relation.name)
+    return frozenset(e.tag for e in classification if any(p.matches(*names) for p in e.tables))
+
+
+def _column_tags(policy: Policy, relation: Relation, column: str) -> frozenset[str]:
+    names = (relation.schema, relation.name, column)
+    found = {e.tag for e in policy.classification if any(p.matches(*names) for p in e.columns)}
+    if holds_values(relation, column):
+        found.add(SYSTEM_VALUES)
+    return frozenset(found)
+
+
+def _along(
+    own: Mapping[ColumnKey, frozenset[str]],
+    sources: Mapping[ColumnKey, frozenset[ColumnKey]],
+    snapshot: Snapshot,
+) -> Mapping[ColumnKey, frozenset[str]]:
+    """`own` tags and those of all sources, however far; sources may form circles."""
+    readers: dict[ColumnKey, list[ColumnKey]] = {}
+    for column, taken in sources.items():
+        if column[0] in snapshot.relation_by_oid:
+            for source in taken:
+                readers.setdefault(source, []).append(column)
+    tags = dict(own)
+    waiting = list(own)
+    while waiting:
+        source = waiting.pop()
+        for column in readers.get(source, ()):
+            joined = tags.get(column, _NO_TAGS) | tags[source]
+            if joined != tags.get(column, _NO_TAGS):
+                tags[column] = joined
+                waiting.append(column)
+    return tags

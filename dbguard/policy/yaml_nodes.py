@@ -1,0 +1,172 @@
+"""YAML texts as plain trees with a place for every key and value.
+
+PyYAML's `compose()` keeps positions and every key, which its loaders do not: they accept
+duplicate keys silently. Aliases, merge keys and explicit tags are refused: a rule should say in
+its own place what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from .problems import Place, Problem
+
+Path = tuple[str | int, ...]
+"""Keys and list indices from the top of a file."""
+
+SIZE_LIMIT = 1 << 20
+"""Characters of one file. The largest real policies are a few hundred kB; PyYAML is quadratic on
+some hostile texts."""
+DEPTH_LIMIT = 24
+"""Nesting of one file: the language needs six levels; more would exhaust the recursion."""
+
+_STANDARD = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One file's content."""
+
+    file: str
+    value: object
+    """None, bool, int, float, str, and lists and dicts (with string keys) of these."""
+    values: Mapping[Path, Place]
+    keys: Mapping[Path, Place]
+
+    def place(self, path: Path) -> Place:
+        """Where the value at `path` stands, or of what is nearest above it.
+
+        Components that lead nowhere are skipped: pydantic adds the names of union members.
+        """
+        found: Path = ()
+        for part in path:
+            if (*found, part) in self.values:
+                found = (*found, part)
+        return self.values.get(found, Place(self.file))
+
+    def key_place(self, path: Path) -> Place:
+        """Where the key that leads to `path` stands."""
+        return self.keys.get(path) or self.place(path)
+
+
+def read_tree(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
+    """Read one YAML text; the tree is None when nothing could be made of it."""
+    start = Place(file)
+    if len(text) > SIZE_LIMIT:
+        problem = Problem(start, f"longer than {SIZE_LIMIT} characters", "split the file")
+        return None, (problem,)
+    try:
+        problems = _structure(text, file)
+        if problems:
+            return None, problems
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = _place(file, mark)
+        what = f"not valid YAML: {error.problem or error.context}"
+        return None, (Problem(place, what, "check indentation and quotes"),)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position] if isinstance(error.position, int) else ""
+        line = before.count("\n")
+        place = Place(file, line + 1, len(before) - (before.rfind("\n") + 1) + 1)
+        return None, (Problem(place, "a character that YAML does not allow", "remove it"),)
+    if root is None:
+        return Tree(file, {}, {(): start}, {}), ()
+    reader = _Reader(file)
+    value = reader.value(root, ())
+    return Tree(file, value, reader.values, reader.keys), tuple(reader.problems)
+
+
+def _place(file: str, mark: yaml.Mark | None) -> Place:
+    return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+
+
+def _structure(text: str, file: str) -> tuple[Problem, ...]:
+    """What must be known before nodes are built: aliases, depth, number of documents."""
+    problems = []
+    depth = documents = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        place = _place(file, event.start_mark)
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            problems.append(
+                Problem(place, "anchors and aliases are not allowed", "write the value out")
+            )
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents == 2:
+                problems.append(Problem(place, "a second document in one file", "split the file"))
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                return (Problem(place, f"nested deeper than {DEPTH_LIMIT}", "flatten it"),)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return tuple(problems)
+
+
+class _Reader:
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.values: dict[Path, Place] = {}
+        self.keys: dict[Path, Place] = {}
+        self.problems: list[Problem] = []
+
+    def value(self, node: yaml.Node, path: Path) -> object:
+        self.values[path] = place = self._place(node)
+        if isinstance(node, yaml.MappingNode) and node.tag == _STANDARD + "map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _STANDARD + "seq":
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, place)
+        self.problems.append(Problem(place, f"tag {node.tag} is not allowed", "remove the tag"))
+        return None
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key, item in node.value:
+            place = self._place(key)
+            if key.tag != _STANDARD + "str":
+                self.problems.append(
+                    Problem(place, "a key that is not a text", "put the key in quotes")
+                )
+                continue
+            if key.value in result:
+                first = self.keys[(*path, key.value)]
+                what = f"duplicate key {key.value!r} (first in line {first.line})"
+                self.problems.append(Problem(place, what, "keep one of them"))
+                continue
+            self.keys[(*path, key.value)] = place
+            result[key.value] = self.value(item, (*path, key.value))
+        return result
+
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> object:
+        text: str = node.value
+        match node.tag.removeprefix(_STANDARD):
+            case "str" | "timestamp":
+                return text
+            case "null":
+                return None
+            case "bool":
+                return text.lower() in ("yes", "true", "on")
+            case "int":
+                # YAML 1.1 reads 036 as octal and 1:30 as base 60: nobody means that here.
+                if text.lstrip("+-").isdecimal() and (text == "0" or text.lstrip("+-")[0] != "0"):
+                    return int(text)
+                self.problems.append(
+                    Problem(place, f"{text} is not a plain number", "put it in quotes")
+                )
+                return text
+            case "float":
+                return text
+            case _:
+                self.problems.append(
+                    Problem(place, f"tag {node.tag} is not allowed", "remove the tag")
+                )
+                return None
+
+    def _place(self, node: yaml.Node) -> Place:
+        return _place(self.file, node.start_mark)
