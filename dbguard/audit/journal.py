@@ -1,0 +1,188 @@
+"""The open trail on disk: segments, their chain, the head file. Used by one thread only.
+
+Every method either does all of its work or leaves the trail as it was and raises OSError; what
+was left behind by a failed call is cut off before the next write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from dbguard.audit.chain import HEAD_NAME, Head, make_line, segment_name
+from dbguard.audit.opening import Tail
+from dbguard.audit.storage import AuditFile, Storage, write_fully
+
+
+class Durability(enum.StrEnum):
+    DURABLE = "durable"
+    """Synced to the disk before a record counts as written: survives power loss."""
+    BUFFERED = "buffered"
+    """Given to the operating system before a record counts as written, synced within 50 ms:
+    survives the death of the process, not of the machine."""
+
+
+class Entry(NamedTuple):
+    """A record on its way to the disk."""
+
+    sequence: int
+    time: str
+    body: bytes
+
+
+class Journal:
+    __slots__ = (
+        "_damaged",
+        "_directory",
+        "_durability",
+        "_file",
+        "_head_file",
+        "_last",
+        "_segment",
+        "_segment_bytes",
+        "_size",
+        "_storage",
+        "_sync_failed",
+        "_synced",
+        "_unsynced",
+    )
+
+    def __init__(
+        self,
+        directory: Path,
+        tail: Tail,
+        *,
+        durability: Durability,
+        storage: Storage,
+        segment_bytes: int,
+    ) -> None:
+        """Make the trail ready to be continued: cut the torn tail, sync, bring the head up."""
+        self._directory = directory
+        self._durability = durability
+        self._storage = storage
+        self._segment_bytes = segment_bytes
+        self._last = tail.last
+        self._segment = tail.segment
+        self._size = self._synced = tail.size
+        self._unsynced = bytearray()
+        """BUFFERED: the bytes from `_synced` to `_size`, kept until they are known to be safe."""
+        self._sync_failed = False
+        self._damaged = False
+        """There may be bytes behind `_size`."""
+        self._file: AuditFile | None = None
+        self._head_file = storage.open(directory / HEAD_NAME)
+        try:
+            if tail.segment:
+                self._file = storage.open(directory / segment_name(tail.segment))
+                if tail.torn:
+                    self._file.truncate(tail.size)
+                self._file.fdatasync()
+            # Behind the records it speaks of, but before the first segment exists: a trail
+            # without a head is never innocent.
+            self._write_head()
+            self._head_file.fdatasync()
+            storage.sync_directory(directory)
+        except OSError:
+            self._close_files()
+            raise
+
+    @property
+    def last(self) -> Head:
+        """Sequence number and hash of the last record written."""
+        return self._last
+
+    @property
+    def unsynced(self) -> bool:
+        return bool(self._unsynced)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Put the records behind the trail, all or none; DURABLE: synced when this returns."""
+        file = self._current_file()
+        sequence, prev = self._last.sequence, self._last.hash
+        lines: list[bytes] = []
+        for entry in entries:
+            line, prev = make_line(entry.sequence, entry.time, prev, entry.body)
+            sequence = entry.sequence
+            lines.append(line)
+        data = b"".join(lines)
+        if self._damaged:
+            self._cut(file)
+        try:
+            write_fully(file, data, self._size)
+            if self._durability is Durability.DURABLE:
+                file.fdatasync()
+        except OSError:
+            self._damaged = True
+            with contextlib.suppress(OSError):
+                self._cut(file)  # else before the next write
+            raise
+        self._size += len(data)
+        self._last = Head(sequence, prev)
+        if self._durability is Durability.DURABLE:
+            self._synced = self._size
+        else:
+            self._unsynced += data
+
+    def sync(self) -> None:
+        """Make all that was written durable, then let the head file say so."""
+        if self._unsynced and self._file is not None:
+            try:
+                if self._sync_failed:
+                    # After a failed sync the kernel takes the pages for clean: write them again.
+                    write_fully(self._file, bytes(self._unsynced), self._synced)
+                self._file.fdatasync()
+            except OSError:
+                self._sync_failed = True
+                raise
+            self._sync_failed = False
+            self._synced = self._size
+            self._unsynced.clear()
+        self._write_head()
+
+    def close(self) -> None:
+        """Sync everything and close the files, which happens in any case."""
+        try:
+            if self._damaged and self._file is not None:
+                self._cut(self._file)
+            self.sync()
+            self._head_file.fdatasync()
+        finally:
+            self._close_files()
+
+    def _current_file(self) -> AuditFile:
+        """The segment to write to: the next one when the last is full."""
+        if self._file is not None and self._size < self._segment_bytes:
+            return self._file
+        if self._file is not None:
+            if self._damaged:
+                self._cut(self._file)
+            self.sync()
+        following = self._storage.open(self._directory / segment_name(self._segment + 1))
+        try:
+            self._storage.sync_directory(self._directory)
+        except OSError:
+            following.close()
+            raise
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # synced already
+                self._file.close()
+        self._file = following
+        self._segment += 1
+        self._size = self._synced = 0
+        return following
+
+    def _cut(self, file: AuditFile) -> None:
+        file.truncate(self._size)
+        self._damaged = False
+
+    def _write_head(self) -> None:
+        write_fully(self._head_file, self._last.render(), 0)
+
+    def _close_files(self) -> None:
+        for file in (self._file, self._head_file):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
