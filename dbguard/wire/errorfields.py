@@ -128,8 +128,8 @@ class ErrorFields:
         if "severity" in values:
             values = {"severity_nonlocalized": values["severity"], **values}
         new = {_LETTERS[name]: _as_bytes(value) for name, value in values.items()}
-        kept = [(letter, new.pop(letter, value)) for letter, value in self.pairs]
-        pairs = [pair for pair in (*kept, *new.items()) if pair[1] or pair[0] == "M"]
+        pairs = [pair for pair in self.pairs if pair[0] not in new]
+        pairs += [(code, value) for code, value in new.items() if value or code == "M"]
         pairs.sort(key=lambda pair: _ORDER.get(pair[0], len(_ORDER)))
         return ErrorFields(tuple(pairs))
 
