@@ -7,7 +7,6 @@ was left behind by a failed call is cut off before the next write.
 from __future__ import annotations
 
 import contextlib
-import enum
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,14 +14,7 @@ from typing import NamedTuple
 from dbguard.audit.chain import HEAD_NAME, Head, make_line, segment_name
 from dbguard.audit.opening import Tail
 from dbguard.audit.storage import AuditFile, Storage, write_fully
-
-
-class Durability(enum.StrEnum):
-    DURABLE = "durable"
-    """Synced to the disk before a record counts as written: survives power loss."""
-    BUFFERED = "buffered"
-    """Given to the operating system before a record counts as written, synced within 50 ms:
-    survives the death of the process, not of the machine."""
+from dbguard.config import Durability
 
 
 class Entry(NamedTuple):

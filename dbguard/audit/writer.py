@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dbguard.audit.journal import Durability, Entry, Journal
+from dbguard.audit.journal import Entry, Journal
 from dbguard.audit.opening import Tail, find_tail
 from dbguard.audit.records import EventRecord, Record, RecordKind, Rendered, render
 from dbguard.audit.storage import DirectoryLock, FileStorage, Storage
+from dbguard.config import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
 
 SEGMENT_BYTES = 64 * 1024 * 1024

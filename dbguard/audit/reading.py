@@ -1,0 +1,136 @@
+"""The records of a trail, one after the other, in constant memory.
+
+Reading believes the trail: whether it may is what `verifying` says. A line that is not a record
+stops the reading with its place, except an unfinished one at the end of the last segment, which
+a running writer may be in the middle of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from dbguard.audit.records import (
+    DecisionRecord,
+    EventRecord,
+    MalformedRecord,
+    Record,
+    RecordKind,
+    decode,
+)
+from dbguard.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record with its place in the trail."""
+
+    sequence: int
+    time: datetime
+    kind: RecordKind
+    record: Record
+    hash: str
+    line: bytes
+    """As it stands in the file, line feed included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records to give; empty members select everything."""
+
+    since: datetime | None = None
+    """This moment included."""
+    until: datetime | None = None
+    """This moment excluded."""
+    kinds: frozenset[RecordKind] = frozenset()
+    principal: str = ""
+    """A database user: its decisions, their outcomes, and the events of its sessions."""
+    after: int = 0
+    """Only records with a higher sequence number."""
+
+
+def segments(directory: Path) -> list[Path]:
+    """The trail's files in order. Raises ConfigurationError when there is no such directory."""
+    try:
+        found = [
+            path
+            for path in directory.iterdir()
+            if re.fullmatch(r"audit-[0-9]{6,}\.jsonl", path.name)
+        ]
+    except OSError as error:
+        raise ConfigurationError(
+            f"{directory}: the audit directory cannot be read: {error.strerror}",
+            hint="Name the directory with --audit, or the settings file with --config.",
+        ) from error
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored]:
+    """The selected records in the order they were written.
+
+    Raises ConfigurationError naming file and line of what is not a record.
+    """
+    chosen = selection or Selection()
+    sessions: set[str] = set()
+    for stored in _all(segments(directory)):
+        record = stored.record
+        if chosen.principal and not _concerns(record, chosen.principal, sessions):
+            continue
+        if (
+            stored.sequence > chosen.after
+            and (chosen.since is None or stored.time >= chosen.since)
+            and (chosen.until is None or stored.time < chosen.until)
+            and (not chosen.kinds or stored.kind in chosen.kinds)
+        ):
+            yield stored
+
+
+def _all(paths: list[Path]) -> Iterator[Stored]:
+    for path in paths:
+        try:
+            with path.open("rb") as lines:
+                for number, line in enumerate(lines, 1):
+                    if not line.endswith(b"\n") and path == paths[-1]:
+                        return
+                    yield _stored(path, number, line)
+        except OSError as error:
+            raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _stored(path: Path, number: int, line: bytes) -> Stored:
+    try:
+        members = orjson.loads(line)
+        if not isinstance(members, dict):
+            raise MalformedRecord("not an object")
+        record = decode(members)
+        return Stored(
+            sequence=int(members["seq"]),
+            time=datetime.fromisoformat(members["time"]).astimezone(UTC),
+            kind=RecordKind(members["kind"]),
+            record=record,
+            hash=str(members["hash"]),
+            line=line,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{path}:{number}: not an audit record",
+            hint=f"Run `dbguard audit verify --audit {path.parent}` to see what was changed.",
+        ) from error
+
+
+def _concerns(record: Record, principal: str, sessions: set[str]) -> bool:
+    """Whether the record is about the principal; learns which sessions are."""
+    if isinstance(record, DecisionRecord):
+        own = record.principal_user == principal
+    elif isinstance(record, EventRecord) and record.field("user"):
+        own = record.field("user") == principal
+    else:
+        return record.session in sessions
+    if own and record.session:
+        sessions.add(record.session)
+    return own
