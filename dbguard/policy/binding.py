@@ -35,11 +35,16 @@ class BoundPolicy:
     """`policy` over `snapshot`. Replaced as a whole when either changes; never modified."""
 
     def __init__(
-        self, policy: Policy, snapshot: Snapshot, tags: Mapping[ColumnKey, frozenset[str]]
+        self,
+        policy: Policy,
+        snapshot: Snapshot,
+        tags: Mapping[ColumnKey, frozenset[str]],
+        bases: Mapping[int, frozenset[int]],
     ) -> None:
         self.policy = policy
         self.snapshot = snapshot
         self._tags = tags
+        self._bases = bases
         by_relation: dict[int, set[frozenset[str]]] = {}
         for (relation, _), carried in tags.items():
             by_relation.setdefault(relation, set()).add(carried)
@@ -63,6 +68,10 @@ class BoundPolicy:
         """The different sets of tags that columns of a relation carry, empty ones left out."""
         return self._by_relation.get(relation, frozenset())
 
+    def bases_of(self, relation: int) -> frozenset[int]:
+        """The relation itself and, for a view, every relation its rows come from."""
+        return self._bases.get(relation, frozenset()) | {relation}
+
     def standing(self, principal: Principal, environment: str | None) -> Standing:
         """What `principal` may do in `environment` (None: what holds in every one)."""
         key = (principal, environment)
@@ -80,7 +89,8 @@ class BoundPolicy:
     def restricted(
         self, principal: Principal, environment: str | None = None
     ) -> frozenset[ColumnKey]:
-        """Every classified column that the principal may not see raw."""
+        """Every classified column that the principal may not see raw, and (oid, 0), as the server
+        reports a whole row's origin, for the relations that have one."""
         key = (principal, environment)
         found = self._restricted.get(key)
         if found is None:
@@ -94,11 +104,12 @@ class BoundPolicy:
     ) -> frozenset[ColumnKey]:
         standing = self.standing(principal, environment)
         relations = self.snapshot.relation_by_oid
-        return frozenset(
+        columns = {
             column
             for column, tags in self._tags.items()
             if standing.access(tags, relations[column[0]], Action.SELECT).sight is not Sight.RAW
-        )
+        }
+        return frozenset(columns | {(relation, 0) for relation, _ in columns})
 
 
 def bind(
@@ -124,7 +135,28 @@ def bind(
             tags = everything if hidden else whole | _column_tags(policy, relation, column.name)
             if tags:
                 own[relation.oid, column.number] = tags
-    return BoundPolicy(policy, snapshot, _along(own, sources, snapshot))
+    return BoundPolicy(policy, snapshot, _along(own, sources, snapshot), _bases(sources, snapshot))
+
+
+def _bases(
+    sources: Mapping[ColumnKey, frozenset[ColumnKey]], snapshot: Snapshot
+) -> Mapping[int, frozenset[int]]:
+    """For each view, the relations behind it, however far."""
+    direct: dict[int, set[int]] = {}
+    for (relation, _), taken in sources.items():
+        found = snapshot.relation_by_oid.get(relation)
+        if found is not None and found.kind is RelationKind.VIEW:
+            direct.setdefault(relation, set()).update(oid for oid, _ in taken)
+    result = {}
+    for view in direct:
+        seen: set[int] = set()
+        waiting = [view]
+        while waiting:
+            new = direct.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting.extend(new)
+        result[view] = frozenset(seen)
+    return result
 
 
 def _table_tags(classification: tuple[Classified, ...], relation: Relation) -> frozenset[str]:

@@ -203,6 +203,8 @@ class _Linker:
         tables = self._patterns(shape.tables, 2, places)
         if effect is None or len(self.problems) > before:
             return None
+        if shape.masked is not None and shape.masked not in profiles:
+            return None  # the profile is broken itself, and reported there
         backup = shape.require.backup if shape.require else None
         return Rule(
             id=shape.id,
@@ -259,7 +261,7 @@ class _Linker:
             return
         profile = profiles.get(shape.masked)
         if profile is None:
-            return  # broken itself, and reported there
+            return
         for tag in sorted(self._known("tags")):
             if any(covers(d, tag) for d in shape.data) and profile.mask_for(tag) is None:
                 what = f"profile {profile.name} has no mask for {tag}, which rule {shape.id} grants"

@@ -136,6 +136,12 @@ def _wording(detail: ErrorDetails, path: Path) -> tuple[str, str]:
             return f"{_called(path)} should be a list", f"write {name}: [ … ]"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{_called(path)} should be a mapping", "write keys and values"
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{_called(path)} should be a whole number", "write digits only"
+        case "greater_than_equal" | "less_than_equal":
+            bound = context.get("ge", context.get("le"))
+            side = "at least" if "ge" in context else "at most"
+            return f"{_called(path)} is out of range", f"use {side} {bound}"
         case "literal_error":
             return _not_a_choice(name, value, str(context.get("expected", "")))
         case _:
@@ -144,7 +150,9 @@ def _wording(detail: ErrorDetails, path: Path) -> tuple[str, str]:
 
 def _called(path: Path) -> str:
     words = [str(p) for p in path if isinstance(p, str)]
-    return words[-1] if words else "this"
+    if not words:
+        return "this"
+    return f"an entry of {words[-1]}" if isinstance(path[-1], int) else words[-1]
 
 
 def _malformed(value: object, path: Path) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What one principal may do in one environment: the rules that are about them, made quick to ask."""
+"""What one principal may do in one environment: the rules about them, quick to ask."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import yaml
 
@@ -41,15 +42,18 @@ class Tree:
 
         Components that lead nowhere are skipped: pydantic adds the names of union members.
         """
+        return self.values.get(self._existing(path), Place(self.file))
+
+    def key_place(self, path: Path) -> Place:
+        """Where the key that leads to `path` stands."""
+        return self.keys.get(self._existing(path)) or self.place(path)
+
+    def _existing(self, path: Path) -> Path:
         found: Path = ()
         for part in path:
             if (*found, part) in self.values:
                 found = (*found, part)
-        return self.values.get(found, Place(self.file))
-
-    def key_place(self, path: Path) -> Place:
-        """Where the key that leads to `path` stands."""
-        return self.keys.get(path) or self.place(path)
+        return found
 
 
 def read_tree(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
@@ -80,7 +84,12 @@ def read_tree(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
     return Tree(file, value, reader.values, reader.keys), tuple(reader.problems)
 
 
-def _place(file: str, mark: yaml.Mark | None) -> Place:
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
+def _place(file: str, mark: _Mark | None) -> Place:
     return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
 
 

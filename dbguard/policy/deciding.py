@@ -1,0 +1,71 @@
+"""`decide()`: facts and principal in, decision out. Pure and total.
+
+Each check looks at one thing and adds its findings to a `Verdict`; every check runs, so that a
+refusal names all its reasons. Their order does not matter.
+"""
+
+from __future__ import annotations
+
+from dbguard.sql.facts import StatementFacts
+
+from .access_checks import check_columns, check_relations, check_unclassified
+from .binding import BoundPolicy
+from .code_checks import check_functions, check_opaque
+from .decision import Decision, Effect, ErrorTexts, Principal, Reason
+from .exposure import error_texts
+from .masked_checks import check_definitions, check_flows, check_masked_uses
+from .rule_checks import check_denials, check_requirements
+from .verdict import Case, Verdict
+
+_CHECKS = (
+    check_denials,
+    check_columns,
+    check_relations,
+    check_unclassified,
+    check_opaque,
+    check_functions,
+    check_masked_uses,
+    check_flows,
+    check_definitions,
+    check_requirements,
+)
+"""`check_columns` comes before the checks that look at what it found masked."""
+
+
+def decide(
+    bound: BoundPolicy, facts: StatementFacts, principal: Principal, environment: str
+) -> Decision:
+    """Judge one statement.
+
+    Anything that goes wrong inside denies, under the rule `internal`, naming the exception's type
+    only: its text might hold what the client sent.
+    """
+    try:
+        return _decide(Case(bound, facts, principal, environment))
+    except Exception as error:  # noqa: BLE001 - total: a decision that fails is a denial
+        message = f"the decision failed inside dbguard ({type(error).__name__})"
+        reason = Reason("internal", message, "Report this with the decision id.")
+        return Decision(
+            Effect.DENY,
+            rules=("internal",),
+            reasons=(reason,),
+            error_texts=ErrorTexts.WITHHOLD,
+        )
+
+
+def _decide(case: Case) -> Decision:
+    verdict = Verdict()
+    for check in _CHECKS:
+        check(case, verdict)
+    reasons = tuple(dict.fromkeys(verdict.reasons))
+    allowed = not reasons
+    return Decision(
+        effect=Effect.ALLOW if allowed else Effect.DENY,
+        rules=tuple(sorted(verdict.rules | {r.rule for r in reasons})),
+        reasons=reasons,
+        masks=tuple(verdict.masks.values()) if allowed else (),
+        requirements=tuple(verdict.requirements),
+        notices=tuple(verdict.notices) if allowed else (),
+        error_texts=error_texts(case),
+        tags=tuple((name, tuple(sorted(tags))) for name, tags in verdict.tags.items()),
+    )

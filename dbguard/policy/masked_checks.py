@@ -1,0 +1,84 @@
+"""What may be done with masked values: comparisons, copies, stored definitions."""
+
+from __future__ import annotations
+
+from dbguard.sql.facts import Action, ActionClass, ColumnName, Use
+
+from .decision import MaskedColumn, Reason
+from .standing import Sight
+from .verdict import Case, Verdict, listed
+
+_COMPARED = frozenset({Use.FILTER, Use.GROUP, Use.SORT})
+_STORING = frozenset({ActionClass.DDL, ActionClass.CODE, ActionClass.PRIVILEGE})
+"""Classes whose statements may store a query; CREATE TABLE AS stores its result instead."""
+
+
+def check_masked_uses(case: Case, verdict: Verdict) -> None:
+    """A mask that hides makes comparisons wrong without an error: refuse joins, tell the rest."""
+    joined: list[ColumnName] = []
+    compared: list[ColumnName] = []
+    for use in case.facts.columns:
+        masked = verdict.masks.get(use.column)
+        if masked is None or masked.mask.kind.generalises:
+            continue
+        if Use.JOIN in use.uses:
+            joined.append(use.column)
+        elif use.uses & _COMPARED:
+            compared.append(use.column)
+    if joined:
+        first = verdict.masks[joined[0]]
+        verdict.reasons.append(
+            Reason(
+                first.rule,
+                f"joining on {listed(joined)} is refused because {case.principal.user} sees "
+                "masked values there",
+                "Join on a key column that is not classified.",
+                tuple(dict.fromkeys(joined)),
+            )
+        )
+    if compared:
+        verb = "is" if len(set(compared)) == 1 else "are"
+        verdict.notices.append(
+            f"{listed(compared)} {verb} masked for {case.principal.user}: comparisons, grouping "
+            "and sorting see the masked value."
+        )
+
+
+def check_flows(case: Case, verdict: Verdict) -> None:
+    """Masked values never replace real ones in a classified column."""
+    spoiled: dict[ColumnName, list[ColumnName]] = {}
+    for flow in case.facts.flows:
+        if not case.tags(flow.target):
+            continue
+        for source in flow.sources:
+            if case.tags(source) and case.reading(source).sight is Sight.MASKED:
+                spoiled.setdefault(flow.target, []).append(source)
+    for target, sources in spoiled.items():
+        verdict.reasons.append(
+            Reason(
+                case.masking_rule(sources[0]),
+                f"writing {listed(sources)} into {target} is refused because "
+                f"{case.principal.user} sees masked values there",
+                "Masked values may only be written to columns that are not classified.",
+                (target, *sources),
+            )
+        )
+
+
+def check_definitions(case: Case, verdict: Verdict) -> None:
+    """A stored query would keep the mask of who made it, or none, for whoever uses it later."""
+    action = case.facts.action
+    if action.action_class not in _STORING or action is Action.CREATE_TABLE_AS:
+        return
+    masked: list[MaskedColumn] = list(verdict.masks.values())
+    if masked:
+        columns = tuple(m.column for m in masked)
+        verdict.reasons.append(
+            Reason(
+                masked[0].rule,
+                f"a stored definition over {listed(columns)} is refused because "
+                f"{case.principal.user} sees masked values there",
+                "CREATE TABLE AS stores the masked result instead.",
+                columns,
+            )
+        )

@@ -1,0 +1,96 @@
+"""Denials and requirements: rules that speak for themselves, whatever is granted."""
+
+from __future__ import annotations
+
+from dbguard.sql.facts import ColumnName
+
+from .decision import BackupRequirement, Reason
+from .model import Rule
+from .verdict import Case, Verdict, doing, listed
+
+_ANY: frozenset[str | None] = frozenset({None})
+
+
+def check_denials(case: Case, verdict: Verdict) -> None:
+    """A denial that matches refuses, whatever else is granted."""
+    for rule in case.standing.denials:
+        matched, columns, relations = _matches(rule, case)
+        if not matched:
+            continue
+        actions = sorted(case.actions & rule.actions)
+        what = listed(columns) or listed(relations)
+        done = " and ".join(doing(a) for a in actions[:2]) or "this"
+        about = f"{done} {what}" if what else f"{' and '.join(actions) or 'this'}"
+        message = f"{about} is denied by rule {rule.id}"
+        if rule.because:
+            message += f": {rule.because.rstrip('.')}"
+        verdict.reasons.append(Reason(rule.id, message, _hint(rule), columns, relations))
+
+
+def _hint(rule: Rule) -> str:
+    if rule.where_missing:
+        return "Add a WHERE clause."
+    return "A denial overrides every grant; ask whoever keeps the rules."
+
+
+def check_requirements(case: Case, verdict: Verdict) -> None:
+    """Requirements accumulate: all that match have to be met."""
+    for rule in case.standing.requirements:
+        if rule.backup is not None and _matches(rule, case)[0]:
+            verdict.rules.add(rule.id)
+            verdict.requirements.append(
+                BackupRequirement(rule.id, rule.backup.max_age_seconds, rule.backup.on_missing)
+            )
+
+
+def _matches(rule: Rule, case: Case) -> tuple[bool, tuple[ColumnName, ...], tuple[str, ...]]:
+    """Whether the statement is the rule's subject, and the columns and relations that make it so.
+
+    A rule with `data` is about what carries these tags, one with `tables` about these tables, one
+    with neither about the action itself.
+    """
+    if rule.where_missing and case.facts.has_where:
+        return False, (), ()
+    if not rule.data and not rule.tables:
+        subject = [
+            f"{u.schema}.{u.name}"
+            for u in case.facts.relations
+            if case.actions_on(u) & rule.actions
+        ]
+        return bool(case.actions & rule.actions), (), tuple(dict.fromkeys(subject))
+    columns = _columns(rule, case)
+    relations = _relations(rule, case)
+    return bool(columns or relations), columns, relations
+
+
+def _columns(rule: Rule, case: Case) -> tuple[ColumnName, ...]:
+    found = []
+    for use in case.facts.columns:
+        if rule.actions.isdisjoint(case.uses_of(use)):
+            continue
+        tags: frozenset[str | None] = frozenset(case.tags(use.column)) if rule.data else _ANY
+        if any(rule.about(tag, use.column.schema, use.column.table) for tag in tags):
+            found.append(use.column)
+    return tuple(dict.fromkeys(found))
+
+
+def _relations(rule: Rule, case: Case) -> tuple[str, ...]:
+    """Relations that the rule is about as a whole.
+
+    Reading and writing columns is looked at column by column, unless the rule asks for no tag.
+    """
+    found = []
+    for use in case.facts.relations:
+        if rule.actions.isdisjoint(case.actions_on(use)):
+            continue
+        if not rule.data:
+            matched = rule.about(None, use.schema, use.name)
+        else:
+            matched = not case.by_column(use) and any(
+                rule.about(tag, use.schema, use.name)
+                for tags in case.bound.tag_sets_of(use.relation)
+                for tag in tags
+            )
+        if matched:
+            found.append(f"{use.schema}.{use.name}")
+    return tuple(dict.fromkeys(found))
