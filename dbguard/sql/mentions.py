@@ -44,6 +44,8 @@ class FunctionMention:
     by_grammar: bool
     """PostgreSQL's grammar chose the name (EXTRACT, TRIM, AT TIME ZONE …): it is pg_catalog's own
     and does not stand in the text."""
+    of_rows: bool = False
+    """`f(*)`: a star that is no column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ class FieldMention:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetMention:
-    """A column named as target: INSERT's list, SET, ON CONFLICT DO UPDATE, MERGE."""
+class NameMention:
+    """A bare name: a target column (INSERT's list, SET, MERGE), or the name of a CTE."""
 
     start: int
     name: str
@@ -72,11 +74,11 @@ class Mentions:
     columns: tuple[ColumnMention, ...]
     functions: tuple[FunctionMention, ...]
     fields: tuple[FieldMention, ...]
-    targets: tuple[TargetMention, ...]
+    targets: tuple[NameMention, ...]
     unplaced: tuple[str, ...]
     """Column names the tree gives no position for: USING lists, ON CONFLICT inference, index
     columns, column lists of COPY, VACUUM and GRANT."""
-    ctes: tuple[str, ...]
+    ctes: tuple[NameMention, ...]
 
 
 def mentions(statement: ParsedStatement) -> Mentions:
@@ -90,9 +92,9 @@ def mentions_of(tag: str, node: Node) -> Mentions:
     columns: list[ColumnMention] = []
     functions: list[FunctionMention] = []
     fields: list[FieldMention] = []
-    targets: list[TargetMention] = []
+    targets: list[NameMention] = []
     unplaced: list[str] = []
-    ctes: list[str] = []
+    ctes: list[NameMention] = []
     for kind, item in walk(tag, node):
         start = item.get("location", 0)
         if kind == "RangeVar" or ("relname" in item and kind != "WithCheckOption"):
@@ -104,7 +106,9 @@ def mentions_of(tag: str, node: Node) -> Mentions:
             columns.append(ColumnMention(start, names, starred))
         elif kind == "FuncCall":
             by_grammar = item.get("funcformat") == "COERCE_SQL_SYNTAX"
-            functions.append(FunctionMention(start, _strings(item["funcname"]), by_grammar))
+            names = _strings(item["funcname"])
+            of_rows = bool(item.get("agg_star"))
+            functions.append(FunctionMention(start, names, by_grammar, of_rows))
         elif kind == "A_Indirection":
             leftmost = _leftmost(item.get("arg", {}))
             fields += [
@@ -114,7 +118,7 @@ def mentions_of(tag: str, node: Node) -> Mentions:
                 for name in _strings((part,))
             ]
         elif kind == "CommonTableExpr":
-            ctes.append(item.get("ctename", ""))
+            ctes.append(NameMention(start, item.get("ctename", "")))
         elif kind == "IndexElem":
             unplaced += [item["name"]] if "name" in item else []
         elif kind == "JoinExpr":
@@ -126,7 +130,7 @@ def mentions_of(tag: str, node: Node) -> Mentions:
         elif kind == "AccessPriv":
             unplaced += _strings(item.get("cols", ()))
         for target in _targets(kind, item):
-            targets.append(TargetMention(target.get("location", 0), target["name"]))
+            targets.append(NameMention(target.get("location", 0), target["name"]))
             fields += [
                 FieldMention(target.get("location", 0), name, _is_star(part))
                 for part in target.get("indirection", ())
@@ -140,7 +144,7 @@ def mentions_of(tag: str, node: Node) -> Mentions:
         tuple(sorted(fields, key=lambda m: m.start)),
         tuple(sorted(targets, key=lambda m: m.start)),
         tuple(unplaced),
-        tuple(ctes),
+        tuple(sorted(ctes, key=lambda m: m.start)),
     )
 
 

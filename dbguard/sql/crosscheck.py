@@ -1,0 +1,253 @@
+"""Do both readings of a text see the same names at the same places?
+
+The referee says what there is: statements, relations, columns, functions. sqlglot reads the same
+text independently. What one sees and the other does not is a reason to refuse, with the place
+named: either a parser is wrong, or the text was made to be read in two ways.
+
+Utility statements without a query inside are not compared: sqlglot keeps most of them as plain
+text, and they are classified by the referee's tree alone.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from . import dialect, referee, secondreading
+from .bridging import analysis_texts
+from .innerquery import Query, queries
+from .mentions import Mentions, mentions, mentions_of, walk
+from .referee import ParsedStatement, Token
+from .secondreading import Name, SecondReading
+
+__all__ = ["CrossCheck", "Mentions", "Outcome", "compare", "mentions"]
+
+
+class Outcome(enum.StrEnum):
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+    UNREAD = "unread"
+    """sqlglot rejects the statement, or keeps it as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """How the readings of one statement compare."""
+
+    outcome: Outcome
+    query: bool = True
+    """The statement is a query or wraps one; a second reading is needed. Of other utility
+    statements only the text's boundaries are compared."""
+    construct: str = ""
+    """What differs, in the words of the client's error message."""
+    position: int | None = None
+    """1-based character offset in the whole text."""
+    bridged: bool = False
+    """sqlglot read another spelling, of which the referee makes the same tree."""
+
+    @property
+    def understood(self) -> bool:
+        """Whether the readings leave no doubt."""
+        return self.outcome is Outcome.AGREES or (self.outcome is Outcome.UNREAD and not self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    construct: str
+    start: int
+    """Byte offset; -1 when there is no place to point at."""
+
+
+_NO_SECOND_READING = "a form that only one of two parsers can read"
+
+
+def compare(
+    text: str, statements: tuple[ParsedStatement, ...], tokens: Sequence[Token]
+) -> tuple[CrossCheck, ...]:
+    """One comparison for each of `statements`, which the referee found in `text` with `tokens`."""
+    raw = text.encode("utf-8")
+    if len(statements) > 1 and not _same_boundaries(text, tokens):
+        boundary = CrossCheck(Outcome.DISAGREES, construct="the border between statements")
+        return (boundary,) * len(statements)
+    return tuple(_compare_statement(statement, raw, tokens) for statement in statements)
+
+
+def _same_boundaries(text: str, tokens: Sequence[Token]) -> bool:
+    """Whether both tokenizers see the same semicolons; True when sqlglot's rejects the text."""
+    try:
+        second = dialect.tokenize(text)
+    except dialect.Unreadable:
+        return True
+    offsets = secondreading.offsets_of(text)
+    seen = [offsets(t.start) for t in second if t.token_type is dialect.SEMICOLON]
+    return seen == [t.start for t in tokens if t.kind == "ASCII_59"]
+
+
+def _compare_statement(
+    statement: ParsedStatement, raw: bytes, tokens: Sequence[Token]
+) -> CrossCheck:
+    found = queries(statement, raw, tokens)
+    if found is None:
+        return CrossCheck(Outcome.UNREAD, construct=_NO_SECOND_READING)
+    if not found:
+        return CrossCheck(Outcome.UNREAD, query=False)
+    bridged = False
+    for query in found:
+        first = _compare_query(query, raw)
+        if first is None:
+            continue
+        if not _agrees_bridged(query, raw):
+            position = referee.character_position(raw, first.start) if first.start >= 0 else None
+            if first.construct == _NO_SECOND_READING:
+                return CrossCheck(Outcome.UNREAD, construct=first.construct)
+            return CrossCheck(Outcome.DISAGREES, construct=first.construct, position=position)
+        bridged = True
+    return CrossCheck(Outcome.AGREES, bridged=bridged)
+
+
+def _agrees_bridged(query: Query, raw: bytes) -> bool:
+    for other in analysis_texts(query, raw):
+        (statement,) = referee.parse(other)
+        again = Query(statement.tag, statement.node, statement.start, statement.end)
+        if _compare_query(again, other.encode("utf-8")) is None:
+            return True
+    return False
+
+
+def _compare_query(query: Query, raw: bytes) -> _Difference | None:
+    """The first difference between both readings of `query`; None when they agree."""
+    text = raw[query.start : query.end].decode("utf-8")
+    try:
+        trees = dialect.parse_tokens(dialect.tokenize(text), text)
+    except dialect.Unreadable:
+        return _Difference(_NO_SECOND_READING, -1)
+    if len(trees) != 1:
+        return _Difference("the number of statements", query.start)
+    local = secondreading.offsets_of(text)
+    second = secondreading.read(trees[0], text, lambda c: query.start + local(c))
+    if second.opaque:
+        return _Difference(_NO_SECOND_READING, -1)
+    return next(_differences(query, second, raw), None)
+
+
+_KINDS = {
+    "SelectStmt": ("Select", "Union", "Intersect", "Except", "Values", "Subquery", "Table"),
+    "InsertStmt": ("Insert",),
+    "UpdateStmt": ("Update",),
+    "DeleteStmt": ("Delete",),
+    "MergeStmt": ("Merge",),
+}
+
+
+def _differences(query: Query, second: SecondReading, raw: bytes) -> Iterator[_Difference]:
+    first = mentions_of(query.tag, query.node)
+    if second.kind not in _KINDS[query.tag]:
+        yield _Difference("the kind of statement", query.start)
+    yield from _relation_differences(first, second)
+    yield from _column_differences(first, second, raw)
+    yield from _field_differences(first, second)
+    yield from _function_differences(query, first, second)
+
+
+def _relation_differences(first: Mentions, second: SecondReading) -> Iterator[_Difference]:
+    wanted = {Name(m.start, m.parts) for m in first.relations}
+    for name in wanted.symmetric_difference(second.relations):
+        yield _Difference(f"the relation {_shown(name)}", name.start)
+    wanted = {Name(m.start, (m.name,)) for m in first.ctes}
+    for name in wanted.symmetric_difference(second.ctes):
+        yield _Difference(f"the WITH query {_shown(name)}", name.start)
+
+
+def _column_differences(
+    first: Mentions, second: SecondReading, raw: bytes
+) -> Iterator[_Difference]:
+    wanted = {Name(m.start, m.parts, m.starred) for m in first.columns}
+    found = set(second.columns)
+    for name in sorted(wanted - found, key=lambda n: n.start):
+        yield _Difference(f"the column {_shown(name)}", name.start)
+    targets = {Name(m.start, (m.name,)) for m in first.targets}
+    for name in targets - second.identifiers:
+        yield _Difference(f"the column {_shown(name)}", name.start)
+    unplaced = set(first.unplaced)
+    target_starts = {name.start: name.parts[0] for name in targets}
+    for name in sorted(found - wanted, key=lambda n: n.start):
+        is_target = target_starts.get(name.start) == name.parts[0]
+        is_default = raw[name.start : name.start + 7].lower() == b"default"
+        if not is_target and not is_default and name.parts[0] not in unplaced:
+            yield _Difference(f"the column {_shown(name)}", name.start)
+    names = {identifier.parts[0] for identifier in second.identifiers}
+    for missing in unplaced - names:
+        yield _Difference(f'the column "{missing}"', -1)
+
+
+def _field_differences(first: Mentions, second: SecondReading) -> Iterator[_Difference]:
+    wanted = Counter((m.name, m.starred) for m in first.fields)
+    found = Counter((n.parts[0], n.starred) for n in second.fields)
+    for name, _ in wanted - found:
+        yield _Difference(f'the field "{name}"', -1)
+    for name, _ in found - wanted:
+        yield _Difference(f'the field "{name}"', -1)
+
+
+_GRAMMAR_FORMS = {
+    "coalesce": "CoalesceExpr",
+    "greatest": "MinMaxExpr",
+    "least": "MinMaxExpr",
+    "nullif": "A_Expr",
+    "row": "RowExpr",
+    "grouping": "GroupingFunc",
+    "cast": "TypeCast",
+    "array": "A_ArrayExpr SubLink",
+    "exists": "SubLink",
+    "any": "A_Expr SubLink",
+    "some": "A_Expr SubLink",
+    "all": "A_Expr SubLink",
+    "merge_action": "MergeSupportFunc",
+    "xmlconcat": "XmlExpr",
+    "xmlelement": "XmlExpr",
+    "xmlforest": "XmlExpr",
+    "xmlparse": "XmlExpr",
+    "xmlpi": "XmlExpr",
+    "xmlroot": "XmlExpr",
+    "xmlserialize": "XmlSerialize",
+    "xmltable": "RangeTableFunc",
+    "json": "JsonParseExpr",
+    "json_scalar": "JsonScalarExpr",
+    "json_serialize": "JsonSerializeExpr",
+    "json_object": "JsonObjectConstructor",
+    "json_array": "JsonArrayConstructor JsonArrayQueryConstructor",
+    "json_objectagg": "JsonObjectAgg JsonAggConstructor",
+    "json_arrayagg": "JsonArrayAgg JsonAggConstructor",
+    "json_query": "JsonFuncExpr",
+    "json_exists": "JsonFuncExpr",
+    "json_value": "JsonFuncExpr",
+    "json_table": "JsonTable",
+}
+"""Keywords that look like calls to sqlglot → the nodes PostgreSQL's grammar makes of them."""
+
+
+def _function_differences(
+    query: Query, first: Mentions, second: SecondReading
+) -> Iterator[_Difference]:
+    wanted = {Name(m.start, m.parts, m.of_rows) for m in first.functions if not m.by_grammar}
+    by_grammar = {m.start for m in first.functions if m.by_grammar}
+    heads: dict[int, set[str]] = {}
+    for kind, item in walk(query.tag, query.node):
+        heads.setdefault(item.get("location", 0), set()).add(kind)
+    found = set(second.functions)
+    for name in sorted(wanted - found, key=lambda n: n.start):
+        yield _Difference(f"the function {_shown(name)}", name.start)
+    for name in sorted(found - wanted, key=lambda n: n.start):
+        if name.start in by_grammar and len(name.parts) == 1:
+            continue
+        forms = _GRAMMAR_FORMS.get(name.parts[0], "").split() if len(name.parts) == 1 else ()
+        if not heads.get(name.start, set()).intersection(forms):
+            yield _Difference(f"the function {_shown(name)}", name.start)
+
+
+def _shown(name: Name) -> str:
+    parts = name.parts[:-1] if name.starred else name.parts
+    quoted = [f'"{part}"' for part in parts]
+    return ".".join([*quoted, "*"] if name.starred else quoted)
