@@ -1,0 +1,318 @@
+"""Server messages: matched to what is owed, checked, and passed on or kept.
+
+Each handler takes the message and the head of the queue. A message that nothing owed allows ends
+the session: dbguard never forwards what it did not understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
+from dbguard.errors import AuditUnavailable, ProtocolViolation
+from dbguard.policy.decision import ErrorTexts
+from dbguard.sql.facts import EffectKind
+from dbguard.wire import backend
+from dbguard.wire.errorfields import ErrorFields, from_error
+from dbguard.wire.framing import Frame, RowRun
+from dbguard.wire.tags import Backend
+
+from .asks import Surroundings
+from .link import Link, Skip
+from .names import NameTable
+from .pending import Owed, Pending
+from .replies import client_error, client_notice, notice
+from .scope import Scope
+
+
+@dataclass(slots=True)
+class Answers:
+    """Handles everything the server sends after login."""
+
+    session: str
+    link: Link
+    scope: Scope
+    names: NameTable
+    surroundings: Surroundings
+    restricted: frozenset[tuple[int, int]] = frozenset()
+    withhold_until_end: bool = False
+    """A statement of the open transaction withheld its errors: deferred checks and triggers
+    report at COMMIT."""
+    completed: Callable[[Pending, int], None] | None = None
+    _handlers: dict[int, Callable[[Frame], None]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._handlers = {
+            Backend.PARSE_COMPLETE: self._simple(Owed.PARSE),
+            Backend.BIND_COMPLETE: self._simple(Owed.BIND),
+            Backend.CLOSE_COMPLETE: self._simple(Owed.CLOSE),
+            Backend.PARAMETER_DESCRIPTION: self._parameter_description,
+            Backend.ROW_DESCRIPTION: self._row_description,
+            Backend.NO_DATA: self._simple(Owed.DESCRIBE),
+            Backend.COMMAND_COMPLETE: self._command_complete,
+            Backend.EMPTY_QUERY_RESPONSE: self._command_complete,
+            Backend.PORTAL_SUSPENDED: self._suspended,
+            Backend.COPY_IN_RESPONSE: self._copy_in,
+            Backend.COPY_OUT_RESPONSE: self._copy_out,
+            Backend.COPY_DONE: self._copy_out,
+            Backend.ERROR_RESPONSE: self._error,
+            Backend.READY_FOR_QUERY: self._ready,
+            Backend.NOTICE_RESPONSE: self._notice,
+            Backend.PARAMETER_STATUS: self._parameter_status,
+            Backend.NOTIFICATION_RESPONSE: self._pass,
+            Backend.FUNCTION_CALL_RESPONSE: self._function_result,
+        }
+
+    def receive(self, item: Frame | RowRun) -> None:
+        """Handle one message, or a run of row messages."""
+        if self.link.closed:
+            return
+        if isinstance(item, RowRun):
+            self._rows(item)
+            return
+        handler = self._handlers.get(item.tag)
+        if handler is None:
+            raise ProtocolViolation("the server sent a message that dbguard does not know")
+        handler(item)
+
+    # -- what is owed ---------------------------------------------------------
+
+    def _head(self, *allowed: Owed) -> Pending:
+        head = self.link.queue.head
+        if head is None or head.owed not in allowed or head.failed:
+            raise ProtocolViolation("the server's answer does not fit what was sent to it")
+        return head
+
+    def _show(self, head: Pending, data: bytes) -> None:
+        if not head.unseen:
+            for text in head.notices:
+                self.link.to_client.append(notice(text).encode_notice())
+            head.notices = ()
+            self.link.to_client.append(data)
+
+    def _simple(self, owed: Owed) -> Callable[[Frame], None]:
+        def handle(frame: Frame) -> None:
+            head = self._head(owed)
+            if head.replacement is not None:
+                raise ProtocolViolation("the server accepted a message that had to fail")
+            self._show(head, frame.raw)
+            self.link.queue.finish()
+
+        return handle
+
+    def _parameter_description(self, frame: Frame) -> None:
+        self._show(self._head(Owed.DESCRIBE), frame.raw)
+
+    def _row_description(self, frame: Frame) -> None:
+        head = self._head(Owed.DESCRIBE, Owed.QUERY)
+        raw_access = head.plan is not None and head.plan.raw_access
+        if not raw_access and self._trips(frame):
+            return
+        self._show(head, frame.raw)
+        if head.owed is Owed.DESCRIBE:
+            self.link.queue.finish()
+
+    def _trips(self, frame: Frame) -> bool:
+        """The tripwire: a restricted column on its way to the client ends the session."""
+        description = backend.decode(frame)
+        if not isinstance(description, backend.RowDescription):
+            raise ProtocolViolation("the server's row description cannot be read")
+        for column in description.fields:
+            origin = (column.table_oid, column.column_number)
+            if column.table_oid and origin in self.restricted:
+                self._security_event(origin)
+                return True
+        return False
+
+    def _security_event(self, origin: tuple[int, int]) -> None:
+        fields = (("event", "tripwire"), ("relation", str(origin[0])), ("column", str(origin[1])))
+        try:
+            self.surroundings.record(EventRecord(RecordKind.SECURITY, self.session, fields))
+        except AuditUnavailable:
+            pass  # the session ends either way
+        self.close(
+            "42501",
+            "the result would show a protected column unmasked",
+            "dbguard stopped the statement before its first row; this is a defect of dbguard.",
+        )
+
+    def _rows(self, run: RowRun) -> None:
+        head = self._head(Owed.QUERY, Owed.EXECUTE)
+        if head.answer is not None:
+            head.answer(run.data)
+        elif head.unseen:
+            raise ProtocolViolation("the server sent rows that nothing asked for")
+        else:
+            if head.notices:
+                self._show(head, run.data)
+            else:
+                self.link.to_client.append(run.data)
+
+    def _command_complete(self, frame: Frame) -> None:
+        head = self._head(Owed.QUERY, Owed.EXECUTE)
+        if head.replacement is not None:
+            raise ProtocolViolation("the server accepted a message that had to fail")
+        self._statement_done(head, frame)
+        self._show(head, frame.raw)
+        if head.owed is Owed.EXECUTE:
+            self.link.queue.finish()
+
+    def _suspended(self, frame: Frame) -> None:
+        head = self._head(Owed.EXECUTE)
+        self._outcome(head, 0, "SUSPENDED", "")
+        self._show(head, frame.raw)
+        self.link.queue.finish()
+
+    def _statement_done(self, head: Pending, frame: Frame) -> None:
+        if head.plan is None:
+            return
+        index = head.statement
+        if frame.tag == Backend.COMMAND_COMPLETE:
+            head.statement += 1
+            if index < len(head.plan.statements):
+                planned = head.plan.statements[index]
+                self.scope.completed(planned.effects)
+                if planned.decision.error_texts is ErrorTexts.WITHHOLD:
+                    self.withhold_until_end = True
+                if self.completed is not None:
+                    self.completed(head, index)
+        tag = frame.payload.rstrip(b"\0").decode("ascii", "replace")
+        self._outcome(head, index, tag, "")
+
+    def _outcome(self, head: Pending, index: int, tag: str, sqlstate: str) -> None:
+        if index >= len(head.decisions):
+            return
+        last = tag.rsplit(" ", 1)[-1]
+        elapsed = self.surroundings.monotonic() - head.started
+        try:
+            self.surroundings.record(
+                OutcomeRecord(
+                    session=self.session,
+                    decision=head.decisions[index],
+                    command_tag=tag,
+                    rows=int(last) if last.isdigit() else 0,
+                    sqlstate=sqlstate,
+                    duration_microseconds=max(0, int(elapsed * 1_000_000)),
+                )
+            )
+        except AuditUnavailable:
+            return  # the decision is on disk; the statement has already run
+
+    def _copy_in(self, frame: Frame) -> None:
+        head = self._head(Owed.QUERY, Owed.EXECUTE)
+        plan = head.plan
+        if head.unseen or plan is None or not plan.has_effect(EffectKind.COPY_IN):
+            raise ProtocolViolation("the server started a COPY that was not decided")
+        head.copying_in = True
+        head.copies_left -= 1
+        self._show(head, frame.raw)
+
+    def _copy_out(self, frame: Frame) -> None:
+        head = self._head(Owed.QUERY, Owed.EXECUTE)
+        plan = head.plan
+        if head.unseen or plan is None or not plan.has_effect(EffectKind.COPY_OUT):
+            raise ProtocolViolation("the server started a COPY that was not decided")
+        self._show(head, frame.raw)
+
+    def _function_result(self, frame: Frame) -> None:
+        self._show(self._head(Owed.FUNCTION_CALL), frame.raw)
+
+    # -- errors, notices, state -----------------------------------------------
+
+    def _withhold(self, head: Pending | None) -> bool:
+        if self.withhold_until_end:
+            return True
+        return head is not None and head.plan is not None and head.plan.withholds_errors
+
+    def _error(self, frame: Frame) -> None:
+        head = self.link.queue.head
+        fields = _error_fields(frame)
+        if head is None or fields.severity in ("FATAL", "PANIC"):
+            self.link.to_client.append(
+                client_error(fields, None, withhold=False).encode_error()
+            )
+            return
+        if head.replacement is not None:
+            shown = head.replacement
+        else:
+            shown = client_error(fields, head.plan, withhold=self._withhold(head))
+            self._outcome(head, head.statement, "", fields.sqlstate)
+        head.failed = True
+        head.copying_in = False
+        head.copies_left = 0
+        if not head.probe:
+            self.link.to_client.append(shown.encode_error())
+        if head.owed.ends_with_ready:
+            if head.undo is not None:
+                head.undo()
+            return
+        self.link.queue.drop_to_sync()
+        self.link.drop_staged()
+        if self.link.queue.head is None:
+            self.link.skip = Skip.SERVER
+
+    def _ready(self, frame: Frame) -> None:
+        head = self.link.queue.head
+        if head is None or not head.owed.ends_with_ready:
+            raise ProtocolViolation("the server reported ready while it owed other answers")
+        if head.replacement is not None and not head.failed:
+            raise ProtocolViolation("the server accepted a message that had to fail")
+        self.link.status = frame.payload
+        if frame.payload == b"I":
+            self.names.end_transaction(head.cycle)
+            self.scope.transaction_ended()
+            self.withhold_until_end = False
+        if head.notices:
+            self._show(head, b"")
+        self.link.queue.finish()
+        if not head.unseen:
+            self.link.to_client.append(frame.raw)
+
+    def _notice(self, frame: Frame) -> None:
+        head = self.link.queue.head
+        if head is not None and head.unseen:
+            return
+        message = backend.decode(frame)
+        if not isinstance(message, backend.NoticeResponse):
+            raise ProtocolViolation("the server's notice cannot be read")
+        shown = client_notice(message.fields, withhold=self._withhold(head))
+        self.link.to_client.append(shown.encode_notice())
+
+    def _parameter_status(self, frame: Frame) -> None:
+        message = backend.decode(frame)
+        if not isinstance(message, backend.ParameterStatus):
+            raise ProtocolViolation("the server's parameter status cannot be read")
+        self.scope.parameters[message.name] = message.value
+        if message.name in ("session_authorization", "search_path"):
+            self.scope.view = None
+        self.link.to_client.append(frame.raw)
+
+    def _pass(self, frame: Frame) -> None:
+        self.link.to_client.append(frame.raw)
+
+    def close(self, sqlstate: str, message: str, detail: str) -> None:
+        """End the session with a FATAL error; nothing more is forwarded."""
+        fields = ErrorFields(
+            (
+                ("S", b"FATAL"),
+                ("V", b"FATAL"),
+                ("C", sqlstate.encode()),
+                ("M", message.encode()),
+                ("D", detail.encode()),
+            )
+        )
+        self.link.to_client.append(fields.encode_error())
+        self.link.closed = True
+
+    def fail(self, error: ProtocolViolation) -> None:
+        """The peer broke the protocol: say so and end the session."""
+        self.link.to_client.append(from_error(error, severity="FATAL").encode_error())
+        self.link.closed = True
+
+
+def _error_fields(frame: Frame) -> ErrorFields:
+    message = backend.decode(frame)
+    if not isinstance(message, backend.ErrorResponse):
+        raise ProtocolViolation("the server's error cannot be read")
+    return message.fields

@@ -1,0 +1,109 @@
+"""What a session asks of its surroundings while it handles a client message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
+from dbguard.policy.decision import BackupRequirement
+from dbguard.sql.snapshot import Snapshot
+
+from .plan import FunctionCallRequest, Plan, PlanRequest, StateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """The catalog as this session sees it: with its temporary and uncommitted objects."""
+
+    key: str
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The answer to `AskPlan`."""
+
+    plan: Plan
+    restricted: frozenset[tuple[int, int]]
+    """(relation OID, attribute number) that this principal must not receive raw."""
+    key: StateKey
+    """Catalog and rules the plan was made under."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlan:
+    """Answered by a `Planned`. `overlay` replaces the shared catalog for this session only."""
+
+    request: PlanRequest | FunctionCallRequest
+    overlay: Overlay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskDurable:
+    """Answered by True once all records up to `sequence` are durable, else by False."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskServer:
+    """Wait until the server has sent something more; answered by None."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskFreshCatalog:
+    """The shared snapshot must include everything committed until now; answered by None."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskRequirement:
+    """Answered by a `RequirementAnswer`."""
+
+    requirement: BackupRequirement
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementAnswer:
+    satisfied: bool
+    how: str
+    """How it was met (backup id), for the audit record."""
+    message: str = ""
+    hint: str = ""
+
+
+Ask = AskPlan | AskDurable | AskServer | AskFreshCatalog | AskRequirement
+Answer = Planned | bool | RequirementAnswer | None
+
+
+class Surroundings(Protocol):
+    """What a session may call without waiting: no I/O behind any of it."""
+
+    def state_key(self) -> StateKey:
+        """Catalog and rules now in force for the session's database."""
+
+    def known_plan(self, request: PlanRequest) -> Planned | None:
+        """A plan for this request made under the state now in force, if one is cached."""
+
+    def snapshot(self) -> Snapshot:
+        """The shared snapshot now in force."""
+
+    overlay_query: str
+    """One statement, one row, one column: the catalog as the session sees it."""
+
+    def read_overlay(self, document: bytes) -> Snapshot:
+        """The answer to `overlay_query`.
+
+        Raises:
+            NotUnderstood: it cannot be read.
+        """
+
+    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+        """Queue a record; returns its sequence number.
+
+        Raises:
+            AuditUnavailable: the log cannot be written at present.
+        """
+
+    def monotonic(self) -> float:
+        """Seconds on a monotonic clock."""

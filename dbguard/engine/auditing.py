@@ -1,0 +1,89 @@
+"""Plans to audit records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbguard.audit.records import ColumnEntry, DecisionRecord, MaskEntry
+from dbguard.policy.decision import Effect, Principal
+
+from .plan import Plan, PlannedStatement, StateKey
+
+
+@dataclass(frozen=True, slots=True)
+class SessionIdentity:
+    """What every record of a session says about it."""
+
+    session: str
+    principal: Principal
+    client_address: str
+    application: str
+    environment: str
+
+
+def decision_records(
+    identity: SessionIdentity,
+    plan: Plan,
+    key: StateKey,
+    phase: str,
+    *,
+    statement: str = "",
+    requirements: tuple[str, ...] = (),
+    refused: bool = False,
+) -> tuple[DecisionRecord, ...]:
+    """One record for each statement of the plan."""
+    return tuple(
+        _record(identity, plan, planned, key, phase, statement, requirements, refused)
+        for planned in plan.statements
+    )
+
+
+def _record(
+    identity: SessionIdentity,
+    plan: Plan,
+    planned: PlannedStatement,
+    key: StateKey,
+    phase: str,
+    statement: str,
+    requirements: tuple[str, ...],
+    refused: bool,
+) -> DecisionRecord:
+    decision = planned.decision
+    if plan.refusal is not None and not plan.refusal.denied:
+        verdict = "error"
+    elif decision.effect is Effect.DENY or plan.refusal is not None or refused:
+        verdict = "deny"
+    else:
+        verdict = "masked" if decision.masks else "allow"
+    reasons = tuple(f"{r.rule}: {r.message}" for r in decision.reasons)
+    if plan.refusal is not None and not plan.refusal.denied:
+        # PostgreSQL's own wording quotes the client's text, where values may stand
+        reasons = (f"SQLSTATE {plan.refusal.sqlstate}",)
+    elif not reasons and plan.refusal is not None:
+        reasons = (f"{plan.refusal.rule}: {plan.refusal.message}",)
+    return DecisionRecord(
+        session=identity.session,
+        principal_user=identity.principal.user,
+        principal_groups=tuple(sorted(identity.principal.groups)),
+        database=identity.principal.database,
+        client_address=identity.client_address,
+        application=identity.application,
+        environment=identity.environment,
+        phase=phase,
+        action=planned.action.value,
+        wrapper=planned.wrapper.value if planned.wrapper else "",
+        relations=planned.relations,
+        columns=tuple(ColumnEntry(c.name, c.uses, c.tags) for c in planned.columns),
+        decision=verdict,
+        rules=decision.rules,
+        reasons=reasons,
+        masked=tuple(
+            MaskEntry(str(m.column), m.mask.kind.value, m.rule) for m in decision.masks
+        ),
+        requirements=requirements,
+        text=planned.redacted,
+        fingerprint=planned.fingerprint,
+        statement=statement,
+        rules_digest=key[2],
+        catalog_epoch=key[1],
+    )

@@ -1,0 +1,106 @@
+"""EXECUTE and FETCH: what they run was decided when it was named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dbguard.policy.decision import Decision, ErrorTexts
+from dbguard.sql.facts import EffectKind, SessionEffect
+
+from .names import NameTable
+from .plan import Plan, PlannedStatement, Refusal
+
+
+def join_named(plan: Plan, names: NameTable) -> Plan:
+    """Put what a prepared statement or cursor holds into the statements that run it.
+
+    A name that this session did not make is refused, for a cursor only where the principal does
+    not see everything raw (code that analysis can't see through may have opened it).
+    """
+    if plan.refusal is not None or not plan.has_effect(EffectKind.EXECUTE, EffectKind.FETCH):
+        return plan
+    joined: list[PlannedStatement] = []
+    made_here: set[tuple[EffectKind, str]] = set()
+    for statement in plan.statements:
+        effect = _runs(statement)
+        if effect is None or effect.name is None:
+            joined.append(statement)
+            made_here.update((e.kind, e.name) for e in statement.effects if e.name is not None)
+            continue
+        inner = _inner(effect, names)
+        if inner is not None:
+            joined.append(_merge(statement, inner))
+        elif _earlier(effect, made_here, joined) is not None:
+            earlier = _earlier(effect, made_here, joined)
+            assert earlier is not None
+            joined.append(_merge(statement, earlier))
+        elif effect.kind is EffectKind.FETCH and plan.raw_access:
+            joined.append(statement)
+        else:
+            return replace(plan, refusal=_unknown(effect))
+    return replace(plan, statements=tuple(joined))
+
+
+def _runs(statement: PlannedStatement) -> SessionEffect | None:
+    for effect in statement.effects:
+        if effect.kind in (EffectKind.EXECUTE, EffectKind.FETCH):
+            return effect
+    return None
+
+
+def _inner(effect: SessionEffect, names: NameTable) -> PlannedStatement | None:
+    assert effect.name is not None
+    if effect.kind is EffectKind.EXECUTE:
+        prepared = names.statements.get(effect.name)
+        return prepared.plan.statements[0] if prepared and prepared.plan.statements else None
+    portal = names.portals.get(effect.name)
+    return portal.plan.statements[0] if portal and portal.plan.statements else None
+
+
+def _earlier(
+    effect: SessionEffect,
+    made_here: set[tuple[EffectKind, str]],
+    statements: list[PlannedStatement],
+) -> PlannedStatement | None:
+    """The statement of the same string that made the name."""
+    maker = (
+        EffectKind.PREPARE if effect.kind is EffectKind.EXECUTE else EffectKind.DECLARE
+    )
+    assert effect.name is not None
+    if (maker, effect.name) not in made_here:
+        return None
+    for statement in reversed(statements):
+        if any(e.kind is maker and e.name == effect.name for e in statement.effects):
+            return statement
+    return None
+
+
+def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement:
+    """The outer statement, judged like what it runs."""
+    ours, theirs = outer.decision, inner.decision
+    withhold = ErrorTexts.WITHHOLD in (ours.error_texts, theirs.error_texts)
+    decision = Decision(
+        effect=ours.effect,
+        rules=tuple(sorted({*ours.rules, *theirs.rules})),
+        reasons=ours.reasons,
+        masks=tuple(dict.fromkeys((*ours.masks, *theirs.masks))),
+        requirements=tuple(dict.fromkeys((*ours.requirements, *theirs.requirements))),
+        notices=tuple(dict.fromkeys((*ours.notices, *theirs.notices))),
+        error_texts=ErrorTexts.WITHHOLD if withhold else ErrorTexts.SHOW,
+        tags=tuple(dict.fromkeys((*ours.tags, *theirs.tags))),
+    )
+    return replace(
+        outer,
+        action=inner.action if outer.wrapper is not None else outer.action,
+        decision=decision,
+        relations=tuple(sorted({*outer.relations, *inner.relations})),
+        columns=tuple(dict.fromkeys((*outer.columns, *inner.columns))),
+    )
+
+
+def _unknown(effect: SessionEffect) -> Refusal:
+    if effect.kind is EffectKind.EXECUTE:
+        return Refusal(
+            "26000", f'prepared statement "{effect.name}" does not exist', denied=False
+        )
+    return Refusal("34000", f'cursor "{effect.name}" does not exist', denied=False)

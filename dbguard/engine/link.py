@@ -1,0 +1,160 @@
+"""Both directions of one connection: what goes out, what is owed, what is being skipped."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from dbguard.wire import backend, frontend
+from dbguard.wire.errorfields import ErrorFields
+
+from .asks import Answer, Ask, AskDurable, AskServer
+from .pending import Owed, Pending, Queue
+
+RESERVED = "_dbguard_"
+"""Prefix of statement and portal names that only dbguard may use."""
+REFUSED_NAME = b"_dbguard_refused"
+REFUSED_TEXT = b"refused by dbguard"
+"""Not SQL: the server's grammar rejects it, whatever the transaction state."""
+
+Steps = Generator[Ask, Answer, None]
+
+
+class Skip(enum.Enum):
+    """Whether client messages are being skipped until the next Sync."""
+
+    NOTHING = "nothing"
+    LOCAL = "local"
+    """dbguard answered the error itself; the server has seen nothing since the last Sync."""
+    SERVER = "server"
+    """The server is in its skip-to-Sync state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A message that waits until its decision record is durable."""
+
+    data: bytes
+    entry: Pending
+    sequence: int
+
+
+@dataclass(slots=True)
+class Link:
+    """The outgoing bytes and the state that refusals depend on."""
+
+    to_client: list[bytes] = field(default_factory=list)
+    to_server: list[bytes] = field(default_factory=list)
+    queue: Queue = field(default_factory=Queue)
+    staged: list[Staged] = field(default_factory=list)
+    status: bytes = b"I"
+    """Transaction status of the last ReadyForQuery."""
+    pipeline_open: bool = False
+    """Extended messages were forwarded since the last Sync."""
+    skip: Skip = Skip.NOTHING
+    closed: bool = False
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing in flight and no transaction: dbguard may answer by itself."""
+        return (
+            not self.queue.entries
+            and not self.staged
+            and not self.pipeline_open
+            and self.status == b"I"
+        )
+
+    def stage(self, data: bytes, entry: Pending, sequence: int = 0) -> None:
+        """Queue a message for release; dropped when an error has come in the meantime."""
+        if self.skip is not Skip.NOTHING or self.closed:
+            if entry.undo is not None:
+                entry.undo()
+            return
+        self.staged.append(Staged(data, entry, sequence))
+
+    def release(self) -> Steps:
+        """Send everything staged once its records are durable; refuse all of it if they can't be.
+
+        After a failure the error has been sent and `skip` or the queue say so.
+        """
+        if not self.staged:
+            return
+        sequence = max(item.sequence for item in self.staged)
+        durable = (yield AskDurable(sequence)) if sequence else True
+        staged, self.staged = self.staged, []
+        if not staged:
+            return
+        if self.skip is not Skip.NOTHING or self.closed:
+            _take_back(staged)
+            return
+        if not durable:
+            _take_back(staged)
+            owed = staged[0].entry.owed
+            yield from self.refuse(AUDIT_LOST, query=owed in (Owed.QUERY, Owed.FUNCTION_CALL))
+            return
+        for item in staged:
+            self.send(item.data, item.entry)
+
+    def send(self, data: bytes, entry: Pending) -> None:
+        """Send a message to the server at once and note what it owes."""
+        self.to_server.append(data)
+        self.queue.add(entry)
+        if not entry.owed.ends_with_ready:
+            self.pipeline_open = True
+        elif entry.owed is Owed.SYNC:
+            self.pipeline_open = False
+
+    def refuse(self, fields: ErrorFields, *, query: bool) -> Steps:
+        """Refuse one message so that client and server agree on what follows (DESIGN 2.5).
+
+        `query` is True for Query and FunctionCall, which end with ReadyForQuery; any other
+        message starts skipping until Sync.
+        """
+        yield from self.release()
+        if self.skip is not Skip.NOTHING or self.closed:
+            return
+        if self.at_rest:
+            self.to_client.append(fields.encode_error())
+            if query:
+                self.to_client.append(backend.ReadyForQuery(b"I").encode())
+            else:
+                self.skip = Skip.LOCAL
+        elif query:
+            data = frontend.Query(REFUSED_TEXT).encode()
+            self.send(data, Pending(Owed.QUERY, replacement=fields))
+        else:
+            data = frontend.Parse(REFUSED_NAME, REFUSED_TEXT, ()).encode()
+            self.send(data, Pending(Owed.PARSE, replacement=fields))
+            self.skip = Skip.SERVER
+
+    def drain(self) -> Steps:
+        """Wait until the server has answered everything that settles what texts mean."""
+        yield from self.release()
+        if self.queue.unsettled and self.pipeline_open:
+            self.to_server.append(frontend.Flush().encode())
+        while self.queue.unsettled and not self.closed:
+            yield AskServer()
+
+    def drop_staged(self) -> None:
+        """An error has come from the server: what was not sent yet is skipped too."""
+        _take_back(self.staged)
+        self.staged = []
+
+
+def _take_back(staged: list[Staged]) -> None:
+    for item in reversed(staged):
+        if item.entry.undo is not None:
+            item.entry.undo()
+
+
+AUDIT_LOST = ErrorFields(
+    (
+        ("S", b"ERROR"),
+        ("V", b"ERROR"),
+        ("C", b"58030"),
+        ("M", b"the audit log cannot be written"),
+        ("D", b"No statement runs without a durable record of its decision."),
+        ("H", b"Ask the operator of dbguard to free space or repair the log; then try again."),
+    )
+)

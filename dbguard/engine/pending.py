@@ -1,0 +1,109 @@
+"""What the server still owes: one entry for each message forwarded to it, in order.
+
+The grammar of answers is PostgreSQL's ("Message Flow" in its documentation): an entry says which
+messages may come while it is at the head, and which one ends it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dbguard.wire.errorfields import ErrorFields
+
+from .plan import Plan
+
+
+class Owed(enum.Enum):
+    """Kinds of forwarded messages, by what answers them."""
+
+    QUERY = "query"
+    PARSE = "parse"
+    BIND = "bind"
+    DESCRIBE = "describe"
+    EXECUTE = "execute"
+    CLOSE = "close"
+    SYNC = "sync"
+    FUNCTION_CALL = "function_call"
+
+    @property
+    def ends_with_ready(self) -> bool:
+        """True when ReadyForQuery is its last answer."""
+        return self in (Owed.QUERY, Owed.SYNC, Owed.FUNCTION_CALL)
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """One forwarded message waiting for its answers."""
+
+    owed: Owed
+    unseen: bool = False
+    """dbguard's own: none of its answers reach the client."""
+    plan: Plan | None = None
+    decisions: tuple[int, ...] = ()
+    """Sequence numbers of the decision records, one a statement of the plan."""
+    text: bytes = field(default=b"", repr=False)
+    """The client's own text, where it may name statements (QUERY)."""
+    started: float = 0.0
+    replacement: ErrorFields | None = None
+    """Error to show instead of the one this message provokes on purpose."""
+    undo: Callable[[], None] | None = None
+    """Takes back what the session assumed when the server skips or fails this message."""
+    done: Callable[[], None] | None = None
+    """Called when its last answer has come without an error."""
+    answer: Callable[[bytes], None] | None = None
+    """Probe: takes each DataRow's bytes."""
+    notices: tuple[str, ...] = ()
+    """NOTICEs to show the client in front of its first answer."""
+    settles: bool = False
+    """Changes what later texts mean: nothing is planned until it is answered."""
+    statement: int = 0
+    """Index of the plan's statement whose answer comes next (QUERY)."""
+    failed: bool = False
+    copying_in: bool = False
+    copies_left: int = 0
+    """COPY FROM STDIN statements of it that have not started: later messages wait for them."""
+    probe: bool = False
+    """A question of dbguard's own: its errors are not shown either."""
+    cycle: int = 0
+    """Which ReadyForQuery it belongs to, counted from login; ends portals made up to then."""
+
+
+@dataclass(slots=True)
+class Queue:
+    """The entries in order, and what an error does to them."""
+
+    entries: deque[Pending] = field(default_factory=deque)
+
+    @property
+    def head(self) -> Pending | None:
+        return self.entries[0] if self.entries else None
+
+    def add(self, entry: Pending) -> None:
+        self.entries.append(entry)
+
+    def finish(self) -> Pending:
+        """Remove the head, answered in full."""
+        entry = self.entries.popleft()
+        if entry.done is not None and not entry.failed:
+            entry.done()
+        return entry
+
+    def drop_to_sync(self) -> list[Pending]:
+        """Drop what the server skips after an error: everything up to the next Sync.
+
+        Returns the dropped entries, the failed head first.
+        """
+        dropped: list[Pending] = []
+        while self.entries and self.entries[0].owed is not Owed.SYNC:
+            dropped.append(self.entries.popleft())
+        for entry in reversed(dropped):
+            if entry.undo is not None:
+                entry.undo()
+        return dropped
+
+    @property
+    def unsettled(self) -> bool:
+        return any(entry.settles for entry in self.entries)

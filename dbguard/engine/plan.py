@@ -1,0 +1,116 @@
+"""What is to be done with one text: the outcome of analysis, policy and rewriting together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbguard.policy.decision import BackupRequirement, Decision, Effect, ErrorTexts, Principal
+from dbguard.sql.facts import Action, EffectKind, SessionEffect, Wrapper
+from dbguard.sql.snapshot import SessionView
+from dbguard.sql.splices import PositionMap
+
+StateKey = tuple[str, int, str]
+"""Which catalog and which rules: (database or overlay name, catalog epoch, rules digest)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One text to plan, for one principal in one session view."""
+
+    text: str
+    principal: Principal
+    view: SessionView
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNote:
+    """A column in an audit record: name, uses and tags, all in words."""
+
+    name: str
+    uses: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error to give the client instead of running the statement. Holds no value."""
+
+    sqlstate: str
+    message: str
+    detail: str = ""
+    hint: str = ""
+    position: int | None = None
+    rule: str = ""
+    denied: bool = True
+    """True for a decision of dbguard's; False for an error PostgreSQL would raise as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStatement:
+    """One statement of a text: what was decided and what the session has to know of it."""
+
+    action: Action
+    wrapper: Wrapper | None
+    decision: Decision
+    effects: tuple[SessionEffect, ...]
+    redacted: str
+    fingerprint: str
+    relations: tuple[str, ...]
+    columns: tuple[ColumnNote, ...]
+
+    def has_effect(self, *kinds: EffectKind) -> bool:
+        return any(effect.kind in kinds for effect in self.effects)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send for a text, and everything to check and record about it."""
+
+    text: str
+    """The text to send; the client's own when nothing had to change."""
+    positions: PositionMap | None
+    """Maps error positions back; None when the text is the client's own."""
+    statements: tuple[PlannedStatement, ...]
+    refusal: Refusal | None = None
+    """Set when the text is not run at all."""
+    raw_access: bool = False
+    """The principal may see everything raw: nothing to verify, nothing to withhold."""
+    size: int = 0
+    """Rough bytes this plan takes in a cache."""
+
+    @property
+    def requirements(self) -> tuple[BackupRequirement, ...]:
+        return tuple(r for s in self.statements for r in s.decision.requirements)
+
+    @property
+    def withholds_errors(self) -> bool:
+        return any(s.decision.error_texts is ErrorTexts.WITHHOLD for s in self.statements)
+
+    @property
+    def masked(self) -> bool:
+        return any(s.decision.masks for s in self.statements)
+
+    def has_effect(self, *kinds: EffectKind) -> bool:
+        return any(s.has_effect(*kinds) for s in self.statements)
+
+    @property
+    def denied(self) -> bool:
+        return any(s.decision.effect is Effect.DENY for s in self.statements)
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedRequest:
+    """Asks which columns a principal may not see raw: the tripwire's list."""
+
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallRequest:
+    """The protocol's FunctionCall, to be decided by the function's OID."""
+
+    function_oid: int
+    principal: Principal
+    view: SessionView
+    environment: str

@@ -1,0 +1,328 @@
+"""From a text to a plan. Runs in a worker process: pure, and nothing may escape it as a crash.
+
+The passes are visible in `plan_text`: analyse, decide each statement, rewrite, verify.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dbguard.errors import (
+    DbguardError,
+    NotUnderstood,
+    StatementError,
+    SyntaxRefused,
+    UndefinedName,
+    sqlstate_of,
+)
+from dbguard.masking.expressions import mask_expression
+from dbguard.policy.binding import BoundPolicy, bind
+from dbguard.policy.deciding import decide
+from dbguard.policy.decision import Decision, Effect, Principal
+from dbguard.policy.model import Policy
+from dbguard.sql.analysis import analyze
+from dbguard.sql.facts import Action, FunctionTrust, FunctionUse, StatementFacts
+from dbguard.sql.fingerprint import fingerprint
+from dbguard.sql.functions import trust_of_function
+from dbguard.sql.limits import Limits
+from dbguard.sql.lineage import column_sources, unreadable_views
+from dbguard.sql.names import quote
+from dbguard.sql.precheck import check_text
+from dbguard.sql.redact import redact
+from dbguard.sql.rewrite import Rewritten, rewrite
+from dbguard.sql.sites import Reading
+from dbguard.sql.snapshot import SessionView, Snapshot
+from dbguard.sql.verify import verify
+
+from .plan import (
+    ColumnNote,
+    FunctionCallRequest,
+    Plan,
+    PlannedStatement,
+    PlanRequest,
+    Refusal,
+    RestrictedRequest,
+)
+
+UNREADABLE = "<unreadable statement>"
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a plan depends on besides the request: sent to a worker once per state key."""
+
+    snapshot: Snapshot
+    policy: Policy
+    limits: Limits
+
+    @cached_property
+    def bound(self) -> BoundPolicy:
+        """The policy with its patterns resolved against this catalog."""
+        return bind(
+            self.policy,
+            self.snapshot,
+            column_sources(self.snapshot),
+            unreadable_views(self.snapshot),
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"snapshot": self.snapshot, "policy": self.policy, "limits": self.limits}
+
+
+def answer(world: object, request: object) -> object:
+    """Entry point of the worker process."""
+    if not isinstance(world, World):
+        raise TypeError("not a world")
+    match request:
+        case PlanRequest():
+            return plan_text(world, request)
+        case RestrictedRequest():
+            return world.bound.restricted(request.principal)
+        case FunctionCallRequest():
+            return plan_function_call(world, request)
+    raise TypeError("not a request")
+
+
+def plan_text(world: World, request: PlanRequest) -> Plan:
+    """Plan one Query or Parse text.
+
+    Errors never escape: a text that cannot be planned comes back as a plan with a refusal.
+    """
+    raw_access = world.bound.has_raw_access(request.principal)
+    try:
+        readings = analyze(request.text, world.snapshot, request.view, world.limits)
+    except StatementError as error:
+        return _unplanned(world, request, error, raw_access)
+    redactions = [_redacted(world, _slice(request.text, r)) for r in readings]
+    statements = tuple(
+        _planned(world, request, reading.facts, redacted)
+        for reading, redacted in zip(readings, redactions, strict=True)
+    )
+    if refusal := _first_denial(statements, readings):
+        return Plan(request.text, None, statements, refusal, raw_access, len(request.text) * 4)
+    try:
+        rewritten = _rewritten(world, request.text, readings, statements)
+    except StatementError as error:
+        if not raw_access:
+            return Plan(
+                request.text, None, statements, _refusal(error), raw_access, len(request.text) * 4
+            )
+        rewritten = None
+    changed = rewritten is not None and rewritten.text != request.text
+    text = rewritten.text if rewritten is not None else request.text
+    return Plan(
+        text=text,
+        positions=rewritten.positions if rewritten is not None and changed else None,
+        statements=statements,
+        raw_access=raw_access,
+        size=2 * len(text) + 4 * len(request.text) + 1000,
+    )
+
+
+def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
+    """Decide the protocol's FunctionCall by the function's OID, like a call in a SELECT."""
+    function = world.snapshot.function_by_oid.get(request.function_oid)
+    raw_access = world.bound.has_raw_access(request.principal)
+    if function is None:
+        use = FunctionUse("", f"oid {request.function_oid}", FunctionTrust.UNKNOWN, (), True)
+    else:
+        use = FunctionUse(
+            function.schema,
+            function.name,
+            trust_of_function(function),
+            (function.signature,),
+            function.volatility == "v",
+        )
+    name = f"{use.schema}.{use.name}" if use.schema else use.name
+    facts = StatementFacts(
+        action=Action.FUNCTION_CALL, functions=(use,), statement_tag="FunctionCall"
+    )
+    statement = _planned(world, request, facts, f"<function call> {name}")
+    denial = _first_denial((statement,), ())
+    return Plan("", None, (statement,), denial, raw_access, 1000)
+
+
+def _slice(text: str, reading: Reading) -> str:
+    return text.encode("utf-8")[reading.start : reading.end].decode("utf-8")
+
+
+def _redacted(world: World, text: str) -> tuple[str, str]:
+    try:
+        redacted = redact(text, check_text(text, world.limits))
+    except DbguardError:
+        redacted = UNREADABLE
+    return redacted, fingerprint(redacted)
+
+
+def _planned(
+    world: World,
+    request: PlanRequest | FunctionCallRequest,
+    facts: StatementFacts,
+    redaction: tuple[str, str] | str,
+) -> PlannedStatement:
+    decision = decide(world.bound, facts, request.principal, request.environment)
+    redacted, print_ = (
+        redaction if isinstance(redaction, tuple) else (redaction, fingerprint(redaction))
+    )
+    tags = dict(decision.tags)
+    return PlannedStatement(
+        action=facts.action,
+        wrapper=facts.wrapper,
+        decision=decision,
+        effects=facts.effects,
+        redacted=redacted,
+        fingerprint=print_,
+        relations=tuple(sorted({f"{r.schema}.{r.name}" for r in facts.relations})),
+        columns=tuple(
+            ColumnNote(str(c.column), tuple(sorted(c.uses)), tags.get(c.column, ()))
+            for c in facts.columns
+        ),
+    )
+
+
+def _first_denial(
+    statements: tuple[PlannedStatement, ...], readings: tuple[Reading, ...]
+) -> Refusal | None:
+    for index, statement in enumerate(statements):
+        if statement.decision.effect is Effect.DENY:
+            reasons = statement.decision.reasons
+            first = reasons[0]
+            position = None
+            if index < len(readings):
+                opaque = readings[index].facts.opaque
+                position = opaque[0].position if opaque else None
+            more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+            understood = not (index < len(readings) and readings[index].facts.opaque)
+            return Refusal(
+                sqlstate="42501" if understood else "0A000",
+                message=first.message + more,
+                detail="rule " + ", ".join(sorted({r.rule for r in reasons})),
+                hint=first.hint,
+                position=position,
+                rule=first.rule,
+            )
+    return None
+
+
+def _rewritten(
+    world: World,
+    text: str,
+    readings: tuple[Reading, ...],
+    statements: tuple[PlannedStatement, ...],
+) -> Rewritten:
+    masks = masks_of(world.snapshot, tuple(s.decision for s in statements))
+    rewritten = rewrite(text, readings, masks, world.snapshot)
+    verify(text, rewritten, readings, masks, world.snapshot)
+    return rewritten
+
+
+def masks_of(
+    snapshot: Snapshot, decisions: tuple[Decision, ...]
+) -> dict[int, dict[int, str]]:
+    """Mask expressions by relation OID and attribute number, over the inner alias `t`."""
+    masks: dict[int, dict[int, str]] = {}
+    for decision in decisions:
+        for masked in decision.masks:
+            relation = snapshot.relation_by_oid.get(masked.column.relation)
+            column = relation.column(masked.column.number) if relation else None
+            if column is None:
+                raise NotUnderstood("a masked column is missing from the catalog")
+            masks.setdefault(masked.column.relation, {})[column.number] = mask_expression(
+                masked.mask, column, f"t.{quote(column.name)}"
+            )
+    return masks
+
+
+def _unplanned(
+    world: World, request: PlanRequest, error: StatementError, raw_access: bool
+) -> Plan:
+    redacted, print_ = _redacted(world, request.text)
+    denied = not isinstance(error, SyntaxRefused | UndefinedName)
+    statement = PlannedStatement(
+        action=Action.EMPTY,
+        wrapper=None,
+        decision=Decision(Effect.DENY, rules=("analysis",)),
+        effects=(),
+        redacted=redacted,
+        fingerprint=print_,
+        relations=(),
+        columns=(),
+    )
+    refusal = _refusal(error, denied=denied)
+    return Plan(request.text, None, (statement,), refusal, raw_access, len(request.text) * 3)
+
+
+def _refusal(error: StatementError, *, denied: bool = True) -> Refusal:
+    return Refusal(
+        sqlstate=sqlstate_of(error),
+        message=error.message,
+        detail=error.detail,
+        hint=error.hint,
+        position=error.position,
+        rule="analysis",
+        denied=denied,
+    )
+
+
+def principal_of(snapshot: Snapshot, user: str) -> Principal:
+    """The principal behind a login of `user`, by the roles the catalog knows."""
+    role = snapshot.role_by_name.get(user)
+    groups = role.memberships if role else frozenset({user})
+    return Principal(user, groups, snapshot.database, bool(role and role.superuser))
+
+
+def effective_view(snapshot: Snapshot, user: str, search_path: str) -> SessionView:
+    """current_schemas(true) computed from the settings, as namespace.c's recomputeNamespacePath.
+
+    `search_path` is the setting's text as SHOW prints it.
+    """
+    role = snapshot.role_by_name.get(user)
+    hidden = role.hidden_schemas if role and not role.superuser else frozenset()
+    temporary = next((r.schema for r in snapshot.relations if r.temporary), None)
+    path: list[str] = []
+    for item in split_identifier_list(search_path):
+        name = user if item == "$user" else item
+        if name == "pg_temp":
+            name = temporary or name
+        elif name not in snapshot.schemas or name in hidden:
+            continue
+        if name not in path:
+            path.append(name)
+    implicit = [] if "pg_catalog" in path else ["pg_catalog"]
+    if temporary and temporary not in path:
+        implicit.insert(0, temporary)
+    return SessionView(user, tuple(implicit + [p for p in path if p != "pg_temp"]))
+
+
+def split_identifier_list(value: str) -> tuple[str, ...]:
+    """Split a list of identifiers as varlena.c's SplitIdentifierString does."""
+    names: list[str] = []
+    index, length = 0, len(value)
+    while index < length:
+        while index < length and (value[index].isspace() or value[index] == ","):
+            index += 1
+        if index >= length:
+            break
+        if value[index] == '"':
+            name, index = _quoted(value, index + 1)
+        else:
+            start = index
+            while index < length and value[index] != "," and not value[index].isspace():
+                index += 1
+            name = value[start:index].lower()
+        if name:
+            names.append(name)
+    return tuple(names)
+
+
+def _quoted(value: str, index: int) -> tuple[str, int]:
+    out: list[str] = []
+    while index < len(value):
+        if value[index] == '"':
+            if value[index + 1 : index + 2] != '"':
+                return "".join(out), index + 1
+            index += 1
+        out.append(value[index])
+        index += 1
+    return "".join(out), index

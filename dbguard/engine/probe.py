@@ -1,0 +1,81 @@
+"""dbguard's own questions on a session's connection.
+
+Asked by Parse/Bind/Execute under reserved names, so that the client's unnamed statement and
+portal stay; inside an open pipeline followed by Flush, never by Sync or Query, which would commit
+the client's implicit transaction.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator
+
+from dbguard.errors import NotUnderstood
+from dbguard.wire import frontend
+from dbguard.wire.errorfields import from_error
+
+from .asks import Answer, Ask, AskServer
+from .link import RESERVED, Link
+from .pending import Owed, Pending
+
+_NAME = RESERVED.encode() + b"probe"
+_TEXT_RESULTS = struct.pack("!HHH", 0, 0, 0)
+"""Bind's rest: no parameter formats, no parameters, results in text format."""
+
+
+def first_column(row: bytes) -> bytes:
+    """The first value of a DataRow message (tag and length included), b"" for NULL."""
+    (length,) = struct.unpack_from("!i", row, 7)
+    return b"" if length < 0 else row[11 : 11 + length]
+
+
+def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, ...]]:
+    """Run each text, which yields one row, and return the first column of each.
+
+    Raises:
+        NotUnderstood: the server did not answer as expected; the session cannot be judged.
+    """
+    yield from link.release()
+    in_pipeline = link.pipeline_open
+    answers: list[bytes] = []
+    parts: list[bytes] = []
+
+    def take(run: bytes) -> None:
+        parts.append(run)
+
+    def take_answer() -> None:
+        answers.append(first_column(b"".join(parts)) if parts else b"")
+        parts.clear()
+
+    asked: list[Pending] = []
+
+    def ask(data: bytes, owed: Owed) -> Pending:
+        entry = Pending(owed, unseen=True, probe=True)
+        asked.append(entry)
+        link.send(data, entry)
+        return entry
+
+    for text in texts:
+        ask(frontend.Parse(_NAME, text.encode(), ()).encode(), Owed.PARSE)
+        ask(frontend.Bind(_NAME, _NAME, _TEXT_RESULTS).encode(), Owed.BIND)
+        execute = ask(frontend.Execute(_NAME, 0).encode(), Owed.EXECUTE)
+        execute.answer, execute.done = take, take_answer
+        ask(frontend.Close(b"P", _NAME).encode(), Owed.CLOSE)
+        ask(frontend.Close(b"S", _NAME).encode(), Owed.CLOSE)
+    if in_pipeline:
+        link.to_server.append(frontend.Flush().encode())
+    else:
+        ask(frontend.Sync().encode(), Owed.SYNC)
+    while asked[-1] in link.queue.entries and not link.closed:
+        yield AskServer()
+    if len(answers) != len(texts):
+        failed = NotUnderstood(
+            "the server did not say how names are resolved in this session",
+            hint="Reconnect and try again.",
+        )
+        if in_pipeline and any(entry.failed for entry in asked):
+            # the client's own pipeline was broken by our question: no honest way to go on
+            link.to_client.append(from_error(failed, severity="FATAL").encode_error())
+            link.closed = True
+        raise failed
+    return tuple(answers)

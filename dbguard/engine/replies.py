@@ -1,0 +1,64 @@
+"""Errors and notices for the client: dbguard's own, and the server's with values withheld."""
+
+from __future__ import annotations
+
+from dbguard.errors import DbguardError
+from dbguard.wire.errorfields import ErrorFields, from_error
+
+from .plan import Plan, Refusal
+
+WITHHELD = "the server's message is withheld: it may show protected values"
+WITHHELD_HINT = "The SQLSTATE and the names of schema, table, column and constraint are shown."
+
+_KEPT = frozenset("SVCstcdn")
+"""Severity, SQLSTATE, and the names of schema, table, column, data type and constraint."""
+
+
+class RefusedError(DbguardError):
+    """A `Refusal` on its way to the client."""
+
+    def __init__(self, refusal: Refusal, decision: int | None) -> None:
+        detail = refusal.detail
+        if refusal.denied and decision is not None:
+            number = f"decision {decision}"
+            detail = f"{detail}; {number}" if detail else number
+        super().__init__(
+            refusal.message, detail=detail, hint=refusal.hint, position=refusal.position
+        )
+        self.code = refusal.sqlstate
+
+
+def refusal_fields(refusal: Refusal, decision: int | None = None) -> ErrorFields:
+    """ErrorResponse fields for a refusal, naming rule and decision."""
+    error = RefusedError(refusal, decision)
+    return from_error(error).with_fields(C=refusal.sqlstate)
+
+
+def client_error(fields: ErrorFields, plan: Plan | None, *, withhold: bool) -> ErrorFields:
+    """What the client may see of a server error about `plan`.
+
+    A class-42 error with a position was raised before execution, from the statement's own text:
+    it shows nothing that the client did not send, so it passes even where texts are withheld.
+    """
+    if withhold and not (fields.sqlstate.startswith("42") and fields.position is not None):
+        kept = ErrorFields(tuple((c, v) for c, v in fields.items if c in _KEPT))
+        return kept.with_fields(M=WITHHELD, H=WITHHELD_HINT)
+    if plan is not None and plan.positions is not None and fields.position is not None:
+        position = plan.positions.to_client(fields.position)
+        return fields.with_fields(P=str(position)) if position else fields.without("P")
+    return fields
+
+
+def client_notice(fields: ErrorFields, *, withhold: bool) -> ErrorFields:
+    """What the client may see of a server notice."""
+    if not withhold:
+        return fields
+    kept = ErrorFields(tuple((c, v) for c, v in fields.items if c in _KEPT))
+    return kept.with_fields(M=WITHHELD)
+
+
+def notice(text: str) -> ErrorFields:
+    """A NOTICE of dbguard's own."""
+    return ErrorFields(
+        (("S", b"NOTICE"), ("V", b"NOTICE"), ("C", b"00000"), ("M", text.encode("utf-8")))
+    )

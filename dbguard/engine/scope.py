@@ -1,0 +1,135 @@
+"""What a text means in this session now: view, encoding, catalog overlay, and what made them stale.
+
+Facts about the session are pinned (standard_conforming_strings, client_encoding) or tracked
+(search_path, role, temporary and uncommitted objects). A statement that may change one of them
+marks it stale when it completes; before the next text is planned the server is asked on the
+session's own connection, with SHOW where possible, since a SELECT in front of SET TRANSACTION
+would break it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dbguard.errors import NotUnderstood
+from dbguard.sql.facts import EffectKind, SessionEffect
+from dbguard.sql.snapshot import SessionView
+
+from .asks import Overlay
+from .encodings import codec_of
+
+NAME_SETTINGS = frozenset({"search_path", "role", "session_authorization"})
+"""Settings that decide what names mean."""
+TEXT_SETTINGS = frozenset({"client_encoding", "standard_conforming_strings", "names"})
+"""Settings that decide how bytes are read; the server reports them by ParameterStatus."""
+
+_SETTLING = frozenset(
+    {
+        EffectKind.RESET_ALL,
+        EffectKind.DISCARD,
+        EffectKind.PREPARE,
+        EffectKind.DEALLOCATE,
+        EffectKind.DECLARE,
+        EffectKind.CLOSE,
+        EffectKind.CATALOG,
+        EffectKind.TEMPORARY,
+        EffectKind.PATH,
+    }
+)
+_ENDING = frozenset({EffectKind.COMMIT, EffectKind.ROLLBACK, EffectKind.ROLLBACK_TO})
+_SETTING = frozenset({EffectKind.SET, EffectKind.SET_LOCAL, EffectKind.RESET})
+
+
+@dataclass(slots=True)
+class Scope:
+    """Tracks everything that changes what a text means."""
+
+    login_user: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Last reported value of each ParameterStatus."""
+    view: SessionView | None = None
+    """None until the server was asked, and whenever it may have changed."""
+    overlay: Overlay | None = None
+    overlay_stale: bool = False
+    """The session has temporary or uncommitted objects that `overlay` does not show."""
+    has_temporary: bool = False
+    catalog_stale: bool = False
+    """This session committed DDL that the shared snapshot may not include."""
+    names_touched: bool = False
+    """search_path or role was set in the open transaction: its end may take that back."""
+    catalog_touched: bool = False
+    """The open transaction holds uncommitted DDL."""
+
+    @property
+    def session_user(self) -> str:
+        return self.parameters.get("session_authorization", self.login_user)
+
+    def codec(self) -> str:
+        """The codec for client bytes.
+
+        Raises:
+            NotUnderstood: texts cannot be read safely under the session's settings.
+        """
+        if self.parameters.get("standard_conforming_strings", "on") != "on":
+            raise NotUnderstood(
+                "statements are not run while standard_conforming_strings is off",
+                detail="Backslashes would change where literals end.",
+                hint="Reconnect without that setting.",
+            )
+        return codec_of(self.parameters.get("client_encoding", "UTF8"))
+
+    def settles(self, effects: tuple[SessionEffect, ...]) -> bool:
+        """Whether nothing may be planned until a statement with these effects is answered."""
+        for effect in effects:
+            if effect.kind in _SETTLING:
+                return True
+            if effect.kind in _SETTING and (effect.name or "") in NAME_SETTINGS | TEXT_SETTINGS:
+                return True
+            if effect.kind in _ENDING and (self.names_touched or self.catalog_touched):
+                return True
+        return False
+
+    def completed(self, effects: tuple[SessionEffect, ...]) -> None:
+        """A statement with these effects succeeded."""
+        for effect in effects:
+            match effect.kind:
+                case EffectKind.SET | EffectKind.SET_LOCAL | EffectKind.RESET:
+                    if effect.name in NAME_SETTINGS:
+                        self._names_changed()
+                case EffectKind.PATH | EffectKind.RESET_ALL:
+                    self._names_changed()
+                case EffectKind.DISCARD:
+                    self._names_changed()
+                    self.overlay_stale = self.has_temporary
+                case EffectKind.CATALOG:
+                    self.catalog_touched = True
+                    self.overlay_stale = True
+                case EffectKind.TEMPORARY:
+                    self.has_temporary = True
+                    self.overlay_stale = True
+                    self.view = None
+                case EffectKind.ROLLBACK_TO:
+                    if self.names_touched:
+                        self.view = None
+                    self.overlay_stale = self.overlay_stale or self.catalog_touched
+
+    def _names_changed(self) -> None:
+        self.view = None
+        self.names_touched = True
+
+    def transaction_ended(self) -> None:
+        """ReadyForQuery reported the idle state."""
+        if self.names_touched:
+            self.names_touched = False
+            self.view = None
+        if self.catalog_touched:
+            self.catalog_touched = False
+            self.catalog_stale = True
+            self.overlay_stale = self.has_temporary
+            if not self.has_temporary:
+                self.overlay = None
+
+    @property
+    def needs_overlay(self) -> bool:
+        """The session may see objects that the shared snapshot does not show."""
+        return self.has_temporary or self.catalog_touched

@@ -1,0 +1,134 @@
+"""Getting a plan: first make sure of what the text means, then ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+
+from dbguard.errors import NotUnderstood
+from dbguard.sql.snapshot import SessionView
+
+from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
+from .auditing import SessionIdentity
+from .encodings import decode
+from .link import Link, Skip
+from .plan import Plan, PlanRequest, Refusal
+from .planning import effective_view
+from .probe import ask_server
+from .scope import Scope
+
+_UNKNOWN_NAME = frozenset({"42P01", "42703", "42883", "42704", "3F000", "42P10"})
+_ABORTED = Refusal(
+    "25P02",
+    "current transaction is aborted, commands ignored until end of transaction block",
+    denied=False,
+)
+
+
+@dataclass(slots=True)
+class Settling:
+    """Brings the session's scope up to date and asks for plans under it."""
+
+    link: Link
+    scope: Scope
+    surroundings: Surroundings
+    identity: SessionIdentity
+    raw_access: bool = False
+    """The principal was found to see everything raw: uncommitted DDL is then looked at only
+    when a name cannot be found without it."""
+    _overlays: int = field(default=0)
+
+    def text(self, raw: bytes) -> str:
+        """Client bytes as text.
+
+        Raises:
+            NotUnderstood: the encoding is not safe or the bytes are not valid in it.
+        """
+        return decode(raw, self.scope.codec())
+
+    def plan(self, raw: bytes) -> Generator[Ask, Answer, Planned]:
+        """A plan for a client's text under what is in force now.
+
+        Raises:
+            StatementError: what the text means cannot be told.
+        """
+        yield from self.ready()
+        text = self.text(raw)
+        planned = yield from self._ask(text)
+        refusal = planned.plan.refusal
+        if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
+            planned = yield from self._look_again(text, planned)
+        self.raw_access = planned.plan.raw_access
+        return planned
+
+    def _look_again(self, text: str, planned: Planned) -> Generator[Ask, Answer, Planned]:
+        """A name was not found: look once more before saying so."""
+        if self.link.status == b"E":
+            return replace(planned, plan=_refused(planned.plan, _ABORTED))
+        if self.scope.needs_overlay and (self.scope.overlay is None or self.scope.overlay_stale):
+            yield from self._load_overlay()
+            return (yield from self._ask(text))
+        before = self.surroundings.state_key()
+        yield AskFreshCatalog()
+        if self.surroundings.state_key() != before:
+            return (yield from self._ask(text))
+        return planned
+
+    def _ask(self, text: str) -> Generator[Ask, Answer, Planned]:
+        view = self.scope.view
+        if view is None:
+            raise NotUnderstood(
+                "it is not known how names are resolved in this session",
+                hint="Reconnect and try again.",
+            )
+        request = PlanRequest(text, self.identity.principal, view, self.identity.environment)
+        overlay = self.scope.overlay if self.scope.needs_overlay else None
+        if overlay is None:
+            known = self.surroundings.known_plan(request)
+            if known is not None:
+                return known
+        answer = yield AskPlan(request, overlay)
+        assert isinstance(answer, Planned)
+        return answer
+
+    def ready(self) -> Generator[Ask, Answer, None]:
+        """Make the scope current: wait for what may change it, ask the server where needed."""
+        yield from self.link.drain()
+        if self.link.skip is not Skip.NOTHING or self.link.closed:
+            return
+        if self.scope.catalog_stale:
+            yield AskFreshCatalog()
+            self.scope.catalog_stale = False
+        if self.link.status == b"E":
+            if self.scope.view is None:
+                self.scope.view = SessionView(self.scope.session_user, ("pg_catalog",))
+                self.scope.names_touched = True
+            return
+        eager = self.scope.has_temporary or not self.raw_access
+        if self.scope.needs_overlay and self.scope.overlay_stale and eager:
+            yield from self._load_overlay()
+        if self.scope.view is None:
+            yield from self._load_view()
+
+    def _load_view(self) -> Generator[Ask, Answer, None]:
+        path, role = yield from ask_server(self.link, "SHOW search_path", "SHOW role")
+        name = role.decode("utf-8", "replace")
+        user = self.scope.session_user if name == "none" else name
+        overlay = self.scope.overlay
+        snapshot = overlay.snapshot if overlay is not None else self.surroundings.snapshot()
+        self.scope.view = effective_view(snapshot, user, path.decode("utf-8", "replace"))
+
+    def _load_overlay(self) -> Generator[Ask, Answer, None]:
+        (document,) = yield from ask_server(self.link, self.surroundings.overlay_query)
+        self._overlays += 1
+        self.scope.overlay = Overlay(
+            f"{self.identity.session}/{self._overlays}",
+            self.surroundings.read_overlay(document),
+        )
+        self.scope.overlay_stale = False
+        self.scope.view = None
+        yield from self._load_view()
+
+
+def _refused(plan: Plan, refusal: Refusal) -> Plan:
+    return replace(plan, refusal=refusal)
