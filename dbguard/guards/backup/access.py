@@ -1,0 +1,140 @@
+"""Reaching the server: from asyncpg and, without a password on any command line, from pg_dump."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+
+from dbguard.errors import BackupError
+from dbguard.guards.backup.model import DatabaseIdentity
+
+CONNECT_SECONDS: Final = 15.0
+"""A server in the same network answers in milliseconds; a person waits for the error."""
+_SECRET_PARAMETERS: Final = frozenset({"password", "sslpassword"})
+_SESSION: Final = {
+    "application_name": "dbguard backup",
+    # A dump may take hours, and the connection that holds its snapshot is idle all the time.
+    "statement_timeout": "0",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "0",
+    # Row security must raise an error rather than hide rows from a backup.
+    "row_security": "off",
+    "search_path": "pg_catalog",
+}
+_IDENTITY: Final = """
+SELECT d.oid, d.datname,
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS tells
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+"""
+
+Connection = Any
+"""asyncpg.Connection; the package ships no types that this project reads."""
+
+
+class ServerAccess:
+    """A connection URL that never shows itself: no repr, no error text holds it."""
+
+    __slots__ = ("_dsn",)
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def __repr__(self) -> str:
+        return "ServerAccess(…)"
+
+    @property
+    def database(self) -> str:
+        """The database in the URL, `postgres` when it names none."""
+        return unquote(urlsplit(self._dsn).path.removeprefix("/")) or "postgres"
+
+    @property
+    def password(self) -> str | None:
+        url = urlsplit(self._dsn)
+        if url.password is not None:
+            return unquote(url.password)
+        return dict(parse_qsl(url.query)).get("password")
+
+    @property
+    def needs_tls(self) -> bool:
+        """True when the URL insists on TLS; the embedded programs are built without."""
+        mode = dict(parse_qsl(urlsplit(self._dsn).query)).get("sslmode", "")
+        return mode in ("require", "verify-ca", "verify-full")
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` as the URL says it."""
+        url = urlsplit(self._dsn)
+        parameters = dict(parse_qsl(url.query))
+        host = url.hostname or parameters.get("host", "localhost")
+        return f"{host}:{url.port or parameters.get('port', 5432)}"
+
+    def command_line_url(self, database: str) -> str:
+        """The URL for `database` without any secret: fit for a command line."""
+        url = urlsplit(self._dsn)
+        user, at, place = url.netloc.rpartition("@")
+        query = [(k, v) for k, v in parse_qsl(url.query) if k not in _SECRET_PARAMETERS]
+        return urlunsplit(
+            (
+                "postgresql",
+                user.partition(":")[0] + at + place,
+                "/" + quote(database, safe=""),
+                urlencode([(k, v) for k, v in query if k != "dbname"], quote_via=quote),
+                "",
+            )
+        )
+
+    async def connect(self, database: str) -> Connection:
+        """An asyncpg connection to `database`, set up for backups. Raises BackupError."""
+        try:
+            return await asyncpg.connect(
+                self._dsn, database=database, timeout=CONNECT_SECONDS, server_settings=_SESSION
+            )
+        except asyncpg.InvalidCatalogNameError:
+            raise BackupError(
+                f'database "{database}" does not exist',
+                detail=f"The server at {self.address} has none with that name.",
+                hint="List the databases with psql -l, and mind upper and lower case.",
+            ) from None
+        except asyncpg.PostgresError as error:
+            # Errors of the login phase name the user, the database and the host, no data.
+            raise BackupError(
+                f'database "{database}" refuses the login of the backup role',
+                detail=f"The server at {self.address} says: {error.args[0] if error.args else ''}.",
+                hint="Check backup.dsn and the server's pg_hba.conf.",
+            ) from None
+        except (OSError, TimeoutError, asyncpg.InterfaceError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise BackupError(
+                "PostgreSQL server cannot be reached for the backup",
+                detail=f"{self.address}: {reason}.",
+                hint="Check that the server runs and that backup.dsn names its host and port.",
+            ) from None
+
+
+async def identify(connection: Connection, access: ServerAccess) -> DatabaseIdentity:
+    """Which database `connection` is connected to."""
+    row = await connection.fetchrow(_IDENTITY)
+    server = f"address:{access.address}"
+    if row["tells"]:
+        server = str(
+            await connection.fetchval(
+                "SELECT system_identifier FROM pg_catalog.pg_control_system()"
+            )
+        )
+    return DatabaseIdentity(server, row["datname"], row["oid"])
+
+
+def quote_identifier(name: str) -> str:
+    """`name` as an SQL identifier, always in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """`text` as an SQL string constant that reads the same under every setting."""
+    return (
+        "'" + text.replace("'", "''") + "'"
+        if "\\" not in text
+        else (" E'" + text.replace("\\", "\\\\").replace("'", "''") + "'")
+    )
