@@ -72,6 +72,12 @@ class AuditUnavailable(StatementError):
     sqlstate = "58030"
 
 
+class CatalogUnavailable(StatementError):
+    """The control connection cannot say what the database holds, so nothing can be analysed."""
+
+    sqlstate = "58000"
+
+
 class SyntaxRefused(StatementError):
     """PostgreSQL's grammar rejects the text; wording is PostgreSQL's own."""
 

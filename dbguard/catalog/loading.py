@@ -1,0 +1,326 @@
+"""From a live database to a `Snapshot`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import asyncpg
+import orjson
+
+from dbguard.catalog.query import SNAPSHOT_QUERY
+from dbguard.sql.names import quote
+from dbguard.sql.snapshot import (
+    Column,
+    Function,
+    Operator,
+    Relation,
+    RelationKind,
+    Role,
+    Snapshot,
+    TypeInfo,
+)
+
+__all__ = ["SNAPSHOT_QUERY", "load_snapshot", "parse_snapshot", "read_document"]
+
+Row = list[Any]
+"""One row of the document, its fields in the order of `SNAPSHOT_QUERY`. OIDs come as strings."""
+
+_RETURNED_MODES = frozenset("obt")
+"""pg_proc.proargmodes of result columns: OUT, INOUT, TABLE."""
+
+
+async def load_snapshot(connection: asyncpg.Connection, epoch: int) -> Snapshot:
+    """Read the catalog of the database that `connection` is open on.
+
+    The connection's search_path should be empty, so that view definitions are fully qualified.
+    Raises asyncpg's errors; among them `LockNotAvailableError` when a view's tables were locked
+    in the moment between looking and reading (if the connection has a lock_timeout).
+    """
+    return parse_snapshot(await read_document(connection), epoch)
+
+
+async def read_document(connection: asyncpg.Connection) -> str:
+    """The JSON document of `SNAPSHOT_QUERY`; equal documents mean equal catalogs."""
+    document: str = await connection.fetchval(SNAPSHOT_QUERY)
+    return document
+
+
+def parse_snapshot(document: str, epoch: int) -> Snapshot:
+    """Build the snapshot from a document that `SNAPSHOT_QUERY` returned."""
+    read: dict[str, Any] = orjson.loads(document)
+    # json_agg over no rows is null.
+    parts: dict[str, list[Row]] = {k: v or [] for k, v in read.items() if not isinstance(v, int)}
+    schemas: dict[str, str] = dict(parts["schemas"])
+    types = _Types(parts, schemas)
+    extensions = {(catalog, oid): name for catalog, oid, name in parts["extensions"]}
+    relations = tuple(_relations(parts, schemas, types))
+    columns_of = {str(r.oid): tuple(c.name for c in r.columns) for r in relations}
+    return Snapshot(
+        database=read["database"],
+        server_version=read["version"],
+        epoch=epoch,
+        schemas=frozenset(schemas.values()),
+        relations=relations,
+        functions=tuple(_functions(parts, schemas, types, extensions, columns_of)),
+        types=tuple(
+            TypeInfo(
+                oid=int(oid),
+                schema=schemas[space],
+                name=name,
+                kind=kind,
+                relation=int(relation),
+                extension=extensions.get(("pg_type", oid)),
+            )
+            for oid, space, name, kind, _, relation, *_ in parts["types"]
+            if schemas[space] != "pg_catalog"
+        ),
+        operators=tuple(
+            Operator(
+                schema=schemas[space],
+                name=name,
+                left=types.name(left),
+                right=types.name(right),
+                extension=extensions.get(("pg_operator", oid)),
+            )
+            for oid, space, name, left, right in parts["operators"]
+        ),
+        roles=tuple(_roles(parts, read["owner"], schemas)),
+    )
+
+
+class _Types:
+    """The types of one document: names under an empty search_path, base types, comparability."""
+
+    def __init__(self, parts: Mapping[str, list[Row]], schemas: Mapping[str, str]) -> None:
+        self._names: dict[str, str] = {}
+        self._schema: dict[str, str] = {}
+        self._visible: dict[str, bool] = {}
+        self._kind: dict[str, str] = {}
+        self._relation: dict[str, str] = {}
+        self._element: dict[str, str] = {}
+        self.category: dict[str, str] = {}
+        self.collation: dict[str, str] = {}
+        self.domain = {oid: (base, mod, text) for oid, base, mod, text in parts["domains"]}
+        for oid, space, _, kind, category, relation, element, collation, _, shown in parts["types"]:
+            self._schema[oid] = schemas[space]
+            self._visible[oid] = shown
+            self._kind[oid] = kind
+            self._relation[oid] = relation
+            self._element[oid] = str(element)
+            self.category[oid] = category
+            self.collation[oid] = collation
+        for row in parts["types"]:
+            self._names[row[0]] = self.qualified(row[0], row[8])
+        self._comparable: dict[str, bool] = dict.fromkeys(map(str, parts["comparable"]), True)
+        self._members: dict[str, list[str]] = defaultdict(list)
+        for row in parts["columns"]:
+            self._members[row[0]].append(row[3])
+
+    def name(self, oid: str) -> str:
+        """format_type(oid, NULL); `-` for none, as an operator without a left side has."""
+        return self._names.get(oid, "-" if oid == "0" else "???")
+
+    def qualified(self, oid: str, formatted: str) -> str:
+        """What format_type would have said under an empty search_path."""
+        # For an array it is the element's visibility that decides (format_type.c).
+        element = self._element[oid]
+        named = element if element in self._schema else oid
+        schema = self._schema[named]
+        if schema == "pg_catalog":
+            return formatted.removeprefix("pg_catalog.")
+        if self._visible[named]:
+            plain = schema.isascii() and schema.isidentifier() and schema == schema.lower()
+            return f"{schema if plain else quote(schema)}.{formatted}"
+        return formatted
+
+    def base(self, oid: str) -> str:
+        """The type itself, or what a domain comes down to."""
+        return self.domain[oid][0] if oid in self.domain else oid
+
+    def base_name(self, oid: str, formatted: str) -> str:
+        """The base type's name with the domain's typmod; `formatted` is the type's own."""
+        if oid not in self.domain:
+            return formatted
+        base, _, text = self.domain[oid]
+        return self.name(base) if text is None else self.qualified(base, text)
+
+    def comparable(self, oid: str) -> bool:
+        """Whether GROUP BY works on it: the type cache's search for a default = (typcache.c)."""
+        known = self._comparable.get(oid)
+        if known is None:
+            base, kind = self.base(oid), self._kind.get(oid, "")
+            self._comparable[oid] = False  # a composite may hold an array of itself
+            if base != oid:
+                known = self.comparable(base)
+            elif self._element.get(oid, "0") != "0":
+                known = self.comparable(self._element[oid])
+            elif kind == "c":
+                known = all(map(self.comparable, self._members[self._relation[oid]]))
+            else:
+                known = kind in {"e", "r", "m"}
+            self._comparable[oid] = known
+        return known
+
+
+def _relations(
+    parts: Mapping[str, list[Row]], schemas: Mapping[str, str], types: _Types
+) -> Iterable[Relation]:
+    collations = {
+        oid: f"{quote(schema)}.{quote(name)}" for oid, schema, name in parts["collations"]
+    }
+    columns: dict[str, list[Column]] = defaultdict(list)
+    for owner, number, name, type_oid, formatted, not_null, generated, collation in parts[
+        "columns"
+    ]:
+        if formatted is None:
+            type_name = types.name(type_oid)
+        else:
+            type_name = types.qualified(type_oid, formatted)
+        base = types.base(type_oid)
+        other = collation != "0" and collation != types.collation[base]
+        columns[owner].append(
+            Column(
+                number=number,
+                name=name,
+                type_name=type_name,
+                base_type=types.base_name(type_oid, type_name),
+                category=types.category[base],
+                not_null=not_null,
+                generated=generated,
+                collation=collations[collation] if other else None,
+                hashable=types.comparable(type_oid),
+            )
+        )
+    keys = {oid: tuple(numbers) for oid, numbers in parts["keys"]}
+    parents: dict[str, list[int]] = defaultdict(list)
+    for child, parent in parts["parents"]:
+        parents[child].append(int(parent))
+    definitions: dict[str, str] = dict(parts["views"])
+    triggers, rules = set(map(str, parts["triggers"])), set(map(str, parts["rules"]))
+    for oid, space, name, kind, temporary, row_security in parts["relations"]:
+        yield Relation(
+            oid=int(oid),
+            schema=schemas[space],
+            name=name,
+            kind=RelationKind(kind),
+            columns=tuple(columns[oid]),
+            primary_key=keys.get(oid, ()),
+            parents=tuple(parents[oid]),
+            definition=definitions.get(oid),
+            has_triggers=oid in triggers,
+            has_rules=oid in rules,
+            has_row_security=row_security,
+            temporary=temporary,
+        )
+
+
+def _functions(
+    parts: Mapping[str, list[Row]],
+    schemas: Mapping[str, str],
+    types: _Types,
+    extensions: Mapping[tuple[str, str], str],
+    columns_of: Mapping[str, tuple[str, ...]],
+) -> Iterable[Function]:
+    composites = {row[0]: columns_of.get(row[5], ()) for row in parts["types"] if row[5] != "0"}
+    atomic = {oid: _atomic_body(text, arguments) for oid, text, arguments in parts["atomic"]}
+    for (
+        oid,
+        space,
+        name,
+        kind,
+        arguments,
+        result,
+        returns_set,
+        volatility,
+        language,
+        modes,
+        names,
+        variadic,
+        defaults,
+        source,
+    ) in parts["functions"]:
+        if modes is not None and not _RETURNED_MODES.isdisjoint(modes):
+            labels = names or [""] * len(modes)
+            out = tuple(
+                label for label, mode in zip(labels, modes, strict=True) if mode in _RETURNED_MODES
+            )
+        else:
+            out = composites.get(types.base(result), ())
+        yield Function(
+            oid=int(oid),
+            schema=schemas[space],
+            name=name,
+            kind=kind,
+            arguments=tuple(map(types.name, arguments.split())),
+            result=types.name(result),
+            returns_set=returns_set,
+            volatility=volatility,
+            language=language,
+            result_columns=out,
+            variadic=variadic,
+            defaults=defaults,
+            extension=extensions.get(("pg_proc", oid)),
+            # An empty prosrc stands for a body kept as a tree (BEGIN ATOMIC, RETURN).
+            source=atomic.get(oid) if source == "" else source,
+        )
+
+
+def _atomic_body(definition: str, arguments: str) -> str | None:
+    """The part of pg_get_functiondef's text that is the body of a new-style SQL function.
+
+    pg_get_function_sqlbody would say it at once, but PostgreSQL 13 has no such function. The
+    argument list is skipped first: defaults in it are free text.
+    """
+    _, found, rest = definition.partition(f"({arguments})\n")
+    _, language, options = rest.partition("\n LANGUAGE sql\n")
+    if rest.startswith(" LANGUAGE sql\n"):  # a procedure has no RETURNS line
+        language, options = " ", rest
+    if not found or not language:
+        return None
+    for opening in ("BEGIN ATOMIC\n", "RETURN "):
+        if options.startswith(opening):
+            return options.strip()
+        _, found, body = options.partition("\n" + opening)
+        if found:
+            return (opening + body).strip()
+    return None
+
+
+def _roles(
+    parts: Mapping[str, list[Row]], owner: str, schemas: Mapping[str, str]
+) -> Iterable[Role]:
+    names = {row[0]: row[1] for row in parts["roles"]}
+    groups: dict[str, set[str]] = defaultdict(set)
+    for member, group in parts["members"]:
+        groups[member].add(group)
+    # PostgreSQL 14's implicit member: the owner of the current database.
+    groups[owner].update(oid for oid, name in names.items() if name == "pg_database_owner")
+    hidden: dict[str, set[str]] = defaultdict(set)
+    for role, space in parts["hidden"]:
+        hidden[role].add(schemas[space])
+    for oid, name, superuser, bypass_rls in parts["roles"]:
+        reached, pending = {oid}, [oid]
+        while pending:
+            new = groups[pending.pop()] - reached
+            reached |= new
+            pending.extend(new)
+        yield Role(
+            name=name,
+            superuser=superuser,
+            bypass_rls=bypass_rls,
+            memberships=frozenset(names[r] for r in reached if r in names),
+            hidden_schemas=frozenset(hidden[oid]),
+            settings=_settings(parts["settings"], oid),
+        )
+
+
+def _settings(rows: list[Row], role: str) -> tuple[tuple[str, str], ...]:
+    """What applies to `role` at login: role in database over role over database over ALL."""
+    merged: dict[str, str] = {}
+    for wanted in ((False, "0"), (True, "0"), (False, role), (True, role)):
+        for in_database, owner, texts in rows:
+            if (in_database, owner) == wanted:
+                merged.update(text.partition("=")[::2] for text in texts)
+    return tuple(sorted(merged.items()))

@@ -1,0 +1,166 @@
+"""The SQL that reads a database's catalog, for PostgreSQL 13 to 18.
+
+Every name and operator is qualified, and IN, USING and LIKE are avoided (PostgreSQL looks their
+operators up along the search_path), so that the statement means the same in any session.
+"""
+
+from __future__ import annotations
+
+_EQ = "OPERATOR(pg_catalog.=)"
+_NE = "OPERATOR(pg_catalog.<>)"
+
+SNAPSHOT_QUERY = f"""
+WITH RECURSIVE
+own_database AS (
+  SELECT d.oid, d.datname, d.datdba FROM pg_catalog.pg_database d
+  WHERE d.datname {_EQ} pg_catalog.current_database()),
+spaces AS (
+  -- not the temporary schemas of other sessions, and nothing of TOAST
+  SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n
+  WHERE n.oid {_EQ} pg_catalog.pg_my_temp_schema()
+     OR NOT (pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_temp_')
+          OR pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_toast'))),
+system_space AS (
+  SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname {_EQ} 'pg_catalog'),
+busy AS (
+  -- deparsing a view locks what it reads; what somebody else has locked is left out
+  SELECT DISTINCT l.relation FROM pg_catalog.pg_locks l
+  WHERE l.locktype {_EQ} 'relation' AND l.mode {_EQ} 'AccessExclusiveLock'
+    AND l.database {_EQ} (SELECT o.oid FROM own_database o)
+    AND l.pid {_NE} pg_catalog.pg_backend_pid()),
+busy_objects AS (
+  SELECT d.classid, d.objid FROM pg_catalog.pg_depend d, busy b
+  WHERE d.refobjid {_EQ} b.relation
+    AND d.refclassid {_EQ} 'pg_catalog.pg_class'::pg_catalog.regclass),
+domain_steps (domain, base, typmod) AS (
+  SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_catalog.pg_type t WHERE t.typtype {_EQ} 'd'
+  UNION ALL
+  SELECT s.domain, t.typbasetype, t.typtypmod
+  FROM domain_steps s JOIN pg_catalog.pg_type t ON t.oid {_EQ} s.base AND t.typtype {_EQ} 'd'),
+domains AS (
+  SELECT s.domain, s.base, s.typmod FROM domain_steps s
+  JOIN pg_catalog.pg_type t ON t.oid {_EQ} s.base AND t.typtype {_NE} 'd'),
+relations AS (
+  SELECT c.oid, c.relnamespace, c.relname, c.relkind, c.relpersistence, c.relrowsecurity
+  FROM pg_catalog.pg_class c JOIN spaces s ON s.oid {_EQ} c.relnamespace
+  WHERE c.relkind {_EQ} ANY ('{{r,p,v,m,f,S,c}}'::pg_catalog."char"[])),
+functions AS (
+  SELECT p.*, l.lanname,
+         (l.lanname {_EQ} 'sql' AND p.pronamespace {_NE} (SELECT y.oid FROM system_space y))
+           AS readable
+  FROM pg_catalog.pg_proc p JOIN spaces s ON s.oid {_EQ} p.pronamespace
+  JOIN pg_catalog.pg_language l ON l.oid {_EQ} p.prolang)
+SELECT pg_catalog.json_build_object(
+  'v', 1,
+  'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+  'database', (SELECT o.datname FROM own_database o),
+  'owner', (SELECT o.datdba FROM own_database o),
+  'schemas', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(s.oid, s.nspname) ORDER BY s.oid) FROM spaces s),
+  'types', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typrelid,
+        CASE WHEN t.typlen {_EQ} -1 AND t.typcategory {_EQ} 'A' THEN t.typelem ELSE 0 END,
+        t.typcollation, pg_catalog.format_type(t.oid, NULL), pg_catalog.pg_type_is_visible(t.oid)
+      ) ORDER BY t.oid)
+    FROM pg_catalog.pg_type t JOIN spaces s ON s.oid {_EQ} t.typnamespace),
+  'domains', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        d.domain, d.base, d.typmod,
+        CASE WHEN d.typmod {_NE} -1 THEN pg_catalog.format_type(d.base, d.typmod) END
+      ) ORDER BY d.domain) FROM domains d),
+  'comparable', (SELECT pg_catalog.json_agg(DISTINCT k.opcintype) FROM (
+      SELECT o.opcintype FROM pg_catalog.pg_opclass o
+      JOIN pg_catalog.pg_am a ON a.oid {_EQ} o.opcmethod
+        AND (a.amname {_EQ} 'btree' OR a.amname {_EQ} 'hash')
+      WHERE o.opcdefault
+      UNION ALL
+      SELECT k.castsource FROM pg_catalog.pg_cast k
+      JOIN pg_catalog.pg_opclass o ON o.opcintype {_EQ} k.casttarget AND o.opcdefault
+      JOIN pg_catalog.pg_am a ON a.oid {_EQ} o.opcmethod
+        AND (a.amname {_EQ} 'btree' OR a.amname {_EQ} 'hash')
+      WHERE k.castmethod {_EQ} 'b' AND k.castcontext {_EQ} 'i') k),
+  'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        r.oid, r.relnamespace, r.relname, r.relkind, r.relpersistence {_EQ} 't',
+        r.relrowsecurity) ORDER BY r.oid) FROM relations r),
+  'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        a.attrelid, a.attnum, a.attname, a.atttypid,
+        CASE WHEN a.atttypmod {_NE} -1 THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END,
+        a.attnotnull, a.attgenerated {_NE} '', a.attcollation
+      ) ORDER BY a.attrelid, a.attnum)
+    FROM pg_catalog.pg_attribute a JOIN relations r ON r.oid {_EQ} a.attrelid
+    WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped),
+  'collations', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(k.oid, n.nspname, k.collname) ORDER BY k.oid)
+    FROM pg_catalog.pg_collation k JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} k.collnamespace
+    WHERE EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attcollation {_EQ} k.oid)),
+  'keys', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(k.conrelid, k.conkey) ORDER BY k.conrelid)
+    FROM pg_catalog.pg_constraint k
+    WHERE k.contype {_EQ} 'p' AND NOT k.condeferrable),
+  'parents', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(i.inhrelid, i.inhparent) ORDER BY i.inhrelid, i.inhseqno)
+    FROM pg_catalog.pg_inherits i),
+  'views', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(r.oid, pg_catalog.pg_get_viewdef(r.oid)) ORDER BY r.oid)
+    FROM relations r
+    WHERE r.relkind {_EQ} ANY ('{{v,m}}'::pg_catalog."char"[])
+      AND NOT EXISTS (
+        SELECT FROM busy_objects b JOIN pg_catalog.pg_rewrite w ON w.oid {_EQ} b.objid
+        WHERE b.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+          AND w.ev_class {_EQ} r.oid)),
+  'triggers', (SELECT pg_catalog.json_agg(DISTINCT t.tgrelid)
+    FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal),
+  'rules', (SELECT pg_catalog.json_agg(DISTINCT w.ev_class)
+    FROM pg_catalog.pg_rewrite w WHERE w.rulename {_NE} '_RETURN'),
+  'functions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        f.oid, f.pronamespace, f.proname, f.prokind, f.proargtypes::pg_catalog.text,
+        f.prorettype, f.proretset, f.provolatile, f.lanname,
+        CASE WHEN f.proargmodes IS NOT NULL
+          THEN pg_catalog.array_to_string(f.proargmodes, '') END,
+        CASE WHEN f.proargmodes IS NOT NULL THEN f.proargnames END,
+        f.provariadic {_NE} 0::pg_catalog.oid, f.pronargdefaults,
+        CASE WHEN f.readable THEN f.prosrc END) ORDER BY f.oid)
+    FROM functions f),
+  'atomic', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        f.oid, pg_catalog.pg_get_functiondef(f.oid),
+        pg_catalog.pg_get_function_arguments(f.oid)) ORDER BY f.oid)
+    FROM functions f
+    WHERE f.readable AND f.prosrc {_EQ} '' AND f.proconfig IS NULL
+      AND (f.prokind {_EQ} 'f' OR f.prokind {_EQ} 'p')
+      AND NOT EXISTS (SELECT FROM busy_objects b WHERE b.objid {_EQ} f.oid
+        AND b.classid {_EQ} 'pg_catalog.pg_proc'::pg_catalog.regclass)),
+  'operators', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        o.oid, o.oprnamespace, o.oprname, o.oprleft, o.oprright) ORDER BY o.oid)
+    FROM pg_catalog.pg_operator o JOIN spaces s ON s.oid {_EQ} o.oprnamespace
+    WHERE o.oprnamespace {_NE} (SELECT y.oid FROM system_space y)),
+  'extensions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        c.relname, d.objid, e.extname) ORDER BY c.relname, d.objid)
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid {_EQ} d.refobjid
+    JOIN pg_catalog.pg_class c ON c.oid {_EQ} d.classid
+    WHERE d.deptype {_EQ} 'e'
+      AND d.refclassid {_EQ} 'pg_catalog.pg_extension'::pg_catalog.regclass
+      AND c.relname {_EQ} ANY ('{{pg_proc,pg_type,pg_operator}}'::pg_catalog.name[])),
+  'roles', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        r.oid, r.rolname, r.rolsuper, r.rolbypassrls) ORDER BY r.oid)
+    FROM pg_catalog.pg_roles r),
+  'members', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(m.member, m.roleid) ORDER BY m.member, m.roleid)
+    FROM pg_catalog.pg_auth_members m),
+  'hidden', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(r.oid, s.oid) ORDER BY r.oid, s.oid)
+    FROM pg_catalog.pg_roles r CROSS JOIN spaces s
+    WHERE NOT r.rolsuper
+      AND NOT pg_catalog.has_schema_privilege(r.oid, s.oid, 'USAGE')),
+  'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        g.setdatabase {_NE} 0::pg_catalog.oid, g.setrole, g.setconfig)
+        ORDER BY g.setrole, g.setdatabase)
+    FROM pg_catalog.pg_db_role_setting g
+    WHERE g.setdatabase {_EQ} 0::pg_catalog.oid
+       OR g.setdatabase {_EQ} (SELECT o.oid FROM own_database o))
+)::pg_catalog.text
+"""  # noqa: S608 - filled in: constants
+"""One row, one column: a JSON document for `dbguard.catalog.loading.parse_snapshot`.
+
+Names of types do not depend on the session's search_path. Texts of views and functions do: on
+the control connection it is empty, so that every name in them is qualified, except those of
+pg_catalog.
+"""

@@ -1,0 +1,258 @@
+"""The current snapshot of each database, and how it stays current."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+
+from dbguard.catalog.fingerprint import FINGERPRINT_QUERY
+from dbguard.catalog.loading import parse_snapshot, read_document
+from dbguard.errors import CatalogUnavailable
+from dbguard.sql.snapshot import RelationKind, Snapshot
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+"""How long DDL that did not pass through dbguard may stay unnoticed (docs: threat model)."""
+
+STALE_SECONDS = 5.0
+"""A snapshot not confirmed for this long is not used: some polls in a row have failed."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between attempts to reconnect: 1, 2, 4, … up to this."""
+
+STATEMENT_SECONDS = 60
+CONNECT_SECONDS = 10
+
+LOCK_ATTEMPTS = 5
+"""Deparsing a view waits for locks on its tables, at most 500 ms; then the locks are looked at
+anew and the view is left out."""
+
+_SESSION = {
+    "application_name": "dbguard catalog",
+    "search_path": "",
+    "jit": "off",
+    "lock_timeout": "500",
+    "statement_timeout": str(STATEMENT_SECONDS * 1000),
+    "default_transaction_read_only": "on",
+}
+
+_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
+
+
+@dataclass
+class _Watched:
+    """One database: its control connection and what was read over it."""
+
+    name: str
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    connection: asyncpg.Connection | None = None
+    snapshot: Snapshot | None = None
+    document: str = ""
+    fingerprint: str = ""
+    asked: int = 0
+    """Number of refreshes asked for so far."""
+    done: int = 0
+    """How many of them the snapshot answers: those asked before its load began."""
+    confirmed: float = 0.0
+    """time.monotonic() before the last look that found or made the snapshot current."""
+    failures: int = 0
+    next_poll: float = 0.0
+
+
+class Catalog:
+    """Snapshots of the databases of one server.
+
+    `dsn` is the control connection's; the database name in it is replaced. `on_change` is called
+    with each new snapshot after the first of a database; it must not block. Somebody has to run
+    `watch`, or DDL from elsewhere is noticed only by `refresh`.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        on_change: Callable[[Snapshot], None] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
+    ) -> None:
+        self._dsn = dsn
+        self._on_change = on_change
+        self._poll_seconds = poll_seconds
+        self._stale_seconds = stale_seconds
+        self._epoch = 0
+        self._databases: dict[str, _Watched] = {}
+
+    def current(self, database: str) -> Snapshot | None:
+        """The snapshot at hand if it was confirmed lately, without waiting; else None."""
+        watched = self._databases.get(database)
+        if watched is None or watched.snapshot is None or self._is_stale(watched):
+            return None
+        return watched.snapshot
+
+    async def snapshot(self, database: str) -> Snapshot:
+        """The current snapshot; read now if there is none or it was not confirmed lately.
+
+        Raises `CatalogUnavailable`.
+        """
+        if (ready := self.current(database)) is not None:
+            return ready
+        watched = self._databases.setdefault(database, _Watched(database))
+        async with self._connected(watched) as connection:
+            if watched.snapshot is None or self._is_stale(watched):
+                await self._look(watched, connection)
+            assert watched.snapshot is not None
+            return watched.snapshot
+
+    async def refresh(self, database: str, reason: str) -> Snapshot:
+        """Read the catalog again; what was committed before this call is in the result.
+
+        Calls that come while another one is reading share the next reading. Raises
+        `CatalogUnavailable`.
+        """
+        watched = self._databases.setdefault(database, _Watched(database))
+        watched.asked += 1
+        mine = watched.asked
+        async with self._connected(watched) as connection:
+            if watched.done < mine:
+                await self._load(watched, connection, reason)
+            assert watched.snapshot is not None
+            return watched.snapshot
+
+    async def watch(self) -> None:
+        """Look for changes once a second in every database in use, until cancelled."""
+        while True:
+            now = time.monotonic()
+            due = [w for w in self._databases.values() if w.snapshot and w.next_poll <= now]
+            await asyncio.gather(*(self._poll(w) for w in due))
+            await asyncio.sleep(self._poll_seconds)
+
+    async def close(self) -> None:
+        """Close the control connections."""
+        for watched in self._databases.values():
+            if watched.connection is not None:
+                await _dispose(watched.connection)
+                watched.connection = None
+
+    def _is_stale(self, watched: _Watched) -> bool:
+        return time.monotonic() - watched.confirmed > self._stale_seconds
+
+    async def _poll(self, watched: _Watched) -> None:
+        try:
+            async with self._connected(watched) as connection:
+                await self._look(watched, connection)
+        except CatalogUnavailable as error:
+            # Whoever needs the snapshot gets the error; here it only has to be tried again.
+            watched.failures += 1
+            pause = min(self._poll_seconds * 2**watched.failures, LONGEST_PAUSE)
+            watched.next_poll = time.monotonic() + pause
+            log.warning(
+                "catalog unavailable", database=watched.name, cause=error.detail, retry_in=pause
+            )
+
+    @asynccontextmanager
+    async def _connected(self, watched: _Watched) -> AsyncIterator[asyncpg.Connection]:
+        """The database's control connection, for one user at a time."""
+        async with watched.lock:
+            try:
+                if watched.connection is None or watched.connection.is_closed():
+                    watched.connection = await asyncpg.connect(
+                        self._dsn,
+                        database=watched.name,
+                        server_settings=_SESSION,
+                        timeout=CONNECT_SECONDS,
+                        command_timeout=STATEMENT_SECONDS + 5,
+                    )
+                yield watched.connection
+                watched.failures, watched.next_poll = 0, 0.0
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                broken, watched.connection = watched.connection, None
+                if broken is not None:
+                    await _dispose(broken)
+                raise _unavailable(watched.name, error) from error
+
+    async def _look(self, watched: _Watched, connection: asyncpg.Connection) -> None:
+        """Ask for the fingerprint, and read the catalog if it is a new one."""
+        begun = time.monotonic()
+        fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
+        unchanged = fingerprint == watched.fingerprint and watched.snapshot is not None
+        if unchanged and not _has_gaps(watched.snapshot):
+            watched.confirmed = begun
+        else:
+            await self._load(watched, connection, "changed elsewhere")
+
+    async def _load(self, watched: _Watched, connection: asyncpg.Connection, reason: str) -> None:
+        answers, begun = watched.asked, time.monotonic()
+        # Before the document: a change between the two is seen again at the next poll.
+        fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
+        document = await _read_patiently(connection)
+        old = watched.snapshot
+        if old is None or document != watched.document:
+            snapshot = parse_snapshot(document, self._epoch + 1)
+            self._epoch += 1
+            watched.snapshot, watched.document = snapshot, document
+            log.info(
+                "catalog read",
+                database=watched.name,
+                epoch=snapshot.epoch,
+                reason=reason,
+                milliseconds=round((time.monotonic() - begun) * 1000),
+            )
+        watched.fingerprint, watched.confirmed, watched.done = fingerprint, begun, answers
+        if old is not None and watched.snapshot is not old and self._on_change is not None:
+            assert watched.snapshot is not None
+            self._on_change(watched.snapshot)
+
+
+async def _read_patiently(connection: asyncpg.Connection) -> str:
+    for _ in range(LOCK_ATTEMPTS - 1):
+        try:
+            return await read_document(connection)
+        except (
+            asyncpg.LockNotAvailableError,
+            # A view or function dropped between listing and deparsing.
+            asyncpg.UndefinedTableError,
+            asyncpg.UndefinedFunctionError,
+            asyncpg.InternalServerError,
+        ):
+            continue
+    return await read_document(connection)
+
+
+def _has_gaps(snapshot: Snapshot | None) -> bool:
+    """Whether a view's definition is missing because its tables were locked."""
+    return snapshot is None or any(
+        r.definition is None
+        for r in snapshot.relations
+        if r.kind in (RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW)
+    )
+
+
+async def _dispose(connection: asyncpg.Connection) -> None:
+    """End a connection, politely if the server still answers within a second."""
+    try:
+        await connection.close(timeout=1)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def _unavailable(database: str, error: Exception) -> CatalogUnavailable:
+    """The error for people; server messages about logging in name roles and databases only."""
+    if isinstance(error, asyncpg.PostgresError):
+        cause = f"{error.sqlstate} {error}"
+    elif isinstance(error, TimeoutError):
+        cause = "no answer in time"
+    else:
+        cause = str(error)
+    return CatalogUnavailable(
+        f'the catalog of database "{database}" cannot be read',
+        detail=f"The control connection failed: {cause}",
+        hint="Check that the server runs, and that catalog.dsn names a role that may log in and "
+        "CONNECT to this database.",
+    )
