@@ -19,9 +19,10 @@ from pathlib import Path
 import orjson
 
 _FIRST_PREV = "0" * 64
-_TRAILER = 77
+_TRAILER = 76
 """Bytes of `,"hash":"<64 digits>"}` and the line feed."""
 _HASH_MEMBER = re.compile(rb',"hash":"([0-9a-f]{64})"}\n')
+_NUMBER = re.compile(r"[0-9]{1,19}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _HEAD_ATTEMPTS = 5
 
@@ -109,6 +110,8 @@ class _Walk:
         if line is None or sha256(raw[:-_TRAILER]).hexdigest() != own:
             what = "was changed: it does not match its hash" if line else "is not readable"
             self.report(expected, what)
+            if self.head and expected == self.head.sequence:
+                self.head_seen = True  # one finding is enough
             self.sequence = expected
             self.hash = own
             return
@@ -222,8 +225,8 @@ def _parse(raw: bytes) -> _Line | None:
     gap = None
     fields = members.get("fields")
     if members.get("kind") == "recovery" and isinstance(fields, dict):
-        first, last = fields.get("gap_first", ""), fields.get("gap_last", "")
-        if str(first).isdecimal() and str(last).isdecimal():
+        first, last = str(fields.get("gap_first", "")), str(fields.get("gap_last", ""))
+        if _NUMBER.fullmatch(first) and _NUMBER.fullmatch(last):
             gap = (int(first), int(last))
     return _Line(sequence, time, prev, own, gap)
 

@@ -1,0 +1,152 @@
+"""A storage that fails on purpose, and sample records."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from dbguard.audit.records import ColumnEntry, DecisionRecord, MaskEntry
+from dbguard.audit.storage import AuditFile, DirectoryLock, FileStorage
+
+
+class FaultyStorage:
+    """Real files, with the faults that disks have.
+
+    * `space`: bytes that may still be added to files before ENOSPC; the write that hits the end
+      takes what fits, as the operating system does.
+    * `failing`: operations that raise, by name, with their errno.
+    * `short`: makes every write take a random part only.
+    * `power_off` stops everything; `lose_power` then leaves what a disk may hold afterwards.
+    """
+
+    def __init__(self) -> None:
+        self.real = FileStorage()
+        self.space: int | None = None
+        self.failing: dict[str, int] = {}
+        self.short: Random | None = None
+        self.off = False
+        self.sync_gate = threading.Event()
+        self.sync_gate.set()
+        self.calls: list[str] = []
+        self.durable: dict[Path, bytes] = {}
+        self.named: set[Path] = set()
+
+    def enter(self, operation: str) -> None:
+        self.calls.append(operation)
+        if self.off:
+            raise OSError(errno.EIO, "power is off")
+        error = self.failing.get(operation)
+        if error is not None:
+            raise OSError(error, "injected")
+
+    def prepare(self, directory: Path) -> None:
+        self.enter("prepare")
+        self.real.prepare(directory)
+
+    def lock(self, directory: Path) -> DirectoryLock:
+        self.enter("lock")
+        return self.real.lock(directory)
+
+    def open(self, path: Path) -> AuditFile:
+        self.enter("open")
+        file = self.real.open(path)
+        self.durable.setdefault(path, path.read_bytes())
+        return FaultyFile(self, path, file)
+
+    def sync_directory(self, directory: Path) -> None:
+        self.enter("sync_directory")
+        self.named |= {path for path in self.durable if path.parent == directory}
+
+    def power_off(self) -> None:
+        self.off = True
+        self.sync_gate.set()
+
+    def lose_power(self, random: Random) -> None:
+        """What was synced is there; of the rest, any beginning may be."""
+        for path, durable in self.durable.items():
+            current = path.read_bytes()
+            if path not in self.named and random.random() < 0.5:
+                path.unlink()
+            elif path.name == "head":
+                path.write_bytes(random.choice([durable, current]))
+            elif current.startswith(durable):
+                path.write_bytes(current[: random.randint(len(durable), len(current))])
+            else:
+                path.write_bytes(random.choice([durable, current]))
+
+
+class FaultyFile:
+    def __init__(self, storage: FaultyStorage, path: Path, file: AuditFile) -> None:
+        self.storage = storage
+        self.path = path
+        self.file = file
+
+    def pwrite(self, data: memoryview, offset: int) -> int:
+        storage = self.storage
+        storage.enter("pwrite head" if self.path.name == "head" else "pwrite")
+        wanted = len(data)
+        if storage.short is not None and self.path.name != "head":
+            wanted = storage.short.randint(1, wanted)
+        space = storage.space  # the test may change it at any moment
+        if space is not None:
+            growth = max(0, offset + wanted - self.path.stat().st_size)
+            fits = wanted - max(0, growth - space)
+            if fits <= 0:
+                raise OSError(errno.ENOSPC, "no space left")
+            storage.space = space - min(growth, space)
+            wanted = fits
+        return self.file.pwrite(data[:wanted], offset)
+
+    def fdatasync(self) -> None:
+        self.storage.sync_gate.wait(10)
+        self.storage.enter("fdatasync")
+        self.storage.durable[self.path] = self.path.read_bytes()
+
+    def truncate(self, size: int) -> None:
+        self.storage.enter("truncate")
+        self.file.truncate(size)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+@pytest.fixture
+def storage() -> FaultyStorage:
+    return FaultyStorage()
+
+
+@pytest.fixture
+def make_storage() -> Callable[[], FaultyStorage]:
+    return FaultyStorage
+
+
+@pytest.fixture
+def decision() -> DecisionRecord:
+    return DecisionRecord(
+        session="7f3a",
+        principal_user="analyst",
+        principal_groups=("analyst", "analysts"),
+        database="clinic",
+        client_address="10.1.2.3",
+        application="psql",
+        environment="production",
+        phase="query",
+        action="select",
+        wrapper="",
+        relations=("clinic.patients",),
+        columns=(ColumnEntry("clinic.patients.ssn", ("output", "filter"), ("phi.ssn",)),),
+        decision="masked",
+        rules=("analysts-read-masked",),
+        reasons=(),
+        masked=(MaskEntry("clinic.patients.ssn", "keep_last", "analysts-read-masked"),),
+        requirements=(),
+        text="SELECT ssn FROM clinic.patients WHERE ssn LIKE $1",
+        fingerprint="0123456789abcdef",
+        statement="s1",
+        rules_digest="abc",
+        catalog_epoch=3,
+    )

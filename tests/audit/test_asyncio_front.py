@@ -1,0 +1,105 @@
+"""Coroutines wait for records without holding up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from pathlib import Path
+
+import pytest
+from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.writer import AuditLog
+from dbguard.errors import AuditUnavailable
+
+EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
+
+
+async def test_many_waiters_each_get_their_answer(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path)
+    audit = AsyncAudit(log)
+
+    async def client() -> list[int]:
+        return [await audit.record(EVENT) for _ in range(20)]
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(client()) for _ in range(16)]
+    assert sorted(n for task in tasks for n in task.result()) == list(range(1, 321))
+    await audit.persisted(1)  # long since written
+    log.close()
+
+
+async def test_the_loop_goes_on_while_the_disk_hangs(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    audit = AsyncAudit(log)
+    storage.sync_gate.clear()
+    begin = time.perf_counter()
+    sequence = audit.append(EVENT)
+    waiting = asyncio.gather(*(audit.persisted(sequence) for _ in range(3)))
+    await asyncio.sleep(0.02)
+    assert time.perf_counter() - begin < 1
+    assert not waiting.done()
+    storage.sync_gate.set()
+    await asyncio.wait_for(waiting, 5)
+    log.close()
+
+
+async def test_waiters_learn_of_a_failure(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    audit = AsyncAudit(log)
+    storage.failing["pwrite"] = errno.ENOSPC
+    sequence = audit.append(EVENT)
+    with pytest.raises(AuditUnavailable) as caught:
+        await asyncio.wait_for(audit.persisted(sequence), 5)
+    assert "ENOSPC" in caught.value.detail
+    assert not audit.available
+    storage.failing.clear()
+    while not audit.available:
+        await asyncio.sleep(0.01)
+    with pytest.raises(AuditUnavailable):
+        await audit.persisted(sequence)
+    await asyncio.wait_for(audit.record(EVENT), 5)
+    log.close()
+
+
+async def test_a_cancelled_waiter_harms_nobody(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    audit = AsyncAudit(log)
+    storage.sync_gate.clear()
+    sequence = audit.append(EVENT)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(audit.persisted(sequence), 0.01)
+    other = asyncio.gather(audit.persisted(sequence))
+    await asyncio.sleep(0)
+    storage.sync_gate.set()
+    await asyncio.wait_for(other, 5)
+    log.close()
+
+
+async def test_closing_the_log_ends_the_waiting(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    audit = AsyncAudit(log)
+    storage.failing["pwrite"] = errno.EIO
+    sequence = audit.append(EVENT)
+    await asyncio.to_thread(log.close)
+    with pytest.raises(AuditUnavailable):
+        await asyncio.wait_for(audit.persisted(sequence), 5)
+
+
+async def test_after_detaching_the_log_goes_on(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path)
+    AsyncAudit(log).detach()
+    log.wait(log.append(EVENT), timeout=5)
+    log.close()
+
+
+def test_a_closed_loop_does_not_stop_the_writer(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path)
+
+    async def attach() -> None:
+        AsyncAudit(log)
+
+    asyncio.run(attach())
+    log.wait(log.append(EVENT), timeout=5)
+    log.close()

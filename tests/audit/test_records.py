@@ -1,0 +1,109 @@
+"""Records survive the way to JSON and back, whatever they hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import orjson
+import pytest
+from dbguard.audit.records import (
+    DecisionRecord,
+    DecisionTemplate,
+    EventRecord,
+    MalformedRecord,
+    OutcomeRecord,
+    RecordKind,
+    decode,
+    render,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def members(body: bytes) -> dict[str, object]:
+    document = orjson.loads(b'{"v":1,' + body + b"}")
+    assert isinstance(document, dict)
+    return document
+
+
+def test_decision_round_trip(decision: DecisionRecord) -> None:
+    assert decode(members(render(decision).body)) == decision
+
+
+def test_filled_template_is_the_rendered_record(decision: DecisionRecord) -> None:
+    other = replace(
+        decision,
+        session="other",
+        client_address="::1",
+        application='"quoted"\n',
+        phase="bind",
+        statement="s2",
+    )
+    filled = DecisionTemplate(decision).fill(
+        session="other",
+        client_address="::1",
+        application='"quoted"\n',
+        phase="bind",
+        statement="s2",
+    )
+    assert filled == render(other)
+    assert DecisionTemplate(decision).fill() == render(decision)
+
+
+def test_members_are_sorted_so_that_equal_records_are_equal_bytes() -> None:
+    one = EventRecord(RecordKind.BACKUP, "", (("a", "1"), ("b", "2")))
+    two = EventRecord(RecordKind.BACKUP, "", (("b", "2"), ("a", "1")))
+    assert render(one) == render(two)
+
+
+@given(
+    session=st.text(),
+    rows=st.integers(0, 2**63 - 1),
+    tag=st.text(st.characters(exclude_categories=())),
+)
+def test_outcome_round_trip(session: str, rows: int, tag: str) -> None:
+    record = OutcomeRecord(session, 5, tag, rows, "", 12)
+    decoded = decode(members(render(record).body))
+    printable = tag.encode("utf-8", "backslashreplace").decode()
+    assert decoded == replace(
+        record,
+        session=session.encode("utf-8", "backslashreplace").decode(),
+        command_tag=printable,
+    )
+
+
+def test_a_body_is_one_line(decision: DecisionRecord) -> None:
+    body = render(replace(decision, text="SELECT\n1\r\u2028\x85")).body
+    assert b"\n" not in body
+    assert b"\r" not in body
+
+
+@pytest.mark.parametrize("kind", [k for k in RecordKind if k not in ("decision", "outcome")])
+def test_event_round_trip(kind: RecordKind) -> None:
+    record = EventRecord(kind, "s", (("database", "clinic"), ("user", "analyst")))
+    assert decode(members(render(record).body)) == record
+    assert record.field("user") == "analyst"
+    assert record.field("nothing") == ""
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"v": 2, "kind": "start"},
+        {"v": 1, "kind": "nonsense"},
+        {"v": 1, "kind": "start", "session": "s"},
+        {"v": 1, "kind": "start", "session": 1, "fields": {}},
+        {"v": 1, "kind": "outcome", "session": "s", "decision": True},
+        {"v": 1, "kind": "decision", "session": "s"},
+    ],
+)
+def test_what_is_not_a_record_is_refused(broken: dict[str, object]) -> None:
+    with pytest.raises(MalformedRecord):
+        decode(broken)
+
+
+@pytest.mark.parametrize("name", ["columns", "masked", "rules", "catalog_epoch", "text"])
+def test_a_decision_with_a_wrong_member_is_refused(decision: DecisionRecord, name: str) -> None:
+    with pytest.raises(MalformedRecord, match=name):
+        decode(members(render(decision).body) | {name: {"x": 1}})
