@@ -16,7 +16,7 @@ from dbguard.sql.facts import (
 from .decision import MaskedColumn, Reason
 from .patterns import SYSTEM_SCHEMAS
 from .standing import Access, Sight
-from .verdict import FREE_CLASSES, Case, Verdict, doing, listed
+from .verdict import FREE_CLASSES, Case, Verdict, described, listed
 
 CLASSIFIED = "defaults.classified"
 UNCLASSIFIED = "defaults.unclassified"
@@ -99,7 +99,7 @@ def _no_grant(case: Case, action: Action, tag: str, columns: list[ColumnName]) -
     instead = "select other columns" if reading else "leave these columns out"
     return Reason(
         CLASSIFIED,
-        f"{doing(action)} {listed(columns)} is not allowed for {case.principal.user}",
+        f"{described(action, columns)} is not allowed for {case.principal.user}",
         f"Ask for a rule that allows [{action.action_class}] on {tag}, or {instead}.",
         tuple(dict.fromkeys(columns)),
         tuple(dict.fromkeys(f"{c.schema}.{c.table}" for c in columns)),
@@ -125,7 +125,7 @@ def check_relations(case: Case, verdict: Verdict) -> None:
             verdict.reasons.append(
                 Reason(
                     CLASSIFIED,
-                    f"{doing(use.action)} {name}, which holds classified data, is not allowed for "
+                    f"{described(use.action, [name])}, which holds classified data, is not allowed for "
                     f"{case.principal.user}",
                     f"Ask for a rule that allows [{use.action.action_class}] on "
                     f"{listed(sorted(missing))}.",
@@ -162,7 +162,7 @@ def check_unclassified(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 f"{UNCLASSIFIED}.{kind}",
-                f"{about} is not allowed for {case.principal.user}",
+                f"{described(action, names)} is not allowed for {case.principal.user}",
                 f"Ask for a rule that allows [{kind}].",
                 relations=tuple(dict.fromkeys(names)),
             )

@@ -6,7 +6,7 @@ from dbguard.sql.facts import ColumnName
 
 from .decision import BackupRequirement, Reason
 from .model import Rule
-from .verdict import Case, Verdict, doing, listed
+from .verdict import Case, Verdict, described
 
 _ANY: frozenset[str | None] = frozenset({None})
 
@@ -18,9 +18,8 @@ def check_denials(case: Case, verdict: Verdict) -> None:
         if not matched:
             continue
         actions = sorted(case.actions & rule.actions)
-        what = listed(columns) or listed(relations)
-        done = " and ".join(doing(a) for a in actions[:2]) or "this"
-        about = f"{done} {what}" if what else f"{' and '.join(actions) or 'this'}"
+        names = columns if rule.data and columns else relations or columns
+        about = " and ".join(described(a, names) for a in actions[:2]) or "this"
         message = f"{about} is denied by rule {rule.id}"
         if rule.because:
             message += f": {rule.because.rstrip('.')}"

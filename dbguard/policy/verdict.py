@@ -138,9 +138,14 @@ def _joined(texts: Sequence[str]) -> str:
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def doing(action: Action) -> str:
-    """The action as a message begins: `reading`, `dropping`, `create_rule on`."""
-    return _DOING.get(action, f"{action} on")
+def described(action: Action, names: Iterable[object]) -> str:
+    """The action and what it is done to, as a message begins: `dropping clinic.patients`."""
+    what = listed(names)
+    verb = _DOING.get(action)
+    if verb and what:
+        return f"{verb} {what}"
+    tag = str(action).upper().replace("_", " ")
+    return f"{tag} ({what})" if what else tag
 
 
 _DOING = {
