@@ -43,7 +43,15 @@ _SESSION = {
     "default_transaction_read_only": "on",
 }
 
-_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
+FAILURES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What asyncpg raises when the server has ended the session between two statements.
+    asyncpg.InternalClientError,
+)
+"""Everything that using a control connection can raise."""
 
 
 @dataclass
@@ -171,7 +179,7 @@ class Catalog:
                     )
                 yield watched.connection
                 watched.failures, watched.next_poll = 0, 0.0
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 broken, watched.connection = watched.connection, None
                 if broken is not None:
                     await _dispose(broken)
@@ -238,7 +246,7 @@ async def _dispose(connection: asyncpg.Connection) -> None:
     """End a connection, politely if the server still answers within a second."""
     try:
         await connection.close(timeout=1)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except FAILURES:
         connection.terminate()
 
 
