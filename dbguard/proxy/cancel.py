@@ -1,0 +1,71 @@
+"""Cancel keys: a client holds dbguard's secret, dbguard the server's.
+
+The process id stays the server's (people call pg_terminate_backend with it), so two servers, or
+a session that is just closing, may share one: the secret decides.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+SECRET_BYTES: Final = 4
+"""What protocol 3.0 has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTarget:
+    """What a CancelRequest has to say, and to whom, to cancel at the server."""
+
+    host: str
+    port: int
+    process_id: int
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelKey:
+    """What the client gets in its BackendKeyData."""
+
+    process_id: int
+    secret: bytes = field(repr=False)
+
+
+class CancelRegistry:
+    """The cancel keys of all sessions that are open. `random_bytes` gives that many of them."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._random_bytes = random_bytes
+        self._targets: dict[int, dict[CancelKey, CancelTarget]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._targets.values()))
+
+    def register(self, target: CancelTarget) -> CancelKey:
+        """A new key for a session at `target`."""
+        same_id = self._targets.setdefault(target.process_id, {})
+        while (key := CancelKey(target.process_id, self._random_bytes(SECRET_BYTES))) in same_id:
+            pass
+        same_id[key] = target
+        return key
+
+    def unregister(self, key: CancelKey) -> None:
+        """Forget a session's key. A key that is not (any more) known is no error."""
+        same_id = self._targets.get(key.process_id, {})
+        same_id.pop(key, None)
+        if not same_id:
+            self._targets.pop(key.process_id, None)
+
+    def find(self, process_id: int, secret: bytes) -> CancelTarget | None:
+        """The session that a CancelRequest names, None unless the secret is right.
+
+        Every key is compared, in constant time.
+        """
+        found = None
+        for key, target in self._targets.get(process_id, {}).items():
+            if hmac.compare_digest(key.secret, secret):
+                found = target
+        return found

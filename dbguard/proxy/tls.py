@@ -1,0 +1,148 @@
+"""TLS contexts for both legs, from settings that may be wrong.
+
+Nothing older than TLS 1.2 (NIST SP 800-52 rev. 2, to which HIPAA guidance on data in motion
+refers). No session tickets: PostgreSQL's clients don't resume, and tickets outlive forward
+secrecy.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Final
+
+from dbguard.config import UpstreamTlsMode
+from dbguard.errors import ConfigurationError
+
+ALPN: Final = ["postgresql"]
+"""What clients and servers of PostgreSQL 17 and later name; older ones ignore it."""
+
+
+class _Encrypted(Exception):
+    pass
+
+
+def downstream_context(
+    certificate: Path, key: Path, client_ca: Path | None = None
+) -> ssl.SSLContext:
+    """Context for clients. With `client_ca`, a client must show a certificate signed by it.
+
+    Raises ConfigurationError with the file and the remedy.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
+    _load_pair(context, certificate, key)
+    if client_ca is not None:
+        _load_authorities(context, client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def upstream_context(
+    mode: UpstreamTlsMode,
+    ca: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> ssl.SSLContext | None:
+    """Context for the server, None for `disable`. Modes mean what libpq's sslmode means.
+
+    `prefer` and `require` check no certificate, except that `require` with `ca` does, as in libpq.
+    `verify-full` without `ca` trusts the system's authorities. With `verify-full` pass the
+    server's name as server_hostname; the context checks it. Raises ConfigurationError with the
+    file and the remedy.
+    """
+    if mode is UpstreamTlsMode.DISABLE:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _harden(context)
+    context.check_hostname = mode is UpstreamTlsMode.VERIFY_FULL
+    verify = mode in (UpstreamTlsMode.VERIFY_CA, UpstreamTlsMode.VERIFY_FULL)
+    if not verify and not (mode is UpstreamTlsMode.REQUIRE and ca is not None):
+        context.verify_mode = ssl.CERT_NONE
+    elif ca is not None:
+        _load_authorities(context, ca)
+    elif mode is UpstreamTlsMode.VERIFY_FULL:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        raise ConfigurationError(
+            "upstream TLS mode verify-ca has no authority to verify with",
+            hint="Name the server's certificate authority in upstream.tls.ca, or use verify-full.",
+        )
+    if certificate is not None or key is not None:
+        if certificate is None or key is None:
+            raise ConfigurationError(
+                "upstream TLS has a certificate or a key without the other",
+                hint="Set both upstream.tls.certificate and upstream.tls.key, or neither.",
+            )
+        _load_pair(context, certificate, key)
+    return context
+
+
+def _harden(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(ALPN)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+
+
+def _read(path: Path, what: str) -> bytes:
+    """Read a file here, since OpenSSL's errors do not say which one failed."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "input/output error").lower()
+        raise ConfigurationError(
+            f"{path}: {what} cannot be read: {reason}",
+            hint="Correct the path, or let the user that runs dbguard read the file.",
+        ) from None
+
+
+def _refuse_passphrase() -> str:
+    raise _Encrypted
+
+
+def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    certificate_text = _read(certificate, "TLS certificate")
+    key_text = _read(key, "TLS key")
+    if b"-----BEGIN CERTIFICATE-----" not in certificate_text:
+        raise ConfigurationError(
+            f"{certificate}: holds no certificate in PEM format",
+            hint="A certificate in PEM format begins with -----BEGIN CERTIFICATE-----.",
+        )
+    if b"PRIVATE KEY-----" not in key_text:
+        raise ConfigurationError(
+            f"{key}: holds no private key in PEM format",
+            hint="A key in PEM format begins with -----BEGIN PRIVATE KEY-----.",
+        )
+    try:
+        context.load_cert_chain(certificate, key, password=_refuse_passphrase)
+    except _Encrypted:
+        raise ConfigurationError(
+            f"{key}: private key is encrypted, and nobody is there to type its passphrase",
+            hint="Store it decrypted (openssl pkey -in KEY -out NEW) with file mode 0600.",
+        ) from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ConfigurationError(
+                f"{key}: private key does not belong to certificate {certificate}",
+                hint="Name the key that the certificate was made with; the server's own "
+                "certificate comes first in its file, the intermediate ones follow.",
+            ) from None
+        raise ConfigurationError(
+            f"{certificate}: certificate or its key {key} is not valid",
+            detail=f"OpenSSL: {error.reason or 'not valid PEM'}.",
+            hint="Check both with openssl x509 and openssl pkey.",
+        ) from None
+
+
+def _load_authorities(context: ssl.SSLContext, path: Path) -> None:
+    _read(path, "certificate authority")
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{path}: holds no usable certificate authority in PEM format",
+            detail=f"OpenSSL: {error.reason or 'no certificate found'}.",
+            hint="A certificate in PEM format begins with -----BEGIN CERTIFICATE-----.",
+        ) from None
