@@ -103,6 +103,7 @@ class _Statement:
         self._relations = [self._relation(site, snapshot) for site in reading.relations]
         names = mentions(node) if node is not None else None
         self._replaced = [self._is_replaced(i, names) for i in range(len(reading.relations))]
+        self._replace_namesakes()
         self._server_version = snapshot.server_version
 
     def _relation(self, site: RelationSite, snapshot: Snapshot) -> Relation:
@@ -123,6 +124,22 @@ class _Statement:
         if site.whole or site.columns & masked:
             return True
         return names is None or names.may_reach(site, relation, masked)
+
+    def _replace_namesakes(self) -> None:
+        """`a.x` and `b.x` may share a FROM clause, but not a derived table and `b.x`."""
+        sites = self._reading.relations
+        replaced = {
+            self._relations[i].name
+            for i, site in enumerate(sites)
+            if self._replaced[i] and site.alias is None
+        }
+        clashing = {
+            self._relations[i].name for i, site in enumerate(sites) if site.renamed is not None
+        }
+        for i, site in enumerate(sites):
+            if site.role is SiteRole.READ and site.alias is None:
+                name = self._relations[i].name
+                self._replaced[i] |= name in replaced and name in clashing
 
     def splices(self) -> Iterator[Splice]:
         # Insertions at one place stand in the order they are made in.
@@ -246,12 +263,13 @@ class _Statement:
         if not self._replaced[reference.site]:
             return
         parts = self._layout.parts(self._layout.at(reference.start))
-        if not 0 < reference.qualifiers <= len(parts) - 2:
+        if not 0 <= reference.qualifiers < len(parts):
             raise self._layout.unexpected(reference.start)
         table = parts[reference.qualifiers]
         start = self._layout.start(table.first)
         if site.renamed is None:
-            yield Splice(reference.start, start, "")
+            if reference.qualifiers:
+                yield Splice(reference.start, start, "")
         else:
             yield Splice(reference.start, self._layout.end(table), quote(site.renamed))
 

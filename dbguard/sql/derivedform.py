@@ -1,0 +1,142 @@
+"""The exact tree that a masked relation must parse to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dbguard.errors import NotUnderstood, SyntaxRefused
+
+from . import referee
+from .referee import Node
+from .snapshot import Relation
+
+LOCATIONS = frozenset(
+    {
+        "location",
+        "name_location",
+        "stmt_location",
+        "stmt_len",
+        "list_start",
+        "list_end",
+        "rexpr_list_start",
+        "rexpr_list_end",
+    }
+)
+"""Fields of libpg_query's trees that say where something stands, not what it is."""
+
+_INNER = "t"
+_SYSTEM = {-1: "ctid", -2: "xmin", -3: "cmin", -4: "xmax", -5: "cmax", -6: "tableoid"}
+
+
+class Mismatch(Exception):
+    """The rewritten tree is not what it should be; the text names a construct, never a value."""
+
+
+def bare(node: Any) -> Any:
+    """`node` without what tells places in the text. For small trees: it recurses."""
+    if isinstance(node, dict):
+        return {key: bare(value) for key, value in node.items() if key not in LOCATIONS}
+    if isinstance(node, list):
+        return [bare(item) for item in node]
+    return node
+
+
+def strings(parts: Sequence[Node]) -> list[str | None]:
+    """The values of a list of String nodes; None for any other node (a star)."""
+    return [part["String"].get("sval", "") if "String" in part else None for part in parts]
+
+
+def mask_tree(mask: str) -> Node:
+    """The tree of one mask expression.
+
+    Raises:
+        NotUnderstood: it is no single expression, or nothing but a column.
+    """
+    unfit = NotUnderstood("a mask is not one expression", hint="Report this as a bug in dbguard.")
+    try:
+        statements = referee.parse(f"SELECT {mask}")
+    except SyntaxRefused:
+        raise unfit from None
+    if len(statements) != 1 or set(statements[0].node) != {"targetList", "limitOption", "op"}:
+        raise unfit
+    targets = statements[0].node["targetList"]
+    if len(targets) != 1 or set(bare(targets[0]["ResTarget"])) != {"val"}:
+        raise unfit
+    tree: Node = bare(targets[0]["ResTarget"]["val"])
+    if "ColumnRef" in tree:
+        raise unfit
+    return tree
+
+
+def check_derived(
+    select: Node,
+    relation: Relation,
+    numbers: Sequence[int],
+    masks: Mapping[int, str],
+    *,
+    inherits: bool,
+    sample: Callable[[Node], None] | None = None,
+) -> None:
+    """Check that `select` reads exactly `numbers` of `relation`, the masked ones masked.
+
+    `sample` is given the RangeTableSample around the relation, when there has to be one.
+
+    Raises:
+        Mismatch: it is anything else.
+    """
+    allowed = {"targetList", "fromClause", "limitOption", "op"}
+    if not set(select) <= allowed or select.get("op") != "SETOP_NONE":
+        raise Mismatch("a clause inside a masked relation")
+    if select.get("limitOption") != "LIMIT_OPTION_DEFAULT":
+        raise Mismatch("a limit inside a masked relation")
+    _check_from(select.get("fromClause", ()), relation, inherits, sample)
+    targets = [bare(item.get("ResTarget", {})) for item in select.get("targetList", ())]
+    if targets != [_target(number, relation, masks) for number in numbers]:
+        raise Mismatch("the columns of a masked relation")
+
+
+def _check_from(
+    items: Sequence[Node],
+    relation: Relation,
+    inherits: bool,
+    sample: Callable[[Node], None] | None,
+) -> None:
+    if len(items) != 1:
+        raise Mismatch("what a masked relation reads from")
+    item = items[0]
+    if sample is not None:
+        if set(item) != {"RangeTableSample"}:
+            raise Mismatch("the TABLESAMPLE of a masked relation")
+        sample(item["RangeTableSample"])
+        item = item["RangeTableSample"]["relation"]
+    expected: dict[str, Any] = {
+        "schemaname": relation.schema,
+        "relname": relation.name,
+        "relpersistence": "p",
+        "alias": {"aliasname": _INNER},
+    }
+    if inherits:
+        expected["inh"] = True
+    if bare(item) != {"RangeVar": expected}:
+        raise Mismatch("what a masked relation reads from")
+
+
+def _target(number: int, relation: Relation, masks: Mapping[int, str]) -> Node:
+    if number in masks:
+        column = relation.column(number)
+        if column is None:
+            raise Mismatch("a masked column that does not exist")
+        return {"name": column.name, "val": mask_tree(masks[number])}
+    if number < 0:
+        name = _SYSTEM[number]
+        return {"name": name, "val": _column(name)}
+    column = relation.column(number)
+    if column is None:
+        raise Mismatch("a column that does not exist")
+    return {"val": _column(column.name)}
+
+
+def _column(name: str) -> Node:
+    parts = [{"String": {"sval": _INNER}}, {"String": {"sval": name}}]
+    return {"ColumnRef": {"fields": parts}}
