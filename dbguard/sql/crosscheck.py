@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from . import dialect, referee, secondreading
 from .bridging import analysis_texts
 from .innerquery import Query, queries
-from .mentions import Mentions, mentions, mentions_of, walk
+from .inventory import Mentions, mentions, mentions_of, walk
 from .referee import ParsedStatement, Token
 from .secondreading import Name, SecondReading
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from .mentions import STAR
+from .inventory import STAR
 from .names import fold, truncate
 
 Offsets = Callable[[int], int]
