@@ -160,7 +160,8 @@ class AnalysisPool:
                 hint=_SPLIT,
             )
         except WorkerGone:
-            how = await slot.worker.ended_by() if slot.worker else "an unknown cause"
+            code = await slot.worker.stop() if slot.worker else 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
             return _failed(f"The analysis process ended ({how}).")
         except ConfigurationError:
             return _failed("The analysis process cannot be started.")

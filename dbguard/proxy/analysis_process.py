@@ -27,6 +27,8 @@ START_SECONDS: Final = 60.0
 """Importing the parsers takes about a second; a machine under load takes its time."""
 STATE_SECONDS: Final = 60.0
 """Unpickling the catalog of a database with some ten thousand tables takes a few."""
+END_SECONDS: Final = 1.0
+"""From the end of a worker's pipe to its own end the kernel needs milliseconds."""
 KEPT_STATES: Final = 4
 """Catalog and rules change rarely; a few stay while sessions move to the newest."""
 _WITHHELD: Final = ("DBGUARD_", "PG")
@@ -48,6 +50,8 @@ class AnalysisProcess:
         self._out = process.stdout
         self._numbers = itertools.count(1)
         self._states: OrderedDict[tuple[Hashable, ...], int] = OrderedDict()
+        self._ending = False
+        """It closed its pipe: the end is near, and its cause worth knowing."""
         self.served = 0
         """Requests answered so far."""
 
@@ -126,20 +130,22 @@ class AnalysisProcess:
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # One that ends by itself is left alone: kill() would take the exit status from asyncio.
+        if not self._ending:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
-    async def stop(self) -> None:
-        """End it and wait until it is gone."""
+    async def stop(self) -> int:
+        """End it and wait until it is gone. Its exit code, negative for a signal."""
         self.kill()
         self._in.close()
-        await self._process.wait()
-
-    async def ended_by(self) -> str:
-        """How the process ended, in words without content."""
-        self.kill()
-        code = await self._process.wait()
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                return await self._process.wait()
+        except TimeoutError:
+            self._ending = False
+            self.kill()
+            return await self._process.wait()
 
     async def _send(self, kind: int, head: bytes, body: bytes) -> None:
         try:
@@ -147,6 +153,7 @@ class AnalysisProcess:
             self._in.write(body)
             await self._in.drain()
         except (ConnectionError, RuntimeError) as error:
+            self._ending = True
             raise WorkerGone(type(error).__name__) from None
 
     async def _reply(self) -> tuple[int, bytes]:
@@ -156,6 +163,7 @@ class AnalysisProcess:
                 raise WorkerGone("the answer is too long")
             return kind, await self._out.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError):
+            self._ending = True
             raise WorkerGone("the process ended") from None
 
 

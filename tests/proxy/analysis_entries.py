@@ -41,7 +41,7 @@ def act(state: object, request: object) -> object:
             sys.setrecursionlimit(2**31 - 1)
             left: list[object] = []
             right: list[object] = []
-            for _ in range(5_000_000):
+            for _ in range(3_000_000):
                 left, right = [left], [right]
             return left == right
         case "print":
