@@ -15,3 +15,8 @@ PostgreSQL program without leaking what it says, `scratch` makes and drops scrat
 
 Messages of pg_dump and pg_restore can quote rows, so they are never passed on as they are.
 """
+
+from dbguard.guards.backup.guard import BackupGuard
+from dbguard.guards.backup.requirement import BackupVerdict
+
+__all__ = ["BackupGuard", "BackupVerdict"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -75,15 +75,9 @@ class ServerAccess:
         url = urlsplit(self._dsn)
         user, at, place = url.netloc.rpartition("@")
         query = [(k, v) for k, v in parse_qsl(url.query) if k not in _SECRET_PARAMETERS]
-        return urlunsplit(
-            (
-                "postgresql",
-                user.partition(":")[0] + at + place,
-                "/" + quote(database, safe=""),
-                urlencode([(k, v) for k, v in query if k != "dbname"], quote_via=quote),
-                "",
-            )
-        )
+        text = urlencode([(k, v) for k, v in query if k != "dbname"], quote_via=quote)
+        place = user.partition(":")[0] + at + place
+        return f"postgresql://{place}/{quote(database, safe='')}" + (f"?{text}" if text else "")
 
     async def connect(self, database: str) -> Connection:
         """An asyncpg connection to `database`, set up for backups. Raises BackupError."""

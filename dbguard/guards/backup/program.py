@@ -38,6 +38,7 @@ _SAFE: Final = (
     "server closed the connection unexpectedly",
     "terminating connection due to ",
     "canceling statement due to lock timeout",
+    "canceling statement due to statement timeout",  # how --lock-wait-timeout ends
     "could not obtain lock on ",
     "could not write ",
     "could not close ",

@@ -32,8 +32,6 @@ from dbguard.guards.backup.program import run_program
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.scratch import drop_leftovers, scratch_database
 
-LOCK_WAIT: Final = "30s"
-"""pg_dump waits for ever on a table that somebody holds in ACCESS EXCLUSIVE mode."""
 OLDEST_SERVER: Final = 13
 """DROP DATABASE … WITH (FORCE) came with 13, and a scratch database must be droppable."""
 _TABLE_BYTES: Final = """
@@ -41,6 +39,18 @@ SELECT coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0)::pg_catalog.int8
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
+
+
+_CODES: Final = {
+    "42501": (
+        "The backup role may not read every row of every table.",
+        "Give the role pg_read_all_data and BYPASSRLS, or name a superuser in backup.dsn.",
+    ),
+    "55P03": (
+        "A table is locked by somebody else.",
+        "Wait until that transaction is over (see pg_locks), then try again.",
+    ),
+}
 
 
 class Step(enum.StrEnum):
@@ -63,6 +73,8 @@ class BackupContext:
     environ: Mapping[str, str]
     binaries: Path | None = None
     """Directory of pg_dump and pg_restore; searched for when None."""
+    lock_wait_seconds: float = 30.0
+    """Without a limit pg_dump waits for ever on a table that somebody holds exclusively."""
     progress: Callable[[Step], None] = lambda step: None
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
 
@@ -81,8 +93,8 @@ class _Snapshot:
 async def take_backup(database: str, context: BackupContext) -> Backup:
     """Dump `database`, restore the dump, compare, register, and return the verified backup.
 
-    Raises BackupError; a failed attempt is then in the registry too (except when the server
-    could not even be reached), and no file and no scratch database is left.
+    Raises BackupError; no file and no scratch database is left then, and the failed attempt is
+    in the registry, if it had come as far as the dump.
     """
     with locked_directory(context.directory):
         await asyncio.to_thread(remove_partial_files, context.directory)
@@ -187,12 +199,12 @@ async def _snapshot(database: str, context: BackupContext) -> AsyncIterator[_Sna
     try:
         binaries = await _binaries(_server_major(connection), context)
         identity = await identify(connection, context.access)
-        needed = await connection.fetchval(_TABLE_BYTES)
-        _check_space(database, needed, context)
         context.progress(Step.COUNT)
         # Before the first query, so that the age is never understated.
         taken_at = context.clock().astimezone(UTC)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await connection.execute(f"SET LOCAL lock_timeout = {_milliseconds(context)}")
+        _check_space(database, await connection.fetchval(_TABLE_BYTES), context)
         name = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
         counts = await count_rows(connection)
         snapshot = _Snapshot(identity, taken_at, name, counts, binaries)
@@ -217,7 +229,7 @@ async def _dump(snapshot: _Snapshot, path: Path, context: BackupContext) -> None
             "--format=custom",
             "--no-password",
             f"--snapshot={snapshot.name}",
-            f"--lock-wait-timeout={LOCK_WAIT}",
+            f"--lock-wait-timeout={_milliseconds(context)}",
             f"--file={path}",
             f"--dbname={context.access.command_line_url(name)}",
         ],
@@ -297,6 +309,10 @@ def _server_major(connection: Connection) -> int:
     return major
 
 
+def _milliseconds(context: BackupContext) -> int:
+    return max(1, round(context.lock_wait_seconds * 1000))
+
+
 def _check_space(database: str, needed: int, context: BackupContext) -> None:
     """A dump is compressed and has no indexes, so the size of the tables is a safe bound."""
     free = context.free_bytes(context.directory)
@@ -338,11 +354,11 @@ def _query_failed(message: str, error: Exception) -> BackupError:
             detail="Nothing was registered as a backup.",
             hint="Check the server's log and try again.",
         )
+    detail, hint = _CODES.get(code, ("", "The server's log says more."))
     return BackupError(
         message,
-        detail=f"The server answers with SQLSTATE {code}.",
-        hint="42501 means that the backup role may not read every table "
-        "(GRANT pg_read_all_data, BYPASSRLS); the server's log says more.",
+        detail=f"{detail} The server answers with SQLSTATE {code}.".strip(),
+        hint=hint,
     )
 
 

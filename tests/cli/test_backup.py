@@ -1,0 +1,119 @@
+"""`dbguard backup` as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbguard.cli.backup import app
+from typer.testing import CliRunner, Result
+
+pytestmark = pytest.mark.pg
+
+
+@pytest.fixture
+def config(tmp_path: Path, pg_server: Any) -> Path:
+    (tmp_path / "dsn.txt").write_text(pg_server.dsn() + "\n")
+    path = tmp_path / "dbguard.yaml"
+    path.write_text(
+        f"catalog: {{dsn: {json.dumps(pg_server.dsn())}}}\n"
+        'backup: {dsn: "file:dsn.txt", directory: dumps/}\n'
+    )
+    return path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+
+
+def test_now_list_verify(config: Path, pg_database: Any) -> None:
+    pg_database.execute("CREATE TABLE t AS SELECT generate_series(1, 10) AS x")
+    empty = run("list", "-c", str(config))
+    assert empty.exit_code == 1
+    assert "no backups yet" in empty.stdout
+
+    made = run("now", "-d", pg_database.name, "-c", str(config))
+    assert made.exit_code == 0, made.output
+    assert "made and verified" in made.stdout
+    assert "10 rows in 1 tables compared" in made.stdout
+
+    listed = run("list", "-c", str(config), "--json")
+    assert listed.exit_code == 0
+    (document,) = json.loads(listed.stdout)
+    assert document["state"] == "verified"
+    assert (document["v"], document["rows"], document["tables"]) == (1, 10, 1)
+    table = run("list", "-c", str(config), "-d", pg_database.name)
+    assert document["id"] in table.stdout
+    assert run("list", "-c", str(config), "-d", "other").exit_code == 1
+
+    assert "is sound" in run("verify", document["id"], "-c", str(config)).stdout
+    Path(document["path"]).write_bytes(b"x" * document["bytes"])
+    changed = run("verify", document["id"], "-c", str(config))
+    assert changed.exit_code == 1
+    assert "was changed" in changed.stderr
+    assert run("list", "-c", str(config)).exit_code == 1
+
+
+def test_errors_are_lines_with_a_remedy(config: Path, tmp_path: Path) -> None:
+    missing = run("now", "-d", "nosuch", "-c", str(config))
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith('dbguard: database "nosuch" does not exist\n')
+    assert "psql -l" in missing.stderr
+
+    assert run("verify", "nosuch", "-c", str(config)).exit_code == 1
+
+    config.write_text("catalog: {dsn: 'postgresql://u@h/x'}\n")
+    without = run("now", "-d", "x", "-c", str(config))
+    assert without.exit_code == 2
+    assert "backup: required" in without.stderr
+    assert "file:backup-dsn.txt" in without.stderr
+
+    config.write_text("catalog: {dsn: 'http://secret@h/x'}\nbackups: {}\n")
+    wrong = run("list", "-c", str(config))
+    assert wrong.exit_code == 2
+    assert f"{config}:1:16: catalog.dsn" in wrong.stderr
+    assert f"{config}:2:1: backups: unknown key. Did you mean backup?" in wrong.stderr
+    assert "secret" not in wrong.output
+    assert run("list", "-c", str(tmp_path / "nosuch.yaml")).exit_code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(
+    config: Path, pg_server: Any, pg_database: Any, tmp_path: Path, number: int
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for program in ("pg_dump", "pg_restore"):
+        script = (
+            f"#!/bin/sh\ncase $1 in --version) echo '{program} (PostgreSQL) 99.0'; exit;; esac\n"
+        )
+        (folder / program).write_text(script + f"touch {tmp_path}/started\nexec sleep 60\n")
+        (folder / program).chmod(0o755)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from dbguard.cli.backup import app; app()",
+            "now",
+            "-d",
+            pg_database.name,
+        ],
+        env={**os.environ, "DBGUARD_CONFIG": str(config), "DBGUARD_PG_BIN": str(folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert said == "interrupted; nothing was kept\n"
+    assert sorted(path.name for path in (tmp_path / "dumps").iterdir()) == [".lock"]
