@@ -122,10 +122,11 @@ def check_relations(case: Case, verdict: Verdict) -> None:
                     missing.add(access.tag)
         if missing:
             name = f"{use.schema}.{use.name}"
+            done = described(use.action, [name])
             verdict.reasons.append(
                 Reason(
                     CLASSIFIED,
-                    f"{described(use.action, [name])}, which holds classified data, is not allowed for "
+                    f"{done}, which holds classified data, is not allowed for "
                     f"{case.principal.user}",
                     f"Ask for a rule that allows [{use.action.action_class}] on "
                     f"{listed(sorted(missing))}.",
@@ -156,9 +157,6 @@ def check_unclassified(case: Case, verdict: Verdict) -> None:
             verdict.rules |= rules
     for action, names in sorted(refused.items()):
         kind = action.action_class
-        about = (
-            f"{doing(action)} {listed(names)}" if names else str(action).upper().replace("_", " ")
-        )
         verdict.reasons.append(
             Reason(
                 f"{UNCLASSIFIED}.{kind}",

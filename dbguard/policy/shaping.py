@@ -105,6 +105,8 @@ def _names(value: object) -> dict[str, frozenset[str]]:
 
 def _problem(detail: ErrorDetails, tree: Tree) -> Problem:
     path: Path = detail["loc"]
+    if path[:1] == ("masks",):
+        path = (*path[:3], *path[4:])  # without the union member, which may be named like a key
     what, remedy = _wording(detail, path)
     if detail["type"] == "extra_forbidden" or path[-1] == "[key]":
         return Problem(tree.key_place(tuple(p for p in path if p != "[key]")), what, remedy)
