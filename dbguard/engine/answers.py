@@ -229,9 +229,7 @@ class Answers:
         head = self.link.queue.head
         fields = _error_fields(frame)
         if head is None or fields.severity in ("FATAL", "PANIC"):
-            self.link.to_client.append(
-                client_error(fields, None, withhold=False).encode_error()
-            )
+            self.link.to_client.append(client_error(fields, None, withhold=False).encode_error())
             return
         if head.replacement is not None:
             shown = head.replacement

@@ -77,9 +77,7 @@ def _record(
         decision=verdict,
         rules=decision.rules,
         reasons=reasons,
-        masked=tuple(
-            MaskEntry(str(m.column), m.mask.kind.value, m.rule) for m in decision.masks
-        ),
+        masked=tuple(MaskEntry(str(m.column), m.mask.kind.value, m.rule) for m in decision.masks),
         requirements=requirements,
         text=planned.redacted,
         fingerprint=planned.fingerprint,

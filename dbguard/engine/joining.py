@@ -63,9 +63,7 @@ def _earlier(
     statements: list[PlannedStatement],
 ) -> PlannedStatement | None:
     """The statement of the same string that made the name."""
-    maker = (
-        EffectKind.PREPARE if effect.kind is EffectKind.EXECUTE else EffectKind.DECLARE
-    )
+    maker = EffectKind.PREPARE if effect.kind is EffectKind.EXECUTE else EffectKind.DECLARE
     assert effect.name is not None
     if (maker, effect.name) not in made_here:
         return None
@@ -100,7 +98,5 @@ def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement
 
 def _unknown(effect: SessionEffect) -> Refusal:
     if effect.kind is EffectKind.EXECUTE:
-        return Refusal(
-            "26000", f'prepared statement "{effect.name}" does not exist', denied=False
-        )
+        return Refusal("26000", f'prepared statement "{effect.name}" does not exist', denied=False)
     return Refusal("34000", f'cursor "{effect.name}" does not exist', denied=False)

@@ -24,7 +24,7 @@ from dbguard.policy.model import Policy
 from dbguard.sql.analysis import analyze
 from dbguard.sql.facts import Action, FunctionTrust, FunctionUse, StatementFacts
 from dbguard.sql.fingerprint import fingerprint
-from dbguard.sql.functions import trust_of_function
+from dbguard.sql.functions import refer
 from dbguard.sql.limits import Limits
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.names import quote
@@ -127,13 +127,7 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
     if function is None:
         use = FunctionUse("", f"oid {request.function_oid}", FunctionTrust.UNKNOWN, (), True)
     else:
-        use = FunctionUse(
-            function.schema,
-            function.name,
-            trust_of_function(function),
-            (function.signature,),
-            function.volatility == "v",
-        )
+        use = refer(world.snapshot, (), function.schema, function.name, len(function.arguments)).use
     name = f"{use.schema}.{use.name}" if use.schema else use.name
     facts = StatementFacts(
         action=Action.FUNCTION_CALL, functions=(use,), statement_tag="FunctionCall"
@@ -217,9 +211,7 @@ def _rewritten(
     return rewritten
 
 
-def masks_of(
-    snapshot: Snapshot, decisions: tuple[Decision, ...]
-) -> dict[int, dict[int, str]]:
+def masks_of(snapshot: Snapshot, decisions: tuple[Decision, ...]) -> dict[int, dict[int, str]]:
     """Mask expressions by relation OID and attribute number, over the inner alias `t`."""
     masks: dict[int, dict[int, str]] = {}
     for decision in decisions:
@@ -234,9 +226,7 @@ def masks_of(
     return masks
 
 
-def _unplanned(
-    world: World, request: PlanRequest, error: StatementError, raw_access: bool
-) -> Plan:
+def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_access: bool) -> Plan:
     redacted, print_ = _redacted(world, request.text)
     denied = not isinstance(error, SyntaxRefused | UndefinedName)
     statement = PlannedStatement(

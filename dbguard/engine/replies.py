@@ -41,11 +41,10 @@ def client_error(fields: ErrorFields, plan: Plan | None, *, withhold: bool) -> E
     it shows nothing that the client did not send, so it passes even where texts are withheld.
     """
     if withhold and not (fields.sqlstate.startswith("42") and fields.position is not None):
-        kept = ErrorFields(tuple((c, v) for c, v in fields.items if c in _KEPT))
+        kept = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in _KEPT))
         return kept.with_fields(M=WITHHELD, H=WITHHELD_HINT)
     if plan is not None and plan.positions is not None and fields.position is not None:
-        position = plan.positions.to_client(fields.position)
-        return fields.with_fields(P=str(position)) if position else fields.without("P")
+        return fields.with_fields(P=str(plan.positions.to_original(fields.position)))
     return fields
 
 
@@ -53,7 +52,7 @@ def client_notice(fields: ErrorFields, *, withhold: bool) -> ErrorFields:
     """What the client may see of a server notice."""
     if not withhold:
         return fields
-    kept = ErrorFields(tuple((c, v) for c, v in fields.items if c in _KEPT))
+    kept = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in _KEPT))
     return kept.with_fields(M=WITHHELD)
 
 

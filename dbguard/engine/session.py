@@ -69,9 +69,7 @@ class Session:
         self.link = Link()
         self.names = NameTable(limits.prepared_statements)
         self.scope = Scope(identity.principal.user, dict(parameters))
-        self.answers = Answers(
-            identity.session, self.link, self.scope, self.names, surroundings
-        )
+        self.answers = Answers(identity.session, self.link, self.scope, self.names, surroundings)
         self.answers.completed = self._completed
         self.settling = Settling(self.link, self.scope, surroundings, identity)
         self._masked_named = False
@@ -95,6 +93,10 @@ class Session:
     @property
     def principal(self) -> Principal:
         return self.identity.principal
+
+    def ended(self) -> bool:
+        """Nothing more is to be read from either side."""
+        return self.link.closed
 
     # -- entry points ---------------------------------------------------------
 
@@ -260,9 +262,7 @@ class Session:
             fields = from_error(error)
         yield from self.link.refuse(fields, query=query)
 
-    def _refuse_plan(
-        self, refusal: Refusal, decisions: tuple[int, ...], *, query: bool
-    ) -> Steps:
+    def _refuse_plan(self, refusal: Refusal, decisions: tuple[int, ...], *, query: bool) -> Steps:
         number = decisions[0] if decisions else None
         yield from self.link.refuse(refusal_fields(refusal, number), query=query)
 
@@ -333,9 +333,7 @@ class Session:
             if plan.refusal is not None:
                 yield from self._refuse_plan(plan.refusal, decisions, query=False)
                 return
-            portal = Portal(
-                portal_name, plan, decisions, prepared.identity, cycle=self.names.cycle
-            )
+            portal = Portal(portal_name, plan, decisions, prepared.identity, cycle=self.names.cycle)
             undo = self.names.put_portal(portal)
         except DbguardError as error:
             yield from self._refuse(error, query=False)
@@ -381,9 +379,7 @@ class Session:
                     hint="DEALLOCATE the statement and PREPARE it again.",
                 )
             name = prepared.name.encode(self.scope.codec())
-            self.link.stage(
-                frontend.Close(b"S", name).encode(), Pending(Owed.CLOSE, unseen=True)
-            )
+            self.link.stage(frontend.Close(b"S", name).encode(), Pending(Owed.CLOSE, unseen=True))
             undo = self.names.put_statement(prepared)
             self._stage_parse(prepared, undo, 0, unseen=True)
         return planned
@@ -499,22 +495,19 @@ class Session:
         head = self.link.queue.head
         if head is not None and head.copying_in:
             self.link.to_server.append(frame.raw)
-        return
-        yield
+        yield from ()
 
     def _copy_done(self, frame: Frame) -> Steps:
         head = self.link.queue.head
         if head is not None and head.copying_in:
             head.copying_in = False
             self.link.to_server.append(frame.raw)
-        return
-        yield
+        yield from ()
 
     def _terminate(self, frame: Frame) -> Steps:
         self.link.to_server.append(frame.raw)
         self.link.closed = True
-        return
-        yield
+        yield from ()
 
     # -- names ----------------------------------------------------------------
 

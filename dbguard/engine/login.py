@@ -1,0 +1,196 @@
+"""From StartupMessage to the first ReadyForQuery: authentication passed through, and watched.
+
+dbguard holds no passwords: the client's answers go to the server and the server's questions to
+the client. SCRAM with channel binding is taken off the list, since it would bind to the wrong
+TLS connection. Who the server let in as whom is what the session's principal rests on.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from dbguard.errors import FeatureNotSupported, ProtocolViolation
+from dbguard.wire import backend
+from dbguard.wire.errorfields import ErrorFields
+from dbguard.wire.framing import Frame, RowRun
+from dbguard.wire.startup import StartupMessage
+from dbguard.wire.tags import Backend, Frontend
+
+PROTOCOL_3_0 = 3 << 16
+
+
+class LoginState(enum.Enum):
+    WAITING = "waiting"
+    """The server has not asked for anything yet, or is checking."""
+    ASKED = "asked"
+    """The client owes one password message."""
+    ACCEPTED = "accepted"
+    READY = "ready"
+    FAILED = "failed"
+
+
+def check_startup(message: StartupMessage) -> None:
+    """Refuse what dbguard does not carry before a server connection is made.
+
+    Raises:
+        ProtocolViolation: no user, or a protocol version other than 3.
+        FeatureNotSupported: a replication connection.
+    """
+    if message.major != 3:
+        raise ProtocolViolation(
+            f"unsupported frontend protocol {message.major}.{message.minor}",
+            hint="dbguard speaks protocol 3.0, as all PostgreSQL clients since 7.4 do.",
+        )
+    if not message.user:
+        raise ProtocolViolation("no PostgreSQL user name specified in startup packet")
+    if message.replication:
+        raise FeatureNotSupported(
+            "replication connections do not go through dbguard",
+            detail="A replication stream holds every row of every table, unmasked.",
+            hint="Connect replication clients to the server itself, over a network path that "
+            "only they can use.",
+        )
+
+
+@dataclass(slots=True)
+class Login:
+    """One authentication exchange."""
+
+    startup: StartupMessage
+    client_uses_tls: bool
+    state: LoginState = LoginState.WAITING
+    to_client: list[bytes] = field(default_factory=list)
+    to_server: list[bytes] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    process_id: int = 0
+    server_secret: bytes = field(default=b"", repr=False)
+    held: list[bytes] = field(default_factory=list)
+    """Messages for the client that wait for the cancel key to be replaced."""
+    sqlstate: str = ""
+    """Of the error the server ended the login with."""
+
+    def __post_init__(self) -> None:
+        known = tuple(p for p in self.startup.parameters if not p[0].startswith("_pq_."))
+        options = tuple(
+            name.encode() for name, _ in self.startup.parameters if name.startswith("_pq_.")
+        )
+        if self.startup.minor or options:
+            self.to_client.append(backend.NegotiateProtocolVersion(PROTOCOL_3_0, options).encode())
+        self.to_server.append(StartupMessage(PROTOCOL_3_0, known).encode())
+
+    def from_client(self, frame: Frame) -> None:
+        """A client message during login: only the answer to a question is legal.
+
+        Raises:
+            ProtocolViolation: anything else.
+        """
+        if frame.tag == Frontend.TERMINATE:
+            self.state = LoginState.FAILED
+            return
+        if frame.tag != Frontend.PASSWORD or self.state is not LoginState.ASKED:
+            raise ProtocolViolation("unexpected message during authentication")
+        self.state = LoginState.WAITING
+        self.to_server.append(frame.raw)
+
+    def from_server(self, item: Frame | RowRun) -> None:
+        """A server message during login.
+
+        Raises:
+            ProtocolViolation: the server sent something that has no place here.
+        """
+        if isinstance(item, RowRun):
+            raise ProtocolViolation("the server sent rows before login was complete")
+        match item.tag:
+            case Backend.AUTHENTICATION:
+                self._authentication(item)
+            case Backend.ERROR_RESPONSE:
+                message = backend.decode(item)
+                if isinstance(message, backend.ErrorResponse):
+                    self.sqlstate = message.fields.sqlstate
+                self.state = LoginState.FAILED
+                self.to_client.append(item.raw)
+            case Backend.NOTICE_RESPONSE:
+                self.to_client.append(item.raw)
+            case Backend.NEGOTIATE_PROTOCOL_VERSION:
+                return  # dbguard asked for 3.0 without options and has answered for itself
+            case _:
+                self._after_acceptance(item)
+
+    def _after_acceptance(self, frame: Frame) -> None:
+        if self.state is not LoginState.ACCEPTED:
+            raise ProtocolViolation("the server sent an unexpected message during login")
+        message = backend.decode(frame)
+        match message:
+            case backend.ParameterStatus():
+                self.parameters[message.name] = message.value
+                self.held.append(frame.raw)
+            case backend.BackendKeyData():
+                self.process_id, self.server_secret = message.process_id, message.secret
+            case backend.ReadyForQuery():
+                self.state = LoginState.READY
+                self.held.append(frame.raw)
+            case _:
+                raise ProtocolViolation("the server sent an unexpected message during login")
+
+    def _authentication(self, frame: Frame) -> None:
+        if self.state is not LoginState.WAITING:
+            raise ProtocolViolation("the server asked for a password out of turn")
+        message = backend.decode(frame)
+        match message:
+            case backend.AuthenticationOk():
+                self.state = LoginState.ACCEPTED
+                self.to_client.append(frame.raw)
+            case backend.AuthenticationSASL():
+                offered = backend.without_plus(message)
+                if not offered.mechanisms:
+                    self._refuse(
+                        "the server offers only SCRAM with channel binding",
+                        "dbguard passes authentication through and cannot bind it to both "
+                        "TLS connections.",
+                        "Allow SCRAM-SHA-256 for connections from dbguard in pg_hba.conf.",
+                    )
+                    return
+                self.state = LoginState.ASKED
+                self.to_client.append(offered.encode())
+            case backend.AuthenticationSASLContinue() | backend.AuthenticationMD5Password():
+                self.state = LoginState.ASKED
+                self.to_client.append(frame.raw)
+            case backend.AuthenticationSASLFinal():
+                self.to_client.append(frame.raw)
+            case backend.AuthenticationCleartextPassword() if self.client_uses_tls:
+                self.state = LoginState.ASKED
+                self.to_client.append(frame.raw)
+            case backend.AuthenticationCleartextPassword():
+                self._refuse(
+                    "the server asks for the password in clear text",
+                    "It would cross the network unprotected between client and dbguard.",
+                    "Use scram-sha-256 in pg_hba.conf, or give dbguard a certificate "
+                    "(listen.tls) and connect with sslmode=require.",
+                )
+            case _:
+                self._refuse(
+                    "the server asks for an authentication method that dbguard does not carry",
+                    "SCRAM-SHA-256, MD5 and, over TLS, clear-text passwords are passed through.",
+                    "Use scram-sha-256 in pg_hba.conf for connections from dbguard.",
+                )
+
+    def _refuse(self, message: str, detail: str, hint: str) -> None:
+        fields = ErrorFields(
+            (
+                ("S", b"FATAL"),
+                ("V", b"FATAL"),
+                ("C", b"0A000"),
+                ("M", message.encode()),
+                ("D", detail.encode()),
+                ("H", hint.encode()),
+            )
+        )
+        self.sqlstate = "0A000"
+        self.state = LoginState.FAILED
+        self.to_client.append(fields.encode_error())
+
+    def finish(self, secret: bytes) -> list[bytes]:
+        """What to send the client once login succeeded, with dbguard's own cancel secret."""
+        key = backend.BackendKeyData(self.process_id, secret).encode()
+        return [*self.held[:-1], key, self.held[-1]]

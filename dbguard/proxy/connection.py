@@ -1,0 +1,363 @@
+"""One client connection, from its first byte to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+from dataclasses import dataclass
+
+import structlog
+
+from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.engine.asks import (
+    Answer,
+    Ask,
+    AskDurable,
+    AskFreshCatalog,
+    AskPlan,
+    AskRequirement,
+    AskServer,
+)
+from dbguard.engine.auditing import SessionIdentity
+from dbguard.engine.link import Steps
+from dbguard.engine.login import Login, LoginState, check_startup
+from dbguard.engine.planning import principal_of
+from dbguard.engine.session import Session, SessionLimits
+from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, ProtocolViolation
+from dbguard.wire.errorfields import from_error
+from dbguard.wire.framing import BackendSplitter, FrameLimits, FrontendSplitter
+from dbguard.wire.startup import (
+    CancelRequest,
+    GSSENCRequest,
+    SSLRequest,
+    StartupMessage,
+    decode_startup,
+)
+from dbguard.wire.tags import Frontend
+
+from .cancel import CancelKey, CancelTarget
+from .hub import Hub, SessionSurroundings
+from .streams import Stream
+from .tasks import spawn
+from .upstream import Upstream
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What a connection needs to know of the deployment."""
+
+    upstream: Upstream
+    tls: ssl.SSLContext | None
+    tls_required: bool
+    startup_timeout: float
+    frame_limits: FrameLimits
+    session_limits: SessionLimits
+    pipeline_messages: int
+
+
+class InternalError(DbguardError):
+    """A defect of dbguard's: the session ends, nothing more is forwarded."""
+
+    sqlstate = "XX000"
+
+
+class Connection:
+    """Drives one client's session."""
+
+    def __init__(self, client: Stream, hub: Hub, settings: ConnectionSettings) -> None:
+        self._client = client
+        self._hub = hub
+        self._settings = settings
+        self._splitter = FrontendSplitter(settings.frame_limits)
+        self._from_server = BackendSplitter()
+        self._server: Stream | None = None
+        self._session: Session | None = None
+        self._key: CancelKey | None = None
+        self._id = secrets.token_hex(8)
+        self._server_spoke = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve the client until either side ends."""
+        try:
+            async with asyncio.timeout(self._settings.startup_timeout):
+                session = await self._log_in()
+            if session is not None:
+                await self._relay(session)
+        except TimeoutError:
+            await self._fatal(LimitExceeded("the login took too long"))
+        except DbguardError as error:
+            await self._fatal(error)
+        except asyncio.CancelledError:
+            await self._shut_down()
+            raise
+        except Exception as error:  # the border: fail closed, tell nobody a value
+            log.exception("connection failed", session=self._id, error=type(error).__name__)
+            await self._fatal(InternalError("dbguard failed and has closed this connection"))
+        finally:
+            await self._end()
+
+    # -- login ----------------------------------------------------------------
+
+    async def _log_in(self) -> Session | None:
+        startup = await self._startup()
+        if startup is None:
+            return None
+        check_startup(startup)
+        if self._settings.tls_required and not self._client.uses_tls:
+            raise ProtocolViolation(
+                "this listener requires TLS",
+                hint="Connect with sslmode=require.",
+            )
+        snapshot = await self._hub.catalog.snapshot(startup.database)
+        principal = principal_of(snapshot, startup.user)
+        self._event(
+            RecordKind.CONNECT,
+            user=startup.user,
+            database=startup.database,
+            address=self._client.peer,
+            application=startup.get("application_name"),
+        )
+        self._server = await self._settings.upstream.open()
+        login = await self._authenticate(startup, self._server)
+        accepted = login.state is LoginState.READY
+        sequence = self._event(
+            RecordKind.AUTHENTICATION,
+            user=startup.user,
+            result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
+        )
+        if not accepted:
+            return None
+        await self._hub.audit.persisted(sequence)
+        upstream = self._settings.upstream
+        self._key = self._hub.cancels.register(
+            CancelTarget(upstream.host, upstream.port, login.process_id, login.server_secret)
+        )
+        identity = SessionIdentity(
+            self._id,
+            principal,
+            self._client.peer,
+            startup.get("application_name"),
+            self._hub.environment,
+        )
+        self._session = Session(
+            identity,
+            SessionSurroundings(self._hub, snapshot),
+            self._settings.session_limits,
+            login.parameters,
+        )
+        self._client.write(b"".join(login.finish(self._key.secret)))
+        await self._client.drain()
+        return self._session
+
+    async def _startup(self) -> StartupMessage | None:
+        """Everything before the StartupMessage: TLS, GSS, cancel requests."""
+        while True:
+            packet = self._splitter.next_startup()
+            if packet is None:
+                data = await self._client.read()
+                if not data:
+                    return None
+                self._splitter.feed(data)
+                continue
+            request = decode_startup(packet.payload)
+            match request:
+                case StartupMessage():
+                    return request
+                case CancelRequest():
+                    target = self._hub.cancels.find(request.process_id, request.secret)
+                    if target is not None:
+                        await self._settings.upstream.cancel(target)
+                    return None
+                case GSSENCRequest():
+                    self._client.write(b"N")
+                case SSLRequest() if self._settings.tls is None or self._client.uses_tls:
+                    self._client.write(b"N")
+                case SSLRequest():
+                    await self._start_tls()
+            await self._client.drain()
+
+    async def _start_tls(self) -> None:
+        assert self._settings.tls is not None
+        if self._splitter.pending:
+            raise ProtocolViolation("received unencrypted data after SSL request")
+        self._client.write(b"S")
+        await self._client.drain()
+        try:
+            await self._client.start_tls(self._settings.tls)
+        except (ssl.SSLError, ConnectionError):
+            self._client.abort()
+            raise ProtocolViolation("the TLS handshake failed") from None
+
+    async def _authenticate(self, startup: StartupMessage, server: Stream) -> Login:
+        login = Login(startup, self._client.uses_tls)
+        self._splitter.accept_only(Frontend.PASSWORD, Frontend.TERMINATE)
+        while True:
+            self._write(login.to_client, login.to_server)
+            await self._client.drain()
+            await server.drain()
+            if login.state in (LoginState.READY, LoginState.FAILED):
+                break
+            if login.state is LoginState.ASKED:
+                frame = self._splitter.next()
+                if frame is not None:
+                    login.from_client(frame)
+                    continue
+                data = await self._client.read()
+                if not data:
+                    login.state = LoginState.FAILED
+                    continue
+                self._splitter.feed(data)
+                continue
+            item = self._from_server.next()
+            if item is not None:
+                login.from_server(item)
+                continue
+            data = await server.read()
+            if not data:
+                login.state = LoginState.FAILED
+                continue
+            self._from_server.feed(data)
+        self._splitter.accept_only()
+        return login
+
+    # -- relay ----------------------------------------------------------------
+
+    async def _relay(self, session: Session) -> None:
+        server = self._server
+        assert server is not None
+        pump = spawn(self._pump_server(session, server), f"server {self._id}")
+        try:
+            await self._pump_client(session, server)
+        finally:
+            session.link.closed = True
+            self._server_spoke.set()
+            pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pump
+
+    async def _pump_client(self, session: Session, server: Stream) -> None:
+        while not session.ended():
+            frame = self._splitter.next()
+            while frame is not None and not session.ended():
+                while len(session.link.queue.entries) > self._settings.pipeline_messages:
+                    await self._wait_for_server(session)
+                await self._perform(session, session.receive(frame))
+                frame = self._splitter.next()
+            await self._perform(session, session.settle())
+            await server.drain()
+            await self._client.drain()
+            if session.ended():
+                break
+            data = await self._client.read()
+            if not data:
+                break
+            self._splitter.feed(data)
+
+    async def _pump_server(self, session: Session, server: Stream) -> None:
+        while not session.link.closed:
+            data = await server.read()
+            if not data:
+                break
+            self._from_server.feed(data)
+            while (item := self._from_server.next()) is not None:
+                session.receive_from_server(item)
+            self._write(session.link.to_client, session.link.to_server)
+            self._server_spoke.set()
+            await self._client.drain()
+        session.link.closed = True
+        self._server_spoke.set()
+        self._client.abort_reading()
+
+    async def _perform(self, session: Session, steps: Steps) -> None:
+        """Run one handler to its end, doing what it asks for."""
+        link = session.link
+        answer: Answer = None
+        failure: DbguardError | None = None
+        try:
+            while True:
+                ask = steps.throw(failure) if failure is not None else steps.send(answer)
+                answer, failure = None, None
+                self._write(link.to_client, link.to_server)
+                try:
+                    answer = await self._answer(session, ask)
+                except DbguardError as error:
+                    failure = error
+        except StopIteration:
+            pass
+        self._write(link.to_client, link.to_server)
+
+    async def _answer(self, session: Session, ask: Ask) -> Answer:
+        match ask:
+            case AskPlan():
+                return await self._hub.plan(ask)
+            case AskDurable():
+                try:
+                    await self._hub.audit.persisted(ask.sequence)
+                except AuditUnavailable:
+                    return False
+                return True
+            case AskServer():
+                await self._wait_for_server(session)
+                return None
+            case AskFreshCatalog():
+                await self._hub.catalog.refresh(session.principal.database, "asked by a session")
+                return None
+            case AskRequirement():
+                return await self._hub.requirement(ask, session.principal.database)
+
+    async def _wait_for_server(self, session: Session) -> None:
+        if session.link.closed:
+            return
+        self._server_spoke.clear()
+        await self._server_spoke.wait()
+
+    def _write(self, to_client: list[bytes], to_server: list[bytes]) -> None:
+        if to_server and self._server is not None:
+            self._server.write(b"".join(to_server))
+            to_server.clear()
+        if to_client:
+            self._client.write(b"".join(to_client))
+            to_client.clear()
+
+    # -- the end --------------------------------------------------------------
+
+    def _event(self, kind: RecordKind, **fields: str) -> int:
+        return self._hub.audit.append(EventRecord(kind, self._id, tuple(fields.items())))
+
+    async def _fatal(self, error: DbguardError) -> None:
+        self._client.write(from_error(error, severity="FATAL").encode_error())
+        await self._client.drain()
+
+    async def _shut_down(self) -> None:
+        self._client.write(
+            from_error(
+                ShuttingDown("terminating connection: dbguard is stopping"), "FATAL"
+            ).encode_error()
+        )
+
+    async def _end(self) -> None:
+        if self._key is not None:
+            self._hub.cancels.unregister(self._key)
+        if self._server is not None:
+            self._server.write(b"X\x00\x00\x00\x04")
+            await self._server.close()
+        await self._client.close()
+        if self._session is not None:
+            with contextlib.suppress(AuditUnavailable):
+                self._event(RecordKind.DISCONNECT)
+
+
+class TooManyConnections(DbguardError):
+    """limits.connections is reached; the code is PostgreSQL's for the same."""
+
+    sqlstate = "53300"
+
+
+class ShuttingDown(DbguardError):
+    """dbguard is being stopped."""
+
+    sqlstate = "57P01"

@@ -1,0 +1,203 @@
+"""What all connections share, and the answers to what sessions ask."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
+from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
+from dbguard.catalog.watching import Catalog
+from dbguard.engine.asks import (
+    AskPlan,
+    AskRequirement,
+    Overlay,
+    Planned,
+    RequirementAnswer,
+)
+from dbguard.engine.plan import (
+    FunctionCallRequest,
+    Plan,
+    PlannedStatement,
+    PlanRequest,
+    Refusal,
+    RestrictedRequest,
+    StateKey,
+)
+from dbguard.engine.planning import UNREADABLE, World
+from dbguard.errors import NotUnderstood, StatementError, sqlstate_of
+from dbguard.guards.backup.guard import BackupGuard
+from dbguard.policy.decision import Decision, Effect, Principal
+from dbguard.policy.model import Policy
+from dbguard.sql.facts import Action
+from dbguard.sql.fingerprint import fingerprint
+from dbguard.sql.limits import Limits
+from dbguard.sql.snapshot import Snapshot
+
+from .analysis_pool import AnalysisPool
+from .cancel import CancelRegistry
+from .plan_cache import PlanCache
+
+Restricted = frozenset[tuple[int, int]]
+
+_RESTRICTED_KEPT = 1000
+"""Sets of restricted columns kept, one for each principal and state."""
+
+
+@dataclass(slots=True)
+class Hub:
+    """Shared by all connections of one process."""
+
+    policy: Policy
+    environment: str
+    limits: Limits
+    catalog: Catalog
+    pool: AnalysisPool
+    audit: AsyncAudit
+    guard: BackupGuard
+    cancels: CancelRegistry = field(default_factory=CancelRegistry)
+    plans: PlanCache = field(default_factory=PlanCache)
+    _restricted: dict[tuple[StateKey, Principal], Restricted] = field(default_factory=dict)
+    _worlds: dict[StateKey, bytes] = field(default_factory=dict)
+
+    def key_of(self, snapshot: Snapshot) -> StateKey:
+        return (snapshot.database, snapshot.epoch, self.policy.digest)
+
+    async def plan(self, ask: AskPlan) -> Planned:
+        """Plan a text in a worker, and remember it.
+
+        Raises:
+            CatalogUnavailable: there is no current snapshot.
+        """
+        overlay = ask.overlay
+        if overlay is None:
+            snapshot = await self.catalog.snapshot(ask.request.principal.database)
+            key = self.key_of(snapshot)
+            if isinstance(ask.request, PlanRequest):
+                known = self.plans.find(ask.request, key)
+                if known is not None:
+                    return known
+        else:
+            snapshot, key = overlay.snapshot, self._overlay_key(overlay)
+        try:
+            plan = await self._run(key, snapshot, ask.request)
+            assert isinstance(plan, Plan)
+            restricted = await self._restricted_for(key, snapshot, ask.request.principal)
+        except StatementError as error:
+            return Planned(_lost(ask.request, error), frozenset(), key)
+        planned = Planned(plan, restricted, key)
+        if overlay is None and isinstance(ask.request, PlanRequest):
+            self.plans.put(ask.request, planned)
+        return planned
+
+    def _overlay_key(self, overlay: Overlay) -> StateKey:
+        return (f"overlay {overlay.key}", overlay.snapshot.epoch, self.policy.digest)
+
+    async def _restricted_for(
+        self, key: StateKey, snapshot: Snapshot, principal: Principal
+    ) -> Restricted:
+        known = self._restricted.get((key, principal))
+        if known is not None:
+            return known
+        answer = await self._run(key, snapshot, RestrictedRequest(principal))
+        assert isinstance(answer, frozenset)
+        while len(self._restricted) >= _RESTRICTED_KEPT:
+            self._restricted.pop(next(iter(self._restricted)))
+        self._restricted[(key, principal)] = answer
+        return answer
+
+    async def _run(self, key: StateKey, snapshot: Snapshot, request: object) -> object:
+        state_key: tuple[Hashable, ...] = key
+
+        def state() -> bytes:
+            return self._world(key, snapshot)
+
+        answer = await self.pool.run(state_key, state, pickle.dumps(request))
+        return pickle.loads(answer)  # noqa: S301 - from our own worker, over its own pipe
+
+    def _world(self, key: StateKey, snapshot: Snapshot) -> bytes:
+        known = self._worlds.get(key)
+        if known is None:
+            known = pickle.dumps(World(snapshot, self.policy, self.limits))
+            if not key[0].startswith("overlay "):
+                for other in [k for k in self._worlds if k[0] == key[0]]:
+                    del self._worlds[other]
+                self._worlds[key] = known
+        return known
+
+    async def requirement(self, ask: AskRequirement, database: str) -> RequirementAnswer:
+        """Whether what a decision requires is there."""
+        verdict = await self.guard.check(ask.requirement, database)
+        return RequirementAnswer(
+            satisfied=verdict.satisfied,
+            how=f"backup {verdict.backup_id}" if verdict.satisfied else "backup missing",
+            message=verdict.message,
+            hint=verdict.hint,
+        )
+
+
+def _lost(request: PlanRequest | FunctionCallRequest, error: StatementError) -> Plan:
+    """The plan for a text that its worker could not plan: refused, and recorded."""
+    statement = PlannedStatement(
+        action=Action.EMPTY,
+        wrapper=None,
+        decision=Decision(Effect.DENY, rules=("analysis",)),
+        effects=(),
+        redacted=UNREADABLE,
+        fingerprint=fingerprint(UNREADABLE),
+        relations=(),
+        columns=(),
+    )
+    refusal = Refusal(
+        sqlstate=sqlstate_of(error),
+        message=error.message,
+        detail=error.detail,
+        hint=error.hint,
+        rule="analysis",
+    )
+    text = request.text if isinstance(request, PlanRequest) else ""
+    return Plan(text, None, (statement,), refusal)
+
+
+class SessionSurroundings:
+    """A session's view of the hub: `engine.asks.Surroundings`."""
+
+    overlay_query = SNAPSHOT_QUERY
+
+    def __init__(self, hub: Hub, snapshot: Snapshot) -> None:
+        self._hub = hub
+        self._database = snapshot.database
+        self._last = snapshot
+
+    def snapshot(self) -> Snapshot:
+        current = self._hub.catalog.current(self._database)
+        if current is not None:
+            self._last = current
+        return self._last
+
+    def state_key(self) -> StateKey:
+        return self._hub.key_of(self.snapshot())
+
+    def known_plan(self, request: PlanRequest) -> Planned | None:
+        current = self._hub.catalog.current(self._database)
+        if current is None:
+            return None
+        return self._hub.plans.find(request, self._hub.key_of(current))
+
+    def read_overlay(self, document: bytes) -> Snapshot:
+        try:
+            return parse_snapshot(document.decode("utf-8"), self._last.epoch)
+        except (ValueError, KeyError, TypeError):
+            raise NotUnderstood(
+                "the session's own view of the catalog cannot be read",
+                hint="Reconnect and try again.",
+            ) from None
+
+    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+        return self._hub.audit.append(record)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
