@@ -189,6 +189,13 @@ class Snapshot:
         return {f.oid: f for f in self.functions}
 
     @cached_property
+    def types_by_name(self) -> Mapping[str, tuple[TypeInfo, ...]]:
+        found: dict[str, list[TypeInfo]] = {}
+        for info in self.types:
+            found.setdefault(info.name, []).append(info)
+        return {name: tuple(group) for name, group in found.items()}
+
+    @cached_property
     def role_by_name(self) -> Mapping[str, Role]:
         return {r.name: r for r in self.roles}
 

@@ -1,0 +1,129 @@
+"""How far a function can be trusted, by its name and number of arguments.
+
+Types are not inferred, so a reference stands for every overload that the number of arguments
+allows, and is trusted only when all of them are. `pg_catalog` functions compute on their
+arguments unless `reaching.py`'s list names them; functions of well-known extensions likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .facts import FunctionTrust, FunctionUse
+from .reaching import reaches
+from .snapshot import Function, Snapshot
+
+_TRUSTED_EXTENSIONS = frozenset(
+    [
+        "pgcrypto",
+        "uuid-ossp",
+        "citext",
+        "hstore",
+        "pg_trgm",
+        "btree_gin",
+        "btree_gist",
+        "unaccent",
+        "fuzzystrmatch",
+        "tablefunc",
+        "ltree",
+        "cube",
+        "earthdistance",
+        "intarray",
+        "isn",
+        "seg",
+        "postgis",
+        "vector",
+    ]
+)
+"""Extensions whose functions compute on their arguments only (their C sources were read for SPI
+calls and file access; the exceptions are below)."""
+
+_RUN_QUERY_TEXTS = frozenset(
+    {"crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstabn", "connectby"}
+)
+"""tablefunc: run the query text or read the table they are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReference:
+    """What a call may run."""
+
+    use: FunctionUse
+    candidates: tuple[Function, ...]
+    pin: bool = False
+    """Only pg_catalog's meaning is trusted: the call needs `pg_catalog.` in front."""
+
+    @property
+    def is_aggregate(self) -> bool:
+        return any(f.kind == "a" for f in self.candidates)
+
+    @property
+    def result(self) -> str | None:
+        """The result type, when all candidates agree on one that is not polymorphic."""
+        results = {f.result for f in self.candidates}
+        if len(results) != 1:
+            return None
+        (result,) = results
+        return None if result.startswith("any") or result == "record" else result
+
+
+def is_trusted_extension(name: str | None) -> bool:
+    """Whether an extension's functions, operators and types are known to be harmless."""
+    return name in _TRUSTED_EXTENSIONS
+
+
+def takes(function: Function, count: int) -> bool:
+    """Whether `function` can be called with `count` arguments."""
+    most = len(function.arguments)
+    if function.variadic and count >= most - 1 - function.defaults:
+        return True
+    return most - function.defaults <= count <= most
+
+
+def refer(
+    snapshot: Snapshot, path: Sequence[str], schema: str | None, name: str, count: int
+) -> FunctionReference:
+    """What a call of `[schema.]name` with `count` arguments may run under `path`."""
+    named = snapshot.functions_by_name.get(name, ())
+    if schema is not None:
+        visible = tuple(f for f in named if f.schema == schema)
+    else:
+        visible = tuple(f for f in named if f.schema in path and not f.schema.startswith("pg_temp"))
+    fitting = tuple(f for f in visible if takes(f, count))
+    builtin = tuple(f for f in fitting if f.schema == "pg_catalog")
+    if builtin:
+        foreign = [f for f in fitting if f.schema != "pg_catalog" and not _is_harmless_extension(f)]
+        trust = FunctionTrust.REACHES if reaches(name, count) else FunctionTrust.BUILTIN
+        use = FunctionUse("pg_catalog", name, trust, (), any(f.volatility == "v" for f in builtin))
+        return FunctionReference(use, builtin, pin=bool(foreign))
+    if schema == "pg_catalog" and reaches(name, count):
+        return FunctionReference(FunctionUse(schema, name, FunctionTrust.REACHES, (), True), ())
+    if fitting and all(_is_harmless_extension(f) for f in fitting):
+        use = FunctionUse(
+            fitting[0].schema,
+            name,
+            FunctionTrust.EXTENSION,
+            (),
+            any(f.volatility == "v" for f in fitting),
+        )
+        return FunctionReference(use, fitting)
+    candidates = fitting or visible
+    return FunctionReference(
+        FunctionUse(
+            candidates[0].schema if candidates else schema or "",
+            name,
+            FunctionTrust.UNKNOWN,
+            tuple(sorted(f.signature for f in candidates)),
+            not candidates or any(f.volatility == "v" for f in candidates),
+        ),
+        candidates,
+    )
+
+
+def _is_harmless_extension(function: Function) -> bool:
+    if not is_trusted_extension(function.extension):
+        return False
+    if function.extension == "postgis":
+        return function.name.startswith("st_")
+    return function.name not in _RUN_QUERY_TEXTS

@@ -1,0 +1,85 @@
+"""Function references: which function, what it may reach, and what it gives back."""
+
+from __future__ import annotations
+
+from dbguard.sql.facts import EffectKind, FunctionTrust, SessionEffect
+from dbguard.sql.functions import FunctionReference, refer
+
+from .context import Context
+from .values import Value, computed
+
+
+def is_function(ctx: Context, name: str) -> bool:
+    """Whether any visible function has this name, whatever its arguments."""
+    path = ctx.names.path
+    return any(f.schema in path for f in ctx.snapshot.functions_by_name.get(name, ()))
+
+
+def note_call(
+    ctx: Context,
+    names: list[str],
+    count: int,
+    location: int,
+    *,
+    pinnable: bool = True,
+) -> FunctionReference:
+    """Resolve a function name and note what it may reach.
+
+    `pinnable` is False where no `pg_catalog.` can be written in front (`p.lower`).
+    """
+    *qualifiers, name = names
+    if len(qualifiers) > 1:
+        qualifiers = qualifiers[-1:]
+    schema = qualifiers[0] if qualifiers else None
+    found = refer(ctx.snapshot, ctx.names.path, schema, name, count)
+    if found.pin:
+        if pinnable and schema is None:
+            ctx.ledger.calls[location] = None
+        elif schema is None:
+            ctx.ledger.note(f'function "{name}"', ctx.position(location))
+    ctx.ledger.functions.setdefault(found.use)
+    if found.use.trust is FunctionTrust.UNKNOWN and found.use.volatile:
+        ctx.ledger.effect(SessionEffect(EffectKind.PATH))
+    return found
+
+
+def call_by_notation(ctx: Context, name: str, argument: Value, location: int) -> Value:
+    """`item.function`: a call with the whole row as its argument."""
+    found = note_call(ctx, [name], 1, location, pinnable=False)
+    return result_of(ctx, found, [argument])
+
+
+def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) -> Value:
+    """The value of a call."""
+    type_name = found.result
+    if found.use.name == "unnest" and len(arguments) == 1:
+        (array,) = arguments
+        name = array.type_name or ""
+        element = name[:-2] if name.endswith("[]") else None
+        row = ctx.ledger.composite(element) if element else array.row
+        return computed(arguments, element, row)
+    if type_name is None:
+        if found.use.name in _LIKE_FIRST_ARGUMENT and arguments:
+            return computed(arguments, arguments[0].type_name, arguments[0].row)
+        return computed(arguments)
+    return computed(arguments, type_name, ctx.ledger.composite(type_name))
+
+
+_LIKE_FIRST_ARGUMENT = frozenset(
+    {
+        "json_populate_record",
+        "json_populate_recordset",
+        "jsonb_populate_record",
+        "jsonb_populate_recordset",
+        "min",
+        "max",
+        "coalesce",
+        "first_value",
+        "last_value",
+        "nth_value",
+        "lag",
+        "lead",
+        "any_value",
+    }
+)
+"""Polymorphic functions that give back a value of their first argument's type."""

@@ -1,0 +1,99 @@
+"""Statements that run or install code which analysis cannot read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbguard.sql.facts import Action, EffectKind, SessionEffect
+from dbguard.sql.referee import Node
+
+from .context import Context, strings
+from .objects import catalog_change, named, note_object
+from .outcome import Handler, Outcome
+from .relation_names import named_relation
+
+
+def _opaque(action: Action, construct: str) -> Handler:
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        ctx.ledger.note(construct)
+        ctx.ledger.effect(SessionEffect(EffectKind.PATH))
+        ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+        ctx.names.changed = True
+        return Outcome(action)
+
+    return handle
+
+
+def _call(ctx: Context, fields: Node) -> Outcome:
+    names = strings(fields["funccall"]["funcname"])
+    ctx.ledger.object("procedure", names[-2] if len(names) > 1 else None, names[-1])
+    return _opaque(Action.CALL, "a procedure call")(ctx, fields)
+
+
+def _create_function(ctx: Context, fields: Node) -> Outcome:
+    kind = "procedure" if fields.get("is_procedure") else "function"
+    note_object(ctx, kind, fields["funcname"])
+    catalog_change(ctx)
+    return Outcome(Action.CREATE_FUNCTION)
+
+
+def _create_trigger(ctx: Context, fields: Node) -> Outcome:
+    named_relation(ctx, fields["relation"], Action.CREATE_TRIGGER)
+    ctx.ledger.object("trigger", None, fields["trigname"])
+    note_object(ctx, "function", fields["funcname"])
+    catalog_change(ctx)
+    return Outcome(Action.CREATE_TRIGGER)
+
+
+def _create_rule(ctx: Context, fields: Node) -> Outcome:
+    named_relation(ctx, fields["relation"], Action.CREATE_RULE)
+    ctx.ledger.object("rule", None, fields["rulename"])
+    ctx.ledger.note("the body of a rule")
+    catalog_change(ctx)
+    return Outcome(Action.CREATE_RULE)
+
+
+def _extension(action: Action) -> Handler:
+    """Extensions run their scripts."""
+
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        ctx.ledger.object("extension", None, fields.get("extname", ""))
+        ctx.ledger.note("an extension's script")
+        catalog_change(ctx)
+        return Outcome(action)
+
+    return handle
+
+
+def _alter_system(ctx: Context, fields: Node) -> Outcome:
+    name = fields.get("setstmt", {}).get("name")
+    if name:
+        ctx.ledger.object("parameter", None, name)
+    return Outcome(Action.ALTER_SYSTEM)
+
+
+def _checkpoint(ctx: Context, fields: Node) -> Outcome:
+    return Outcome(Action.CHECKPOINT)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "DoStmt": _opaque(Action.DO, "a DO block"),
+    "CallStmt": _call,
+    "LoadStmt": _opaque(Action.LOAD, "a loaded library"),
+    "CreateFunctionStmt": _create_function,
+    "AlterFunctionStmt": named(Action.CREATE_FUNCTION, "function", "func"),
+    "CreateTrigStmt": _create_trigger,
+    "RuleStmt": _create_rule,
+    "CreateEventTrigStmt": named(Action.CREATE_TRIGGER, "event_trigger", "trigname"),
+    "AlterEventTrigStmt": named(Action.CREATE_TRIGGER, "event_trigger", "trigname"),
+    "CreatePLangStmt": named(Action.CREATE_FUNCTION, "language", "plname"),
+    "CreateCastStmt": named(Action.CREATE_FUNCTION, "cast"),
+    "CreateTransformStmt": named(Action.CREATE_FUNCTION, "transform"),
+    "CreateExtensionStmt": _extension(Action.CREATE),
+    "AlterExtensionStmt": _extension(Action.ALTER),
+    "AlterExtensionContentsStmt": _extension(Action.ALTER),
+    "AlterSystemStmt": _alter_system,
+    "CheckPointStmt": _checkpoint,
+    "ReturnStmt": _opaque(Action.DO, "a RETURN statement"),
+    "PLAssignStmt": _opaque(Action.DO, "an assignment"),
+}

@@ -1,0 +1,229 @@
+"""Column references to values (transformColumnRef and parse_relation.c's look-ups)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbguard.sql.referee import Node
+
+from .calls import call_by_notation, is_function
+from .context import Context
+from .ledger import PendingReference, TypeRow
+from .scope import Entry, Item, RelationItem, Scope
+from .values import Value, computed, either
+
+_AMBIGUOUS_COLUMN = "42702"
+_AMBIGUOUS_ALIAS = "42P09"
+_UNDEFINED_COLUMN = "42703"
+_UNDEFINED_TABLE = "42P01"
+
+
+def reference_parts(fields: Node) -> tuple[list[str], bool]:
+    """The names of a ColumnRef, and whether a star ends it."""
+    names: list[str] = []
+    star = False
+    for node in fields["fields"]:
+        if "String" in node:
+            names.append(node["String"].get("sval", ""))
+        else:
+            star = True
+    return names, star
+
+
+def column_reference(ctx: Context, fields: Node, scope: Scope | None) -> Value:
+    """The value of a ColumnRef in an expression.
+
+    Raises:
+        UndefinedName: no such column, or more than one.
+    """
+    names, star = reference_parts(fields)
+    location = fields.get("location", 0)
+    if star:
+        return item_by_name(ctx, names, scope, location).whole()
+    if len(names) == 1:
+        return _unqualified(ctx, names[0], scope, location)
+    item = item_by_name(ctx, names[:-1], scope, location)
+    found = _one_of(ctx, item, names[-1], location)
+    if found is not None:
+        return found
+    if is_function(ctx, names[-1]):
+        return call_by_notation(ctx, names[-1], item.whole(), location)
+    ctx.undefined(_UNDEFINED_COLUMN, f"column {names[-2]}.{names[-1]} does not exist", location)
+    return None
+
+
+def _one_of(ctx: Context, item: Item, name: str, location: int) -> Value | None:
+    if item.matches(name) > 1:
+        ctx.undefined(_AMBIGUOUS_COLUMN, f'column reference "{name}" is ambiguous', location)
+    return item.find(name)
+
+
+def _unqualified(ctx: Context, name: str, scope: Scope | None, location: int) -> Value:
+    guesses: list[Value] = []
+    level = scope
+    while level is not None:
+        entries = [e for e in level.visible() if e.by_column]
+        hits = [(e, n) for e in entries if (n := e.item.matches(name))]
+        if sum(n for _, n in hits) > 1:
+            ctx.undefined(_AMBIGUOUS_COLUMN, f'column reference "{name}" is ambiguous', location)
+        if hits:
+            found = hits[0][0].item.find(name)
+            assert found is not None
+            return _with_guesses(found, guesses)
+        guesses += [v for e in entries if (v := getattr(e.item, "open_value", None)) is not None]
+        level = level.parent
+    if (whole := _item_named(ctx, name, scope, location)) is not None:
+        _note_reference(ctx, whole, scope, location, 0, whole_row=True)
+        return whole.whole()
+    if guesses:
+        return computed(guesses)
+    ctx.undefined(_UNDEFINED_COLUMN, f'column "{name}" does not exist', location)
+    return None
+
+
+def _with_guesses(found: Value, guesses: Sequence[Value]) -> Value:
+    for guess in guesses:
+        found = either(found, computed((guess,)))
+    return found
+
+
+def find_here(scope: Scope, name: str) -> bool:
+    """Whether a column of this name is in the scope's own FROM (findTargetlistEntrySQL92)."""
+    return any(e.item.matches(name) for e in scope.visible() if e.by_column)
+
+
+def whole_row_item(ctx: Context, node: Node, scope: Scope | None) -> Item | None:
+    """The item that an expression names as a whole, without noting that it is read."""
+    if "ColumnRef" not in node:
+        return None
+    names, star = reference_parts(node["ColumnRef"])
+    location = node["ColumnRef"].get("location", 0)
+    if star:
+        return item_by_name(ctx, names, scope, location) if names else None
+    if len(names) != 1:
+        return None
+    level = scope
+    while level is not None:
+        if find_here(level, names[0]):
+            return None
+        level = level.parent
+    item = _item_named(ctx, names[0], scope, location)
+    if item is not None:
+        _note_reference(ctx, item, scope, location, 0, whole_row=True)
+    return item
+
+
+def item_by_name(ctx: Context, names: Sequence[str], scope: Scope | None, location: int) -> Item:
+    """The item that `[[db.]schema.]name` in front of a column or star refers to.
+
+    Raises:
+        UndefinedName: FROM has no such item.
+    """
+    *qualifiers, name = names
+    if len(qualifiers) > 1:
+        if qualifiers[0] != ctx.snapshot.database:
+            ctx.undefined(
+                "0A000",
+                "cross-database references are not implemented: " + ".".join(names),
+                location,
+            )
+        if len(qualifiers) > 2:
+            ctx.undefined(
+                "42601",
+                f"improper qualified name (too many dotted names): {'.'.join(names)}",
+                location,
+            )
+    if qualifiers:
+        item = _item_of_relation(ctx, qualifiers[-1], name, scope, location)
+    else:
+        item = _item_named(ctx, name, scope, location)
+    if item is None:
+        ctx.undefined(_UNDEFINED_TABLE, f'missing FROM-clause entry for table "{name}"', location)
+    _note_reference(ctx, item, scope, location, len(qualifiers))
+    return item
+
+
+def _item_named(ctx: Context, name: str, scope: Scope | None, location: int) -> Item | None:
+    level = scope
+    while level is not None:
+        hits = [e for e in level.visible() if e.by_name and e.item.name == name]
+        if len(hits) > 1:
+            ctx.undefined(_AMBIGUOUS_ALIAS, f'table reference "{name}" is ambiguous', location)
+        if hits:
+            return hits[0].item
+        level = level.parent
+    return None
+
+
+def _item_of_relation(
+    ctx: Context, schema: str, name: str, scope: Scope | None, location: int
+) -> Item | None:
+    relation = ctx.find_relation(schema, name)
+    if relation is None:
+        return None
+    level = scope
+    while level is not None:
+        hits = [
+            e.item
+            for e in level.visible()
+            if e.by_name
+            and isinstance(e.item, RelationItem)
+            and e.item.alias is None
+            and e.item.relation is relation
+        ]
+        if len(hits) > 1:
+            ctx.undefined(_AMBIGUOUS_ALIAS, f'table reference "{name}" is ambiguous', location)
+        if hits:
+            return hits[0]
+        level = level.parent
+    return None
+
+
+def _named_entries(name: str | None, scope: Scope | None) -> list[Entry]:
+    level = scope
+    while level is not None:
+        if hits := [e for e in level.visible() if e.by_name and e.item.name == name]:
+            return hits
+        level = level.parent
+    return []
+
+
+def _note_reference(
+    ctx: Context,
+    item: Item,
+    scope: Scope | None,
+    location: int,
+    qualifiers: int,
+    *,
+    whole_row: bool = False,
+) -> None:
+    """Remember where an unaliased relation is referred to by name, for when it gets an alias."""
+    if not isinstance(item, RelationItem) or item.alias is not None:
+        return
+    mention = ctx.ledger.mentions[item.site]
+    if qualifiers:
+        named = _named_entries(item.name, scope)
+        if len(named) != 1 or named[0].item is not item:
+            mention.renamed = mention.renamed or f"{item.relation.name[:40]}_{item.site + 1}"
+    reference = PendingReference(location, qualifiers, item.site)
+    if reference not in ctx.ledger.references:
+        ctx.ledger.references.append(reference)
+    if whole_row:
+        ctx.ledger.whole_rows.append((item.site, location))
+
+
+def field_of(ctx: Context, value: Value, name: str) -> Value | None:
+    """`(value).name`, or None when nothing is known about the value's type."""
+    row = value.row
+    if row is None:
+        return None
+    found = row.find(name)
+    if found is None:
+        return None
+    if isinstance(row, TypeRow):
+        return computed(
+            (value,),
+            found.type_name,
+            ctx.ledger.composite(found.type_name) if found.type_name else None,
+        )
+    return found

@@ -1,0 +1,67 @@
+"""What every part of the walk is handed: catalog, session, ledger and the text's positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from dbguard.errors import UndefinedName
+from dbguard.sql.referee import Node, character_position
+from dbguard.sql.snapshot import Relation, SessionView, Snapshot
+
+from .ledger import Ledger
+from .scope import Scope
+from .values import NamedValue
+
+
+@dataclass(slots=True)
+class Names:
+    """What earlier statements of the same text did to names."""
+
+    path: tuple[str, ...]
+    created: dict[tuple[str, str], Relation] = field(default_factory=dict)
+    changed: bool = False
+    """Something changed that cannot be simulated: a name that is not found may exist by now."""
+
+
+@dataclass(slots=True)
+class Context:
+    raw: bytes
+    snapshot: Snapshot
+    view: SessionView
+    names: Names
+    ledger: Ledger
+    query: Callable[[Context, Node, Scope | None], list[NamedValue]]
+    """Resolves a tagged SelectStmt, or a data-modifying statement inside WITH. Here, since
+    expressions hold queries and queries hold expressions."""
+
+    def position(self, offset: int) -> int | None:
+        """The character position of a byte offset, None when the referee gave none."""
+        return character_position(self.raw, offset) if offset >= 0 else None
+
+    def undefined(self, code: str, message: str, offset: int, hint: str = "") -> NoReturn:
+        raise UndefinedName(code, message, hint=hint, position=self.position(offset))
+
+    def find_relation(self, schema: str | None, name: str) -> Relation | None:
+        if self.names.created:
+            for candidate in (schema,) if schema is not None else self.names.path:
+                if candidate is not None and (
+                    found := self.names.created.get((candidate, name))
+                    or self.snapshot.relation_by_name.get((candidate, name))
+                ):
+                    return found
+            return None
+        if schema == "pg_temp":
+            schema = next((s for s in self.names.path if s.startswith("pg_temp_")), schema)
+        return self.snapshot.find_relation(schema, name, self.names.path)
+
+    def opaque(self, construct: str, fields: Mapping[str, Any] | None = None) -> None:
+        """Note a construct that cannot be seen through, at the node's location."""
+        location = (fields or {}).get("location", 0)
+        self.ledger.note(construct, self.position(location) if location else None)
+
+
+def strings(nodes: Sequence[Node] | None) -> list[str]:
+    """The parts of a name: a list of String nodes."""
+    return [n["String"].get("sval", "") for n in nodes or () if "String" in n]

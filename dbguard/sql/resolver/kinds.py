@@ -1,0 +1,206 @@
+"""What kind of statement a node is: the dispatch from libpg_query's node names to actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbguard.sql.facts import Action, EffectKind, SessionEffect, Use, Wrapper
+from dbguard.sql.referee import Node
+from dbguard.sql.sites import SiteRole
+
+from . import code_statements, objects, privileges, session_commands
+from .context import Context, strings
+from .expressions import expression
+from .from_clause import relation_item
+from .modifications import ACTIONS, modification, target_item
+from .outcome import Handler, Outcome, option_is_on
+from .queries import query
+from .relation_names import named_relation, new_relation
+from .scope import Entry, RelationItem, Scope
+from .values import NamedValue
+
+
+def outcome_of(ctx: Context, tag: str, fields: Node) -> Outcome:
+    """Resolve a statement of any kind.
+
+    Raises:
+        UndefinedName: a name in it does not exist.
+    """
+    handler = HANDLERS.get(tag)
+    if handler is None:
+        ctx.opaque(f"the statement {tag}")
+        return Outcome(Action.DO)
+    return handler(ctx, fields)
+
+
+def _select(ctx: Context, fields: Node) -> Outcome:
+    columns = query(ctx, {"SelectStmt": fields}, None)
+    if "intoClause" in fields:
+        return _into(ctx, fields["intoClause"], columns, "table")
+    return Outcome(Action.SELECT, columns)
+
+
+def _modification(tag: str) -> Handler:
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        return Outcome(ACTIONS[tag], modification(ctx, tag, fields, None))
+
+    return handle
+
+
+def _into(ctx: Context, into: Node, columns: list[NamedValue], kind: str) -> Outcome:
+    new_relation(ctx, into["rel"], Action.CREATE_TABLE_AS, kind)
+    ctx.names.changed = True
+    ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
+    return Outcome(Action.CREATE_TABLE_AS)
+
+
+def _create_table_as(ctx: Context, fields: Node) -> Outcome:
+    inner = inside(ctx, fields["query"])
+    materialized = fields.get("objtype") == "OBJECT_MATVIEW"
+    outcome = _into(
+        ctx, fields["into"], inner.columns, "materialized view" if materialized else "table"
+    )
+    if materialized:
+        outcome.action = Action.CREATE
+    return outcome
+
+
+def _view(ctx: Context, fields: Node) -> Outcome:
+    columns = query(ctx, fields["query"], None)
+    ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
+    new_relation(ctx, fields["view"], Action.CREATE, "view")
+    ctx.names.changed = True
+    return Outcome(Action.CREATE)
+
+
+def inside(ctx: Context, node: Node) -> Outcome:
+    """The statement that EXPLAIN, PREPARE, DECLARE or CREATE TABLE AS holds."""
+    ((tag, fields),) = node.items()
+    return outcome_of(ctx, tag, fields)
+
+
+def _explain(ctx: Context, fields: Node) -> Outcome:
+    outcome = inside(ctx, fields["query"])
+    options = {n["DefElem"]["defname"].lower(): n["DefElem"] for n in fields.get("options", ())}
+    runs = "analyze" in options and option_is_on(options["analyze"])
+    outcome.wrapper = Wrapper.EXPLAIN_ANALYZE if runs else Wrapper.EXPLAIN
+    ctx.ledger.mark_all([c.value for c in outcome.columns], Use.OUTPUT)
+    outcome.columns = []
+    return outcome
+
+
+def _prepare(ctx: Context, fields: Node) -> Outcome:
+    outcome = inside(ctx, fields["query"])
+    ctx.ledger.effect(SessionEffect(EffectKind.PREPARE, fields["name"]))
+    outcome.wrapper = Wrapper.PREPARE
+    return outcome
+
+
+def _declare(ctx: Context, fields: Node) -> Outcome:
+    outcome = inside(ctx, fields["query"])
+    ctx.ledger.effect(SessionEffect(EffectKind.DECLARE, fields["portalname"]))
+    outcome.wrapper = Wrapper.DECLARE_CURSOR
+    return outcome
+
+
+def _execute(ctx: Context, fields: Node) -> Outcome:
+    for node in fields.get("params", ()):
+        ctx.ledger.mark(expression(ctx, node, None), Use.COMPUTE)
+    ctx.ledger.effect(SessionEffect(EffectKind.EXECUTE, fields["name"]))
+    return Outcome(Action.SELECT, wrapper=Wrapper.EXECUTE)
+
+
+def _copy(ctx: Context, fields: Node) -> Outcome:
+    reads_client = bool(fields.get("is_from"))
+    if fields.get("is_program"):
+        ctx.opaque("COPY with a program on the server")
+    elif "filename" in fields:
+        ctx.opaque("COPY with a file on the server")
+    else:
+        kind = EffectKind.COPY_IN if reads_client else EffectKind.COPY_OUT
+        ctx.ledger.effect(SessionEffect(kind))
+    if "query" in fields:
+        inner = inside(ctx, fields["query"])
+        if inner.action in ACTIONS.values():
+            ctx.ledger.nested.add(inner.action)
+        return Outcome(Action.COPY_TO, inner.columns)
+    relation = fields["relation"]
+    if reads_client:
+        item = target_item(ctx, relation, Action.COPY_FROM)
+    else:
+        item = relation_item(ctx, relation, SiteRole.COPY, Action.COPY_TO)
+    columns = _copied(ctx, fields, item)
+    if not reads_client:
+        return Outcome(Action.COPY_TO, columns)
+    for column in columns:
+        ctx.ledger.mark(column.value, Use.WRITE)
+    if "whereClause" in fields:
+        scope = Scope(None, entries=[Entry(item)])
+        ctx.ledger.mark(expression(ctx, fields["whereClause"], scope), Use.FILTER)
+    return Outcome(Action.COPY_FROM)
+
+
+def _copied(ctx: Context, fields: Node, item: RelationItem) -> list[NamedValue]:
+    names = strings(fields.get("attlist"))
+    if not names:
+        names = [c.name for c in item.relation.columns if not c.generated]
+    columns: list[NamedValue] = []
+    for name in names:
+        value = item.find(name) if name in item.relation.column_by_name else None
+        if value is None:
+            ctx.undefined(
+                "42703",
+                f'column "{name}" of relation "{item.relation.name}" does not exist',
+                -1,
+            )
+        columns.append(NamedValue(name, value))
+    return columns
+
+
+def _maintenance(action: Action) -> Handler:
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        for node in fields.get("rels", ()):
+            named_relation(ctx, node["VacuumRelation"].get("relation"), action)
+        if "relation" in fields:
+            named_relation(ctx, fields["relation"], action)
+        return Outcome(action)
+
+    return handle
+
+
+def _vacuum(ctx: Context, fields: Node) -> Outcome:
+    action = Action.VACUUM if fields.get("is_vacuumcmd") else Action.ANALYZE
+    return _maintenance(action)(ctx, fields)
+
+
+def _reindex(ctx: Context, fields: Node) -> Outcome:
+    if "name" in fields:
+        kind = fields.get("kind", "").removeprefix("REINDEX_OBJECT_").lower()
+        ctx.ledger.object(kind, None, fields["name"])
+    return _maintenance(Action.REINDEX)(ctx, fields)
+
+
+def _refresh(ctx: Context, fields: Node) -> Outcome:
+    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    return _maintenance(Action.REFRESH)(ctx, fields)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "SelectStmt": _select,
+    **{tag: _modification(tag) for tag in ACTIONS},
+    "CreateTableAsStmt": _create_table_as,
+    "ViewStmt": _view,
+    "ExplainStmt": _explain,
+    "PrepareStmt": _prepare,
+    "DeclareCursorStmt": _declare,
+    "ExecuteStmt": _execute,
+    "CopyStmt": _copy,
+    "VacuumStmt": _vacuum,
+    "ReindexStmt": _reindex,
+    "ClusterStmt": _maintenance(Action.CLUSTER),
+    "RefreshMatViewStmt": _refresh,
+    **session_commands.HANDLERS,
+    **objects.HANDLERS,
+    **privileges.HANDLERS,
+    **code_statements.HANDLERS,
+}

@@ -1,0 +1,112 @@
+"""The name PostgreSQL gives an unnamed output column (FigureColname in parse_target.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dbguard.sql.referee import Node
+
+from .context import strings
+
+UNNAMED = "?column?"
+
+_FIXED: Mapping[str, str] = {
+    "GroupingFunc": "grouping",
+    "MergeSupportFunc": "merge_action",
+    "A_ArrayExpr": "array",
+    "RowExpr": "row",
+    "CoalesceExpr": "coalesce",
+    "XmlSerialize": "xmlserialize",
+    "JsonParseExpr": "json",
+    "JsonScalarExpr": "json_scalar",
+    "JsonSerializeExpr": "json_serialize",
+    "JsonObjectConstructor": "json_object",
+    "JsonArrayConstructor": "json_array",
+    "JsonArrayQueryConstructor": "json_array",
+    "JsonObjectAgg": "json_objectagg",
+    "JsonArrayAgg": "json_arrayagg",
+}
+
+_XML: Mapping[str, str] = {
+    "IS_XMLCONCAT": "xmlconcat",
+    "IS_XMLELEMENT": "xmlelement",
+    "IS_XMLFOREST": "xmlforest",
+    "IS_XMLPARSE": "xmlparse",
+    "IS_XMLPI": "xmlpi",
+    "IS_XMLROOT": "xmlroot",
+    "IS_XMLSERIALIZE": "xmlserialize",
+}
+
+_JSON: Mapping[str, str] = {
+    "JSON_EXISTS_OP": "json_exists",
+    "JSON_QUERY_OP": "json_query",
+    "JSON_VALUE_OP": "json_value",
+}
+
+
+def figure_name(node: Node) -> str:
+    """The column name of an expression without AS."""
+    return _figure(node)[1] or UNNAMED
+
+
+def _figure(node: Node) -> tuple[int, str | None]:
+    """A name and how strongly it is meant: 0 none, 1 a type's, 2 the expression's own."""
+    if not node:
+        return 0, None
+    ((tag, fields),) = node.items()
+    if tag in _FIXED:
+        return 2, _FIXED[tag]
+    if tag == "ColumnRef":
+        names = strings(fields["fields"])
+        return (2, names[-1]) if names else (0, None)
+    if tag == "A_Indirection":
+        names = strings(fields.get("indirection"))
+        return (2, names[-1]) if names else _figure(fields["arg"])
+    if tag == "FuncCall":
+        return 2, strings(fields["funcname"])[-1]
+    if tag == "A_Expr":
+        return (2, "nullif") if fields.get("kind") == "AEXPR_NULLIF" else (0, None)
+    if tag == "TypeCast":
+        strength, name = _figure(fields["arg"])
+        names = strings(fields["typeName"].get("names"))
+        return (strength, name) if strength > 1 or not names else (1, names[-1])
+    if tag == "CollateClause":
+        return _figure(fields["arg"])
+    if tag == "CaseExpr":
+        strength, name = _figure(fields.get("defresult", {}))
+        return (strength, name) if strength > 1 else (1, "case")
+    if tag == "MinMaxExpr":
+        return 2, "least" if fields.get("op") == "IS_LEAST" else "greatest"
+    if tag == "SQLValueFunction":
+        return 2, fields.get("op", "").removeprefix("SVFOP_").removesuffix("_N").lower()
+    if tag == "XmlExpr":
+        name = _XML.get(fields.get("op", "IS_XMLCONCAT"))
+        return (2, name) if name else (0, None)
+    if tag == "JsonFuncExpr":
+        name = _JSON.get(fields.get("op", ""))
+        return (2, name) if name else (0, None)
+    if tag == "SubLink":
+        return _figure_sublink(fields)
+    return 0, None
+
+
+def _figure_sublink(fields: Node) -> tuple[int, str | None]:
+    kind = fields.get("subLinkType")
+    if kind == "EXISTS_SUBLINK":
+        return 2, "exists"
+    if kind == "ARRAY_SUBLINK":
+        return 2, "array"
+    if kind != "EXPR_SUBLINK":
+        return 0, None
+    query = fields["subselect"].get("SelectStmt", {})
+    while query.get("op", "SETOP_NONE") != "SETOP_NONE":
+        query = query["larg"]
+    if "valuesLists" in query:
+        return 2, "column1"
+    targets = query.get("targetList", ())
+    if not targets:
+        return 0, None
+    target = targets[0]["ResTarget"]
+    if "name" in target:
+        return 2, target["name"]
+    return _figure(target.get("val", {}))

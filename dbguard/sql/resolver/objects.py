@@ -1,0 +1,398 @@
+"""DDL: which objects and relations a CREATE, ALTER, DROP or COMMENT names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from dbguard.sql.facts import Action, EffectKind, SessionEffect
+from dbguard.sql.referee import Node
+from dbguard.sql.snapshot import Column, Relation, RelationKind
+
+from .calls import note_call
+from .context import Context, strings
+from .outcome import Handler, Outcome
+from .relation_names import (
+    named_relation,
+    new_relation,
+    object_parts,
+    relation_by_parts,
+    role_name,
+)
+from .types import note_type
+
+_RELATION_KINDS = frozenset(["table", "view", "matview", "index", "sequence", "foreign_table"])
+_ON_RELATION = frozenset(["policy", "rule", "trigger", "tabconstraint", "column"])
+"""Objects named together with their relation: the object's own name comes last."""
+
+
+def kind_name(fields: Node, name: str) -> str:
+    """An ObjectType field as a lower-case word; libpg_query leaves none out."""
+    word: str = fields.get(name, "object").removeprefix("OBJECT_").lower()
+    return word
+
+
+def walk(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping below `node`, itself included."""
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, list):
+            todo.extend(current)
+        elif isinstance(current, dict):
+            yield current
+            todo.extend(current.values())
+
+
+def note_contents(ctx: Context, nodes: Iterable[Any]) -> None:
+    """Functions, types and referenced relations inside a definition."""
+    for node in walk(list(nodes)):
+        if "FuncCall" in node:
+            call = node["FuncCall"]
+            note_call(
+                ctx, strings(call["funcname"]), len(call.get("args", ())), call.get("location", 0)
+            )
+        elif "typeName" in node and isinstance(node["typeName"], dict):
+            note_type(ctx, node["typeName"])
+
+
+def catalog_change(ctx: Context) -> None:
+    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    ctx.names.changed = True
+
+
+def _create_table(ctx: Context, fields: Node) -> Outcome:
+    was_changed = ctx.names.changed
+    relation = fields["relation"]
+    schema, name = new_relation(ctx, relation, Action.CREATE, "table")
+    simulated = _simulated(ctx, fields, schema, name)
+    for node in (*fields.get("inhRelations", ()), *fields.get("tableElts", ())):
+        if "RangeVar" in node:
+            named_relation(ctx, node["RangeVar"], Action.SELECT)
+        elif "TableLikeClause" in node:
+            named_relation(ctx, node["TableLikeClause"]["relation"], Action.SELECT)
+    _note_foreign_keys(ctx, fields, (schema, name))
+    note_contents(ctx, [fields.get("tableElts", []), fields.get("constraints", [])])
+    if simulated is None:
+        ctx.names.changed = True
+    else:
+        ctx.names.changed = was_changed
+        ctx.names.created[schema, name] = simulated
+    return Outcome(Action.CREATE)
+
+
+def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) -> None:
+    for node in walk(fields):
+        if isinstance(node.get("pktable"), dict):
+            target = node["pktable"]
+            if own is not None and target["relname"] == own[1] and "schemaname" not in target:
+                continue
+            named_relation(ctx, target, Action.ALTER)
+
+
+def _simulated(ctx: Context, fields: Node, schema: str, name: str) -> Relation | None:
+    """The table as later statements of the same text see it, if its columns are all plain."""
+    columns: list[Column] = []
+    if fields.keys() & {"inhRelations", "ofTypename", "partbound"}:
+        return None
+    for node in fields.get("tableElts", ()):
+        if "Constraint" in node:
+            continue
+        if "ColumnDef" not in node:
+            return None
+        column = node["ColumnDef"]
+        kinds = [n["Constraint"].get("contype") for n in column.get("constraints", ())]
+        type_name = ".".join(strings(column["typeName"].get("names")))
+        columns.append(
+            Column(
+                len(columns) + 1,
+                column["colname"],
+                type_name,
+                type_name,
+                "U",
+                generated="CONSTR_GENERATED" in kinds,
+            )
+        )
+    number = -1 - len(ctx.names.created)
+    return Relation(number, schema, name, RelationKind.TABLE, tuple(columns))
+
+
+def _create_index(ctx: Context, fields: Node) -> Outcome:
+    named_relation(ctx, fields["relation"], Action.CREATE)
+    note_contents(ctx, [fields.get("indexParams", []), fields.get("whereClause", {})])
+    if "idxname" in fields:
+        ctx.ledger.object("index", None, fields["idxname"])
+    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    return Outcome(Action.CREATE)
+
+
+def _create_sequence(ctx: Context, fields: Node) -> Outcome:
+    new_relation(ctx, fields["sequence"], Action.CREATE, "sequence")
+    ctx.names.changed = True
+    return Outcome(Action.CREATE)
+
+
+def _create_schema(ctx: Context, fields: Node) -> Outcome:
+    ctx.ledger.object("schema", None, fields.get("schemaname", ""))
+    catalog_change(ctx)
+    outcomes = {"CreateStmt", "ViewStmt", "IndexStmt", "CreateSeqStmt"}
+    for node in fields.get("schemaElts", ()):
+        ((tag, _),) = node.items()
+        if tag in outcomes:
+            ctx.ledger.nested.add(Action.CREATE)
+        ctx.opaque("CREATE SCHEMA with elements")
+    return Outcome(Action.CREATE)
+
+
+def _create_foreign_table(ctx: Context, fields: Node) -> Outcome:
+    ctx.ledger.object("foreign_server", None, fields.get("servername", ""))
+    new_relation(
+        ctx,
+        fields["base"]["relation"] if "base" in fields else fields["base_stmt"]["relation"],
+        Action.CREATE,
+        "foreign table",
+    )
+    catalog_change(ctx)
+    return Outcome(Action.CREATE)
+
+
+def _composite_type(ctx: Context, fields: Node) -> Outcome:
+    variable = fields["typevar"]
+    ctx.ledger.object("type", variable.get("schemaname"), variable["relname"])
+    catalog_change(ctx)
+    return Outcome(Action.CREATE)
+
+
+def named(action: Action, kind: str, *names: str) -> Handler:
+    """A statement about one object whose name is in one of the fields `names`."""
+
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        for name in names:
+            if name in fields:
+                note_object(ctx, kind, fields[name])
+        for relation in _relations_below(fields):
+            named_relation(ctx, relation, action, missing_ok=bool(fields.get("missing_ok")))
+        note_contents(ctx, [fields])
+        catalog_change(ctx)
+        return Outcome(action)
+
+    return handle
+
+
+def note_object(ctx: Context, kind: str, value: Any) -> None:
+    """Note an object by a name in any of the grammar's forms."""
+    if isinstance(value, str):
+        ctx.ledger.object(kind, None, value)
+        return
+    if isinstance(value, list):
+        parts = strings(value)
+    elif "objname" in value:
+        parts = strings(value["objname"])
+    elif "names" in value:
+        parts = strings(value["names"])
+    elif "relname" in value:
+        parts = [p for p in (value.get("schemaname"), value["relname"]) if p]
+    elif "roletype" in value:
+        parts = [role_name(value)]
+    else:
+        parts = object_parts(value)
+    if parts:
+        ctx.ledger.object(kind, parts[-2] if len(parts) > 1 else None, parts[-1])
+
+
+def _relations_below(fields: Node) -> Iterator[Node]:
+    for node in walk(fields):
+        if "relname" in node and "relpersistence" in node:
+            yield node
+
+
+def _alter_table(ctx: Context, fields: Node) -> Outcome:
+    commands = [n["AlterTableCmd"] for n in fields.get("cmds", ())]
+    kinds = {c.get("subtype", "") for c in commands}
+    action = Action.ALTER
+    if kinds & {
+        "AT_EnableRowSecurity",
+        "AT_DisableRowSecurity",
+        "AT_ForceRowSecurity",
+        "AT_NoForceRowSecurity",
+    }:
+        action = Action.POLICY
+    if "AT_ChangeOwner" in kinds:
+        if action is Action.POLICY:
+            ctx.ledger.nested.add(Action.POLICY)
+        action = Action.ROLE
+    if action is not Action.ALTER and len(kinds) > 1:
+        ctx.ledger.nested.add(Action.ALTER)
+    if fields.get("objtype") == "OBJECT_TYPE":
+        note_object(ctx, "type", fields["relation"])
+    else:
+        named_relation(ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok")))
+    for command in commands:
+        if "newowner" in command:
+            ctx.ledger.object("role", None, role_name(command["newowner"]))
+        definition = command.get("def", {})
+        for relation in _relations_below(definition):
+            named_relation(ctx, relation, Action.ALTER)
+        note_contents(ctx, [definition])
+    catalog_change(ctx)
+    return Outcome(action)
+
+
+def _drop(ctx: Context, fields: Node) -> Outcome:
+    kind = kind_name(fields, "removeType")
+    missing_ok = bool(fields.get("missing_ok"))
+    for node in fields.get("objects", ()):
+        note_target(ctx, kind, node, Action.DROP, missing_ok=missing_ok)
+    catalog_change(ctx)
+    return Outcome(Action.POLICY if kind == "policy" else Action.DROP)
+
+
+def note_target(
+    ctx: Context, kind: str, node: Node, action: Action, *, missing_ok: bool = False
+) -> None:
+    """Note the object of DROP, COMMENT or SECURITY LABEL."""
+    parts = object_parts(node)
+    if not parts:
+        return
+    if kind in _RELATION_KINDS:
+        relation_by_parts(ctx, parts, action, missing_ok=missing_ok)
+    elif kind in _ON_RELATION and len(parts) > 1:
+        relation_by_parts(ctx, parts[:-1], action, missing_ok=missing_ok)
+        ctx.ledger.object(kind, None, parts[-1])
+    elif kind in ("cast", "transform", "opclass", "opfamily"):
+        ctx.ledger.object(kind, None, ".".join(parts))
+    else:
+        ctx.ledger.object(kind, parts[-2] if len(parts) > 1 else None, parts[-1])
+
+
+def _comment(action: Action) -> Handler:
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        note_target(ctx, kind_name(fields, "objtype"), fields["object"], action)
+        ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+        return Outcome(action)
+
+    return handle
+
+
+def _rename(ctx: Context, fields: Node) -> Outcome:
+    kind = kind_name(fields, "renameType")
+    if kind in ("attribute", "type") and "relation" in fields:
+        note_object(ctx, "type", fields["relation"])
+    elif "relation" in fields:
+        named_relation(
+            ctx, fields["relation"], Action.RENAME, missing_ok=bool(fields.get("missing_ok"))
+        )
+    elif "object" in fields:
+        note_object(ctx, kind, fields["object"])
+    elif "subname" in fields:
+        ctx.ledger.object(kind, None, fields["subname"])
+    catalog_change(ctx)
+    return Outcome(Action.ROLE if kind == "role" else Action.RENAME)
+
+
+def _object_statement(action: Action) -> Handler:
+    """ALTER … SET SCHEMA, OWNER TO, DEPENDS ON EXTENSION: a relation or an object."""
+
+    def handle(ctx: Context, fields: Node) -> Outcome:
+        kind = kind_name(fields, "objectType")
+        if "relation" in fields and kind != "type":
+            named_relation(
+                ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok"))
+            )
+        elif "relation" in fields or "object" in fields:
+            note_object(ctx, kind, fields.get("object") or fields["relation"])
+        if "newschema" in fields:
+            ctx.ledger.object("schema", None, fields["newschema"])
+        if "newowner" in fields:
+            ctx.ledger.object("role", None, role_name(fields["newowner"]))
+        catalog_change(ctx)
+        return Outcome(action)
+
+    return handle
+
+
+def _define(ctx: Context, fields: Node) -> Outcome:
+    kind = kind_name(fields, "kind")
+    note_object(ctx, kind, fields.get("defnames", []))
+    catalog_change(ctx)
+    code = kind in ("aggregate", "operator", "type")
+    return Outcome(Action.CREATE_FUNCTION if code else Action.CREATE)
+
+
+def _truncate(ctx: Context, fields: Node) -> Outcome:
+    for node in fields.get("relations", ()):
+        relation = named_relation(ctx, node["RangeVar"], Action.TRUNCATE)
+        if relation is not None and relation.has_triggers:
+            ctx.ledger.runs_hidden_code = True
+    if fields.get("behavior") == "DROP_CASCADE":
+        ctx.opaque("TRUNCATE CASCADE")
+    return Outcome(Action.TRUNCATE)
+
+
+def _import_schema(ctx: Context, fields: Node) -> Outcome:
+    ctx.ledger.object("foreign_server", None, fields.get("server_name", ""))
+    ctx.ledger.object("schema", None, fields.get("local_schema", ""))
+    catalog_change(ctx)
+    return Outcome(Action.IMPORT)
+
+
+_A, _C, _D = Action.ALTER, Action.CREATE, Action.DROP
+
+HANDLERS: Mapping[str, Handler] = {
+    "CreateStmt": _create_table,
+    "IndexStmt": _create_index,
+    "CreateSeqStmt": _create_sequence,
+    "CreateSchemaStmt": _create_schema,
+    "CreateForeignTableStmt": _create_foreign_table,
+    "CompositeTypeStmt": _composite_type,
+    "AlterTableStmt": _alter_table,
+    "DropStmt": _drop,
+    "CommentStmt": _comment(Action.COMMENT),
+    "SecLabelStmt": _comment(Action.SECURITY_LABEL),
+    "RenameStmt": _rename,
+    "AlterObjectSchemaStmt": _object_statement(Action.ALTER),
+    "AlterObjectDependsStmt": _object_statement(Action.ALTER),
+    "AlterOwnerStmt": _object_statement(Action.ROLE),
+    "DefineStmt": _define,
+    "TruncateStmt": _truncate,
+    "ImportForeignSchemaStmt": _import_schema,
+    "CreateDomainStmt": named(_C, "domain", "domainname"),
+    "CreateEnumStmt": named(_C, "type", "typeName"),
+    "CreateRangeStmt": named(_C, "type", "typeName"),
+    "AlterEnumStmt": named(_A, "type", "typeName"),
+    "AlterTypeStmt": named(_A, "type", "typeName"),
+    "AlterDomainStmt": named(_A, "domain", "typeName"),
+    "AlterCollationStmt": named(_A, "collation", "collname"),
+    "AlterOperatorStmt": named(_A, "operator", "opername"),
+    "AlterSeqStmt": named(_A, "sequence"),
+    "CreateStatsStmt": named(_C, "statistic_ext", "defnames"),
+    "AlterStatsStmt": named(_A, "statistic_ext", "defnames"),
+    "CreateConversionStmt": named(_C, "conversion", "conversion_name"),
+    "CreateOpClassStmt": named(_C, "opclass", "opclassname"),
+    "CreateOpFamilyStmt": named(_C, "opfamily", "opfamilyname"),
+    "AlterOpFamilyStmt": named(_A, "opfamily", "opfamilyname"),
+    "AlterTSDictionaryStmt": named(_A, "tsdictionary", "dictname"),
+    "AlterTSConfigurationStmt": named(_A, "tsconfiguration", "cfgname"),
+    "CreateAmStmt": named(_C, "access_method", "amname"),
+    "ReplicaIdentityStmt": named(_A, "replica_identity", "name"),
+    "CreatePublicationStmt": named(_C, "publication", "pubname"),
+    "AlterPublicationStmt": named(_A, "publication", "pubname"),
+    "CreateSubscriptionStmt": named(_C, "subscription", "subname"),
+    "AlterSubscriptionStmt": named(_A, "subscription", "subname"),
+    "DropSubscriptionStmt": named(_D, "subscription", "subname"),
+    "CreateFdwStmt": named(_C, "fdw", "fdwname"),
+    "AlterFdwStmt": named(_A, "fdw", "fdwname"),
+    "CreateForeignServerStmt": named(_C, "foreign_server", "servername"),
+    "AlterForeignServerStmt": named(_A, "foreign_server", "servername"),
+    "CreateUserMappingStmt": named(_C, "foreign_server", "servername", "user"),
+    "AlterUserMappingStmt": named(_A, "foreign_server", "servername", "user"),
+    "DropUserMappingStmt": named(_D, "foreign_server", "servername", "user"),
+    "CreateTableSpaceStmt": named(_C, "tablespace", "tablespacename"),
+    "DropTableSpaceStmt": named(_D, "tablespace", "tablespacename"),
+    "AlterTableSpaceOptionsStmt": named(_A, "tablespace", "tablespacename"),
+    "AlterTableMoveAllStmt": named(_A, "tablespace", "orig_tablespacename"),
+    "CreatedbStmt": named(_C, "database", "dbname"),
+    "AlterDatabaseStmt": named(_A, "database", "dbname"),
+    "AlterDatabaseRefreshCollStmt": named(_A, "database", "dbname"),
+    "DropdbStmt": named(_D, "database", "dbname"),
+}

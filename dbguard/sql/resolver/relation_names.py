@@ -1,0 +1,106 @@
+"""Relations that a statement names without reading them: DDL, GRANT, LOCK, VACUUM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbguard.sql.facts import Action, EffectKind, RelationUse, SessionEffect
+from dbguard.sql.referee import Node
+from dbguard.sql.sites import SiteRole
+from dbguard.sql.snapshot import Relation
+
+from .context import Context, strings
+from .from_clause import find_relation
+from .ledger import Mention
+
+
+def named_relation(
+    ctx: Context, fields: Node | None, action: Action, *, missing_ok: bool = False
+) -> Relation | None:
+    """Note that `action` is done to the relation that a RangeVar names.
+
+    Raises:
+        UndefinedName: there is none, and the statement does not say IF EXISTS.
+    """
+    if fields is None:
+        return None
+    if missing_ok and ctx.find_relation(fields.get("schemaname"), fields["relname"]) is None:
+        return None
+    relation = find_relation(ctx, fields)
+    ctx.ledger.act(relation, action)
+    ctx.ledger.mention(
+        Mention(
+            relation,
+            fields.get("location", 0),
+            SiteRole.NAME,
+            qualified="schemaname" in fields,
+            inherits=bool(fields.get("inh")),
+            simulated=relation.oid <= 0,
+        )
+    )
+    if relation.temporary:
+        ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY))
+    return relation
+
+
+def relation_by_parts(
+    ctx: Context, parts: Sequence[str], action: Action, *, missing_ok: bool = False
+) -> Relation | None:
+    """The same for a name that the grammar hands over as a list, without position."""
+    schema = parts[-2] if len(parts) > 1 else None
+    relation = ctx.find_relation(schema, parts[-1])
+    if relation is None:
+        if not missing_ok:
+            ctx.undefined("42P01", f'relation "{".".join(parts)}" does not exist', -1)
+        return None
+    ctx.ledger.act(relation, action)
+    if relation.temporary:
+        ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY))
+    return relation
+
+
+def new_relation(ctx: Context, fields: Node, action: Action, kind: str) -> tuple[str, str]:
+    """Note a relation that the statement creates; gives its schema and name."""
+    name = fields["relname"]
+    if fields.get("relpersistence") == "t":
+        schema = next((s for s in ctx.names.path if s.startswith("pg_temp")), "pg_temp")
+        ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY, name))
+    else:
+        schema = fields.get("schemaname") or creation_schema(ctx)
+        ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    key = (0, schema, name, action)
+    ctx.ledger.relation_actions.setdefault(key, RelationUse(0, schema, name, action))
+    return schema, name
+
+
+def creation_schema(ctx: Context) -> str:
+    """Where a new object without a schema goes: the path's first schema that is not implied."""
+    for schema in ctx.names.path:
+        if schema != "pg_catalog" and not schema.startswith("pg_temp"):
+            return schema
+    return "pg_catalog"
+
+
+def object_parts(node: Node) -> list[str]:
+    """The name in any of the forms that the grammar uses for objects."""
+    ((tag, fields),) = node.items()
+    if tag == "String":
+        return [fields.get("sval", "")]
+    if tag == "List":
+        return [part for item in fields.get("items", ()) for part in object_parts(item)]
+    if tag == "ObjectWithArgs":
+        return strings(fields.get("objname"))
+    if tag == "TypeName":
+        return strings(fields.get("names"))
+    if tag == "RoleSpec":
+        return [role_name(fields)]
+    return []
+
+
+def role_name(fields: Node) -> str:
+    """A RoleSpec's name; CURRENT_USER and the like by their keyword."""
+    kind = fields.get("roletype", "ROLESPEC_CSTRING")
+    if kind == "ROLESPEC_CSTRING":
+        name: str = fields.get("rolename", "")
+        return name
+    return str(kind).removeprefix("ROLESPEC_").lower()

@@ -1,0 +1,68 @@
+"""One statement to a reading: what it is, and its books closed."""
+
+from __future__ import annotations
+
+from dbguard.sql.facts import StatementFacts, Use
+from dbguard.sql.referee import ParsedStatement
+from dbguard.sql.sites import Reading
+from dbguard.sql.snapshot import SessionView, Snapshot
+
+from .context import Context, Names
+from .kinds import Outcome, outcome_of
+from .ledger import Ledger
+from .queries import query
+
+
+def resolve_statement(
+    raw: bytes,
+    statement: ParsedStatement,
+    snapshot: Snapshot,
+    view: SessionView,
+    names: Names,
+) -> Reading:
+    """Resolve one statement of the text `raw`.
+
+    Raises:
+        UndefinedName: a name does not exist, in PostgreSQL's words.
+    """
+    ledger = Ledger(snapshot)
+    ctx = Context(raw, snapshot, view, names, ledger, query)
+    outcome = outcome_of(ctx, statement.tag, statement.node)
+    return close(ctx, statement, outcome)
+
+
+def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading:
+    """Close the ledger into a reading."""
+    ledger = ctx.ledger
+    for column in outcome.columns:
+        ledger.mark(column.value, Use.OUTPUT)
+    ledger.settle()
+    for site, location in ledger.whole_rows:
+        if ledger.mentions[site].renamed is not None:
+            ledger.note("a whole row of one of two relations of one name", ctx.position(location))
+    facts = StatementFacts(
+        action=outcome.action,
+        wrapper=outcome.wrapper,
+        nested=frozenset(ledger.nested),
+        relations=tuple(ledger.relation_actions.values()),
+        columns=ledger.column_uses(),
+        functions=tuple(ledger.functions),
+        outputs=tuple(ledger.output(c) for c in outcome.columns),
+        flows=ledger.settled_flows(),
+        objects=tuple(ledger.objects),
+        opaque=tuple(ledger.opaque),
+        effects=tuple(ledger.effects),
+        has_where=ledger.has_where,
+        runs_hidden_code=ledger.runs_hidden_code,
+        locks_rows=ledger.locks_rows,
+        statement_tag=statement.tag,
+    )
+    return Reading(
+        facts,
+        statement.start,
+        statement.end,
+        ledger.relation_sites(),
+        ledger.qualified_references(),
+        ledger.group_dependencies(),
+        ledger.builtin_calls(),
+    )
