@@ -46,7 +46,11 @@ def mask_expression(mask: Mask, column: Column, reference: str) -> str:
     kind = read_type(column.base_type)
     value = _value(mask, kind, reference)
     cast = f"NULL::{kind.text}" if value is None else f"({value})::{kind.text}"
-    return cast if column.collation is None else f"({cast}) COLLATE {column.collation}"
+    collation = column.collation
+    if collation is None and kind.name == "name" and value is not None:
+        # A name made of text would have text's collation instead of its type's own.
+        collation = 'pg_catalog."C"'
+    return cast if collation is None else f"({cast}) COLLATE {collation}"
 
 
 def mask_is_null(mask: Mask, column: Column) -> bool:
@@ -137,16 +141,17 @@ def _year(mask: Mask, kind: TypeName, reference: str) -> str | None:
 def _zip3(mask: Mask, kind: TypeName, reference: str) -> str | None:
     if not _holds(kind, "000"):
         return None
-    # Nondeterministic collations know no regular expressions.
-    text = f'pg_catalog.btrim({reference}::pg_catalog.text) COLLATE pg_catalog."C"'
+    text = f"pg_catalog.btrim({reference}::pg_catalog.text)"
     prefix = f"pg_catalog.left({text}, 3)"
+    # Nondeterministic collations know no regular expressions.
+    plain = 'COLLATE pg_catalog."C"'
     hidden = "".join(
-        f" WHEN {prefix} OPERATOR(pg_catalog.=) {_literal(restricted)} THEN '000'"
+        f" WHEN {prefix} {plain} OPERATOR(pg_catalog.=) {_literal(restricted)} THEN '000'"
         for restricted in mask.restricted
     )
     return (
         f"CASE WHEN {reference} IS NULL THEN NULL{hidden}"
-        f" WHEN {text} OPERATOR(pg_catalog.~) '^[0-9]{{5}}([- ]?[0-9]{{4}})?$' THEN {prefix}"
+        f" WHEN {text} {plain} OPERATOR(pg_catalog.~) '^[0-9]{{5}}([- ]?[0-9]{{4}})?$' THEN {prefix}"
         " ELSE '000' END"
     )
 
