@@ -31,6 +31,9 @@ REDACTED = "REDACTED"
 _NAME_BYTES = 63
 """NAMEDATALEN - 1: what the type name holds."""
 
+_ZIP = "^[0-9]{5}([- ]?[0-9]{4})?$"
+"""A whole ZIP code, with or without its four further digits."""
+
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 
 
@@ -151,7 +154,7 @@ def _zip3(mask: Mask, kind: TypeName, reference: str) -> str | None:
     )
     return (
         f"CASE WHEN {reference} IS NULL THEN NULL{hidden}"
-        f" WHEN {text} {plain} OPERATOR(pg_catalog.~) '^[0-9]{{5}}([- ]?[0-9]{{4}})?$' THEN {prefix}"
+        f" WHEN {text} {plain} OPERATOR(pg_catalog.~) '{_ZIP}' THEN {prefix}"
         " ELSE '000' END"
     )
 

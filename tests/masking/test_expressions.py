@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from dbguard.errors import NotUnderstood
 from dbguard.masking.expressions import mask_expression, mask_is_null
 from dbguard.masking.types import read_type
