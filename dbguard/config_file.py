@@ -245,7 +245,9 @@ class _Reading:
             # A complaint about a key's value is best shown at the value; an unknown or misplaced
             # key at the key. Blocks start on the next line, so they are shown at their key.
             block = not isinstance(value_node, ScalarNode) and not value_node.flow_style
-            empty = isinstance(value_node, ScalarNode) and value_node.value == ""
+            empty = (
+                isinstance(value_node, ScalarNode) and value_node.start_mark == value_node.end_mark
+            )
             self.positions[below] = place if block or empty else self._place(value_node)
             self.positions[(*below, KEY)] = place
             result[key] = self.plain(value_node, below, open_nodes)

@@ -51,13 +51,20 @@ _UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+def _number(value: object) -> object:
+    """pydantic would take `true` for 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
 def _size(value: object) -> object:
     if isinstance(value, str):
         found = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", value.strip())
         if found is None or found[2].lower() not in _UNITS:
             raise ValueError("must be a number of bytes, or one with KiB, MiB or GiB")
         return int(found[1]) * _UNITS[found[2].lower()]
-    return value
+    return _number(value)
 
 
 def _duration(value: object) -> object:
@@ -66,7 +73,7 @@ def _duration(value: object) -> object:
         if found is None:
             raise ValueError("must be a number of seconds, or one with ms, s, m or h")
         return float(found[1]) * _SECONDS[found[2] or "s"]
-    return value
+    return _number(value)
 
 
 def _base(info: ValidationInfo) -> Path:
@@ -114,12 +121,13 @@ def _resolve_secret(value: object, info: ValidationInfo) -> object:
     return value
 
 
+Count = Annotated[int, BeforeValidator(_number)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[float, BeforeValidator(_duration)]
 ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
 ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]
 
 
@@ -237,7 +245,7 @@ class BackupSettings(Section):
 class LimitsSettings(Section):
     """Caps on what clients can make dbguard hold or do. Each description is the reason."""
 
-    connections: int = Field(
+    connections: Count = Field(
         default=200,
         ge=1,
         le=100_000,
@@ -292,7 +300,7 @@ class LimitsSettings(Section):
         description="Address space of one analysis worker, so that a hostile text cannot starve "
         "the machine.",
     )
-    analysis_workers: int = Field(
+    analysis_workers: Count = Field(
         default=2,
         ge=1,
         le=64,
@@ -300,7 +308,7 @@ class LimitsSettings(Section):
         description="Analysis processes. Known statements need none; two keep one slow text from "
         "delaying everybody.",
     )
-    pipeline_messages: int = Field(
+    pipeline_messages: Count = Field(
         default=10_000,
         ge=16,
         le=1_000_000,
@@ -308,7 +316,7 @@ class LimitsSettings(Section):
         description="Messages of one connection sent and not yet answered. Each is remembered "
         "until its answer.",
     )
-    prepared_statements: int = Field(
+    prepared_statements: Count = Field(
         default=10_000,
         ge=16,
         le=1_000_000,
