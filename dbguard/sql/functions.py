@@ -36,8 +36,7 @@ _TRUSTED_EXTENSIONS = frozenset(
         "vector",
     ]
 )
-"""Extensions whose functions compute on their arguments only (their C sources were read for SPI
-calls and file access; the exceptions are below)."""
+"""Extensions whose functions compute on their arguments only; the exceptions are below."""
 
 _RUN_QUERY_TEXTS = frozenset(
     {"crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstabn", "connectby"}

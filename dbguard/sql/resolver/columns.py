@@ -46,10 +46,9 @@ def column_reference(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     found = _one_of(ctx, item, names[-1], location)
     if found is not None:
         return found
-    if is_function(ctx, names[-1]):
-        return call_by_notation(ctx, names[-1], item.whole(), location)
-    ctx.undefined(_UNDEFINED_COLUMN, f"column {names[-2]}.{names[-1]} does not exist", location)
-    return None
+    if not is_function(ctx, names[-1]):
+        ctx.undefined(_UNDEFINED_COLUMN, f"column {names[-2]}.{names[-1]} does not exist", location)
+    return call_by_notation(ctx, names[-1], item.whole(), location)
 
 
 def _one_of(ctx: Context, item: Item, name: str, location: int) -> Value | None:
@@ -75,10 +74,9 @@ def _unqualified(ctx: Context, name: str, scope: Scope | None, location: int) ->
     if (whole := _item_named(ctx, name, scope, location)) is not None:
         _note_reference(ctx, whole, scope, location, 0, whole_row=True)
         return whole.whole()
-    if guesses:
-        return computed(guesses)
-    ctx.undefined(_UNDEFINED_COLUMN, f'column "{name}" does not exist', location)
-    return None
+    if not guesses:
+        ctx.undefined(_UNDEFINED_COLUMN, f'column "{name}" does not exist', location)
+    return computed(guesses)
 
 
 def _with_guesses(found: Value, guesses: Sequence[Value]) -> Value:

@@ -112,7 +112,7 @@ def _by_output(
     """The output column that an item of ORDER BY, GROUP BY or DISTINCT ON names by ordinal or
     name (findTargetlistEntrySQL92); in GROUP BY a column of FROM goes first."""
     if "A_Const" in node and "ival" in node["A_Const"]:
-        position = node["A_Const"]["ival"].get("ival", 0)
+        position: int = node["A_Const"]["ival"].get("ival", 0)
         if 1 <= position <= len(columns):
             return columns[position - 1].value
         return None

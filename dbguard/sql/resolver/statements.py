@@ -8,8 +8,9 @@ from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import SessionView, Snapshot
 
 from .context import Context, Names
-from .kinds import Outcome, outcome_of
+from .kinds import outcome_of
 from .ledger import Ledger
+from .outcome import Outcome
 from .queries import query
 
 
