@@ -7,6 +7,7 @@ a running writer may be in the middle of.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,6 +89,51 @@ def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored
             and (not chosen.kinds or stored.kind in chosen.kinds)
         ):
             yield stored
+
+
+def last(directory: Path, count: int) -> list[Stored]:
+    """The last `count` records, oldest first; reads no more segments than it takes."""
+    found: list[Stored] = []
+    paths = segments(directory)
+    for index in reversed(range(len(paths))):
+        found = [*_all([paths[index]]), *found]
+        if len(found) >= count:
+            break
+    return found[-count:] if count else []
+
+
+class Follower:
+    """Gives records as they are written, from the end of the trail on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        paths = segments(directory)
+        self._path = paths[-1] if paths else None
+        before = self._path.read_bytes() if self._path else b""
+        self._offset = _complete(before)
+        self._line = before.count(b"\n")
+
+    def new(self) -> list[Stored]:
+        """The records since the last call. Raises ConfigurationError as `read` does."""
+        found: list[Stored] = []
+        paths = segments(self._directory)
+        start = paths.index(self._path) if self._path in paths else 0
+        for path in paths[start:]:
+            if path != self._path:
+                self._path, self._offset, self._line = path, 0, 0
+            with path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+            size = _complete(data)
+            self._offset += size
+            for line in io.BytesIO(data[:size]):
+                self._line += 1
+                found.append(_stored(path, self._line, line))
+        return found
+
+
+def _complete(data: bytes) -> int:
+    return data.rfind(b"\n") + 1
 
 
 def _all(paths: list[Path]) -> Iterator[Stored]:

@@ -284,7 +284,7 @@ def _decode_decision(members: Mapping[str, object]) -> DecisionRecord:
             ColumnEntry(_text(entry, "name"), _texts(entry, "uses"), _texts(entry, "tags"))
             for entry in _objects(members, "columns")
         ),
-        decision=_text(members, "decision"),
+        decision=_verdict(members),
         rules=_texts(members, "rules"),
         reasons=_texts(members, "reasons"),
         masked=tuple(
@@ -299,6 +299,13 @@ def _decode_decision(members: Mapping[str, object]) -> DecisionRecord:
         catalog_epoch=_integer(members, "catalog_epoch"),
         hints=_texts(members, "hints"),
     )
+
+
+def _verdict(members: Mapping[str, object]) -> Verdict:
+    try:
+        return Verdict(_text(members, "decision"))
+    except ValueError as error:
+        raise MalformedRecord("unknown decision") from error
 
 
 def _members(values: Mapping[str, object]) -> bytes:

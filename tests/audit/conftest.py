@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from dbguard.audit.records import ColumnEntry, DecisionRecord, MaskEntry
 from dbguard.audit.storage import AuditFile, DirectoryLock, FileStorage
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.writer import AuditLog

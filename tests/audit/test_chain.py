@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dbguard.audit.chain import (
     GENESIS,
     HEAD_SIZE,

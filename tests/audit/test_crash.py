@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.verifying import verify

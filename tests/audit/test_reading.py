@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from dbguard.audit.reading import Selection, read
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 from dbguard.audit.writer import AuditLog

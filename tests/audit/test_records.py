@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dbguard.audit.records import (
     DecisionRecord,
     DecisionTemplate,
@@ -16,8 +19,6 @@ from dbguard.audit.records import (
     decode,
     render,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def members(body: bytes) -> dict[str, object]:

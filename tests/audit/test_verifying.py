@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 from dbguard.audit.verifying import NoTrail, verify
 from dbguard.audit.writer import AuditLog

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from dbguard.audit.chain import GENESIS, Head
 from dbguard.audit.reading import read
 from dbguard.audit.records import (

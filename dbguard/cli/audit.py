@@ -1,0 +1,248 @@
+"""`dbguard audit`: look at the audit trail and check that nobody changed it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from dbguard.audit.reading import Follower, Selection, Stored, last, read
+from dbguard.audit.records import DecisionRecord, OutcomeRecord, RecordKind
+from dbguard.audit.verifying import NoTrail, Verification, verify
+from dbguard.config import load_settings
+from dbguard.errors import ConfigurationError
+from dbguard.report.periods import moment
+from dbguard.report.terminal import plain
+
+DEFAULT_CONFIG = Path("dbguard.yaml")
+FINDINGS_SHOWN = 20
+_POLL_SECONDS = 0.3
+
+AuditOption = Annotated[
+    Path | None,
+    typer.Option("--audit", metavar="DIR", help="The audit directory.", show_default=False),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar="DBGUARD_CONFIG",
+        help="Settings file that names the audit directory [default: dbguard.yaml, if there].",
+        show_default=False,
+    ),
+]
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="WHEN", help="From then on: 24h, 7d, or 2026-11-01 (UTC).", show_default=False
+    ),
+]
+UntilOption = Annotated[
+    str, typer.Option(metavar="WHEN", help="Before then, written likewise.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+
+app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what the user can mend into one line on standard error and exit code 2."""
+    try:
+        yield
+    except ConfigurationError as error:
+        end = "" if error.message.endswith("?") else "."
+        _fail(f"{error.message}{end} {error.hint}".rstrip())
+    except NoTrail as error:
+        _fail(f"{error}. Name the directory with --audit, or the settings file with --config.")
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`| head`); keep the interpreter from flushing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except OSError as error:
+        _fail(f"{error.filename}: cannot be read: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"dbguard: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def trail_directory(audit: Path | None, config: Path | None) -> Path:
+    """The audit directory that the options mean. Raises ConfigurationError."""
+    if audit is not None:
+        return audit
+    if config is None and not DEFAULT_CONFIG.exists():
+        raise ConfigurationError(
+            "which audit trail?",
+            hint="Give --audit DIR, or --config FILE of the proxy that writes it.",
+        )
+    return load_settings(config or DEFAULT_CONFIG, os.environ).audit.directory
+
+
+def period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
+    """The options as points in time. Raises ConfigurationError."""
+    now = datetime.now(UTC)
+    start = moment(since, now, "--since") if since else None
+    end = moment(until, now, "--until") if until else None
+    if start and end and start >= end:
+        raise ConfigurationError("--since is not before --until")
+    return start, end
+
+
+@app.command("verify")
+def verify_command(
+    audit: AuditOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Check every record against the chain: flipped, deleted, inserted, reordered, cut off.
+
+    Exit code 0: the trail is as it was written. 1: it is not; each finding names the record's
+    sequence number, file and line. 2: there is no trail, or it cannot be read.
+
+    Keep the last hash somewhere else: it pins every record before it.
+    """
+    with one_line_errors():
+        directory = trail_directory(audit, config)
+        result = verify(directory)
+        if json:
+            document = {"v": 1, "ok": result.ok, **asdict(result)}
+            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        else:
+            _show_verification(directory, result)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def _show_verification(directory: Path, result: Verification) -> None:
+    for finding in result.findings[:FINDINGS_SHOWN]:
+        typer.echo(f"{directory}/{finding}")
+    more = len(result.findings) - FINDINGS_SHOWN
+    if more > 0:
+        typer.echo(f"and {more} more (--json has all)")
+    for note in result.notes:
+        typer.echo(f"note: {note}")
+    if not result.ok:
+        typer.echo(
+            f"NOT in order: {len(result.findings)} findings in {result.records:,} readable records"
+        )
+    elif not result.records:
+        typer.echo("in order: the trail has no records yet")
+    else:
+        typer.echo(
+            f"in order: {result.records:,} records in {result.segments} segments, "
+            f"{result.first_time} to {result.last_time}\n"
+            f"last: record {result.last_sequence}, hash {result.last_hash}"
+        )
+
+
+@app.command()
+def show(
+    sequence: Annotated[
+        int | None,
+        typer.Argument(help="One record, in full, by its number.", show_default=False),
+    ] = None,
+    audit: AuditOption = None,
+    config: ConfigOption = None,
+    since: SinceOption = "",
+    until: UntilOption = "",
+    kind: Annotated[
+        list[RecordKind] | None, typer.Option(help="Only these kinds (repeatable).")
+    ] = None,
+    principal: Annotated[
+        str, typer.Option(metavar="USER", help="Only this database user.", show_default=False)
+    ] = "",
+    limit: Annotated[int, typer.Option(min=0, help="The last so many of them; 0 shows all.")] = 100,
+    json: JsonOption = False,
+) -> None:
+    """Show records: one in full, or those that fit the filters, one a line.
+
+    --json prints the lines as they stand in the trail. The trail is read as it is: `verify` says
+    whether it is the one that was written.
+    """
+    with one_line_errors():
+        directory = trail_directory(audit, config)
+        if sequence is not None:
+            _show_one(directory, sequence, json)
+            return
+        start, end = period(since, until)
+        records = read(directory, Selection(start, end, frozenset(kind or ()), principal))
+        _print(deque(records, maxlen=limit) if limit else records, json)
+
+
+@app.command()
+def tail(
+    audit: AuditOption = None,
+    config: ConfigOption = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=0, help="How many to show.")] = 10,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing records as they come.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show the last records, and with --follow those that come (end with Ctrl-C)."""
+    with one_line_errors(), contextlib.suppress(KeyboardInterrupt):
+        directory = trail_directory(audit, config)
+        follower = Follower(directory)
+        shown = last(directory, count)
+        _print(shown, json)
+        after = shown[-1].sequence if shown else 0
+        while follow:
+            _print([stored for stored in follower.new() if stored.sequence > after], json)
+            time.sleep(_POLL_SECONDS)
+
+
+def _show_one(directory: Path, sequence: int, json: bool) -> None:
+    for stored in read(directory, Selection(after=sequence - 1)):
+        if stored.sequence == sequence:
+            break
+        if stored.sequence > sequence:
+            raise ConfigurationError(f"record {sequence} was lost in an outage of the audit log")
+    else:
+        raise ConfigurationError(f"{directory}: there is no record {sequence}")
+    if json:
+        typer.echo(stored.line, nl=False)
+    else:
+        document = orjson.loads(stored.line)
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+
+
+def _print(records: Iterator[Stored] | deque[Stored] | list[Stored], json: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for stored in records:
+        if json:
+            typer.echo(stored.line, nl=False)
+        else:
+            console.print(Text(_line(stored)))
+    sys.stdout.flush()
+
+
+def _line(stored: Stored) -> str:
+    when = stored.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return f"{stored.sequence:>8}  {when}  {stored.kind:<10}  {plain(_summary(stored), 240)}"
+
+
+def _summary(stored: Stored) -> str:
+    record = stored.record
+    match record:
+        case DecisionRecord():
+            who = f"{record.principal_user}@{record.database}"
+            return f"{who} {record.decision} ({record.phase}) {record.text or record.action}"
+        case OutcomeRecord():
+            how = f"failed with {record.sqlstate}" if record.sqlstate else record.command_tag
+            took = record.duration_microseconds / 1000
+            return f"of {record.decision}: {how}, {record.rows} rows, {took:.1f} ms"
+        case _:
+            return ", ".join(f"{name}: {value}" for name, value in record.fields)

@@ -1,0 +1,70 @@
+"""Why a statement was refused and what would get it allowed, from its decision record."""
+
+from __future__ import annotations
+
+from dbguard.audit.records import DecisionRecord
+from dbguard.report.model import Why
+
+_SQLSTATE = "SQLSTATE "
+_BY_SQLSTATE = {
+    "42601": (
+        "PostgreSQL's grammar does not accept the statement",
+        "Correct the statement.",
+    ),
+    "0A000": (
+        "dbguard could not see all that the statement does",
+        "Write it without the construct named in the error, or have somebody run it who may "
+        "read all data unmasked.",
+    ),
+    "53400": (
+        "the statement is over one of dbguard's limits",
+        "Make it smaller, or raise the limit under `limits` in the settings.",
+    ),
+    "58030": (
+        "the audit log could not be written",
+        "Free space in the audit directory.",
+    ),
+}
+
+
+def whys(decision: DecisionRecord) -> tuple[Why, ...]:
+    """All reasons of a refusal, at least one."""
+    if not decision.reasons:
+        return (_requirement(decision),)
+    hints = decision.hints
+    if len(hints) != len(decision.reasons):
+        hints = ("",) * len(decision.reasons)
+    return tuple(
+        _why(decision, reason, hint) for reason, hint in zip(decision.reasons, hints, strict=True)
+    )
+
+
+def _why(decision: DecisionRecord, reason: str, hint: str) -> Why:
+    if reason.startswith(_SQLSTATE):
+        code = reason.removeprefix(_SQLSTATE)
+        message, remedy = _BY_SQLSTATE.get(
+            code, ("the statement names something that is not there", "Correct the statement.")
+        )
+        return Why(reason, message, hint or remedy)
+    rule, found, message = reason.partition(": ")
+    if not found or " " in rule:
+        rule, message = ", ".join(decision.rules), reason
+    return Why(rule, message, hint or _grant(decision, rule))
+
+
+def _grant(decision: DecisionRecord, rule: str) -> str:
+    user, action = decision.principal_user, decision.action
+    if rule.startswith("defaults.") or not rule:
+        tags = sorted({tag for column in decision.columns for tag in column.tags})
+        data = f" on {', '.join(tags)}" if tags else ""
+        return f"A rule that allows {action}{data} for {user}."
+    return f"A change of rule {rule}: a denial overrides every grant."
+
+
+def _requirement(decision: DecisionRecord) -> Why:
+    rules = ", ".join(decision.rules)
+    return Why(
+        rules,
+        "a requirement was not met",
+        f"Meet what rule {rules} requires (for a backup: `dbguard backup now`), then run it again.",
+    )
