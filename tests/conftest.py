@@ -24,12 +24,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
+
 from dbguard.demo.binaries import Binaries, find_binaries
 from dbguard.demo.server import THROWAWAY, EmbeddedServer
 from dbguard.errors import ConfigurationError
-from psycopg import sql
 
-PASSWORD = "demo"
+PASSWORD = building.PASSWORD
 IMAGE = "postgres:18"
 
 T = TypeVar("T")
@@ -154,6 +155,48 @@ def pg_database(pg_server: PgServer) -> Iterator[Database]:
 def module_database(pg_server: PgServer) -> Iterator[Database]:
     """An empty database that the tests of one module share."""
     database = pg_server.create_database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def clinic_template(pg_server: PgServer) -> Iterator[Database]:
+    """The demo's database with 60 patients, to be copied; nobody may stay connected to it."""
+    for name, groups in building.PEOPLE.items():
+        pg_server.create_user(name, *groups)
+    for name in (building.CONTROL_ROLE, building.BACKUP_ROLE, "app"):
+        pg_server.create_user(name)
+    database = pg_server.create_database()
+
+    async def build() -> None:
+        connection = await asyncpg.connect(database.dsn())
+        try:
+            await building.create_roles(connection, {})
+            await building.create_schema(connection)
+            await building.fill(connection, seed=1, patients=60)
+        finally:
+            await connection.close()
+
+    run_apart(build())
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def clinic_database(pg_server: PgServer, clinic_template: Database) -> Iterator[Database]:
+    """The clinic, for one test.
+
+    Users analyst, clinician, dba (owner), app (nobody), dbguard (control), dbguard_backup.
+    """
+    database = pg_server.create_database(template=clinic_template.name, owner="dba")
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def module_clinic_database(pg_server: PgServer, clinic_template: Database) -> Iterator[Database]:
+    """The clinic, shared by the tests of one module."""
+    database = pg_server.create_database(template=clinic_template.name, owner="dba")
     yield database
     database.drop()
 

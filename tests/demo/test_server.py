@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from dbguard.demo.binaries import SYSTEM_PACKAGES, Binaries, find_binaries
 from dbguard.demo.server import HOST, THROWAWAY, EmbeddedServer, free_port
 from dbguard.errors import ConfigurationError
