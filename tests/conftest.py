@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any, LiteralString, TypeVar, cast
 from urllib.parse import quote, unquote, urlsplit
 
+import asyncpg
 import psycopg
 import pytest
 from psycopg import sql
 
+from dbguard.demo import building
 from dbguard.demo.binaries import Binaries, find_binaries
 from dbguard.demo.server import THROWAWAY, EmbeddedServer
 from dbguard.errors import ConfigurationError
