@@ -57,6 +57,11 @@ class BoundPolicy:
         """Every classified column with its tags."""
         return self._tags
 
+    @property
+    def classified_columns(self) -> int:
+        """How many columns the rules classify, not counting what is built in."""
+        return sum(1 for tags in self._tags.values() if tags != {SYSTEM_VALUES})
+
     def tags_of(self, relation: int, number: int) -> frozenset[str]:
         """Tags of one column. A whole row (number 0) and system columns carry what every column
         of the relation carries together, respectively nothing."""

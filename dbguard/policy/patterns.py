@@ -23,6 +23,8 @@ class Pattern:
     text: str
     parts: tuple[re.Pattern[str], ...]
     literal_schema: bool
+    names_table: bool
+    """Schema and table are spelled out."""
 
     def matches(self, *names: str) -> bool:
         """Whether the names, schema first, one for each part, match."""
@@ -47,8 +49,8 @@ def parse_pattern(text: str, parts: int) -> Pattern:
     if not all(part for part, _ in split):
         raise ValueError(f"pattern {text!r} has an empty part")
     compiled = tuple(re.compile(_expression(part, literal), re.DOTALL) for part, literal in split)
-    schema, literal = split[0]
-    return Pattern(text, compiled, literal or not {"*", "?"} & set(schema))
+    spelled = [literal or not {"*", "?"} & set(part) for part, literal in split]
+    return Pattern(text, compiled, spelled[0], spelled[0] and spelled[1])
 
 
 def _split(text: str) -> list[tuple[str, bool]]:

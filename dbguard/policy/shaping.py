@@ -107,7 +107,7 @@ def _problem(detail: ErrorDetails, tree: Tree) -> Problem:
     path: Path = detail["loc"]
     if path[:1] == ("masks",):
         path = (*path[:3], *path[4:])  # without the union member, which may be named like a key
-    what, remedy = _wording(detail, path)
+    what, remedy = _wording(detail, detail["loc"])
     if detail["type"] == "extra_forbidden" or path[-1] == "[key]":
         return Problem(tree.key_place(tuple(p for p in path if p != "[key]")), what, remedy)
     return Problem(tree.place(path), what, remedy)

@@ -6,6 +6,9 @@ import dataclasses
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, ErrorTexts, MaskKind, Principal
 from dbguard.sql.facts import (
@@ -21,8 +24,6 @@ from dbguard.sql.facts import (
     Use,
     Wrapper,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from .clinic import (
     ACTIVITY,

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+
 from dbguard.errors import ConfigurationError
 from dbguard.policy.decision import Mask, MaskKind
 from dbguard.policy.document import json_schema

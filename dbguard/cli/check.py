@@ -1,0 +1,139 @@
+"""`dbguard check`: are the rules sound, and do they fit the database?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import asyncpg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dbguard.catalog.loading import load_snapshot
+from dbguard.catalog.saved import load
+from dbguard.errors import ConfigurationError, DbguardError
+from dbguard.policy.binding import BoundPolicy, bind
+from dbguard.policy.coverage import Finding, findings
+from dbguard.policy.document import json_schema
+from dbguard.policy.loading import load_policy, read_text
+from dbguard.policy.model import Policy
+from dbguard.sql.lineage import column_sources, unreadable_views
+from dbguard.sql.snapshot import Snapshot
+
+_CONNECT_SECONDS = 10
+"""A database that does not answer within this time is reported instead of waited for."""
+
+CatalogOption = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog", metavar="DSN|FILE", help="A database, or a catalog saved from one.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def check(
+    rules: Annotated[
+        Path | None, typer.Argument(help="Folder of rules files.", show_default=False)
+    ] = None,
+    catalog: CatalogOption = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a rules file and exit.")
+    ] = False,
+) -> None:
+    """Check rules files, and whether they fit a database.
+
+    Every mistake is printed with file, line and column. With --catalog also: patterns that match
+    nothing, roles and functions that do not exist, and unclassified columns whose names look like
+    PHI. Exit code 0: fine; 1: something to look at; 2: the rules can't be loaded.
+    """
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=2))
+        return
+    if rules is None:
+        fail("which rules? give the folder that holds them")
+    try:
+        policy = load_policy(rules)
+        bound = bound_policy(policy, load_catalog(catalog)) if catalog else None
+    except DbguardError as error:
+        fail(wording(error))
+    found = findings(bound) if bound else ()
+    _print_findings(found)
+    typer.echo(_summary(policy, bound))
+    if found:
+        raise typer.Exit(1)
+
+
+def fail(message: str) -> NoReturn:
+    """End with exit code 2, the message on standard error."""
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+def wording(error: DbguardError) -> str:
+    """An error for a terminal."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
+def load_catalog(source: str) -> Snapshot:
+    """The catalog of a database (a DSN) or of a saved file.
+
+    Raises:
+        ConfigurationError: it can't be reached or read.
+    """
+    if "://" in source or "=" in source:
+        return asyncio.run(_read_database(source))
+    path = Path(source)
+    try:
+        return load(read_text(path))
+    except ConfigurationError as error:
+        if error.message.startswith(str(path)):
+            raise
+        raise ConfigurationError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+async def _read_database(dsn: str) -> Snapshot:
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConfigurationError(
+            f"the database can't be reached ({type(error).__name__})",
+            hint="Check host, port, user and password of the DSN.",
+        ) from None
+    except ValueError:
+        raise ConfigurationError(
+            "the DSN can't be read", hint="Write postgresql://user@host:port/database."
+        ) from None
+    try:
+        return await load_snapshot(connection, 0)
+    finally:
+        await connection.close()
+
+
+def bound_policy(policy: Policy, snapshot: Snapshot) -> BoundPolicy:
+    """The policy over a catalog, views classified by their definitions."""
+    return bind(policy, snapshot, column_sources(snapshot), unreadable_views(snapshot))
+
+
+def _print_findings(found: tuple[Finding, ...]) -> None:
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for column in ("subject", "finding", "what to do"):
+        table.add_column(column, overflow="fold")
+    for finding in found:
+        table.add_row(finding.subject, finding.what, finding.remedy)
+    Console().print(table)
+
+
+def _summary(policy: Policy, bound: BoundPolicy | None) -> str:
+    text = (
+        f"{len(policy.rules)} rules, {len(policy.roles)} roles, {len(policy.tags)} tags, "
+        f"policy {policy.digest[:12]}"
+    )
+    if bound is not None:
+        text += f"; {bound.classified_columns} classified columns in {bound.snapshot.database}"
+    return text
