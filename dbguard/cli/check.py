@@ -115,7 +115,8 @@ async def _read_database(dsn: str) -> Snapshot:
 
 def bound_policy(policy: Policy, snapshot: Snapshot) -> BoundPolicy:
     """The policy over a catalog, views classified by their definitions."""
-    return bind(policy, snapshot, column_sources(snapshot), unreadable_views(snapshot))
+    unreadable = unreadable_views(snapshot, policy.safe_functions)
+    return bind(policy, snapshot, column_sources(snapshot), unreadable)
 
 
 def _print_findings(found: tuple[Finding, ...]) -> None:

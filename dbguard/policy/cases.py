@@ -219,8 +219,12 @@ def _result(
     if outcome is not case.expect:
         failures.append(f"expected {case.expect}, got {outcome}")
     if case.masks is not None and case.masks != set(masks):
-        shown = ", ".join(sorted(masks)) or "none"
-        failures.append(f"expected masks on {', '.join(sorted(case.masks))}, got {shown}")
+        for what, names in (
+            ("also masks", set(masks) - case.masks),
+            ("does not mask", case.masks - set(masks)),
+        ):
+            if names:
+                failures.append(f"{what} {', '.join(sorted(names))}")
     if case.rule is not None and case.rule not in rules:
         failures.append(f"rule {case.rule} took no part, but {', '.join(rules) or 'none'}")
     if case.message is not None and not any(case.message in r for r in reasons):
