@@ -31,7 +31,7 @@ class RefusedError(DbguardError):
 def refusal_fields(refusal: Refusal, decision: int | None = None) -> ErrorFields:
     """ErrorResponse fields for a refusal, naming rule and decision."""
     error = RefusedError(refusal, decision)
-    return from_error(error).with_fields(C=refusal.sqlstate)
+    return from_error(error).with_fields(sqlstate=refusal.sqlstate)
 
 
 def client_error(fields: ErrorFields, plan: Plan | None, *, withhold: bool) -> ErrorFields:
@@ -42,9 +42,9 @@ def client_error(fields: ErrorFields, plan: Plan | None, *, withhold: bool) -> E
     """
     if withhold and not (fields.sqlstate.startswith("42") and fields.position is not None):
         kept = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in _KEPT))
-        return kept.with_fields(M=WITHHELD, H=WITHHELD_HINT)
+        return kept.with_fields(message=WITHHELD, hint=WITHHELD_HINT)
     if plan is not None and plan.positions is not None and fields.position is not None:
-        return fields.with_fields(P=str(plan.positions.to_original(fields.position)))
+        return fields.with_fields(position=str(plan.positions.to_original(fields.position)))
     return fields
 
 
@@ -53,7 +53,7 @@ def client_notice(fields: ErrorFields, *, withhold: bool) -> ErrorFields:
     if not withhold:
         return fields
     kept = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in _KEPT))
-    return kept.with_fields(M=WITHHELD)
+    return kept.with_fields(message=WITHHELD)
 
 
 def notice(text: str) -> ErrorFields:

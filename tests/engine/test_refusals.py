@@ -1,0 +1,274 @@
+"""Refusal with the right protocol state: one script a state (DESIGN 2.5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from .playbook import FakeSurroundings, Play, play
+
+SCRIPTS = {
+    "allowed query": """
+        >> Q raw one
+        => Q raw one
+        <= T a | D 1 | C SELECT 1 | Z I
+        << T a
+        << D 1
+        << C SELECT 1
+        << Z I
+    """,
+    "refused at rest": """
+        >> Q deny
+        << E 42501 reading is not allowed
+        << Z I
+    """,
+    "refused string runs no part of it": """
+        >> Q one; deny
+        << E 42501 reading is not allowed
+        << Z I
+    """,
+    "refused in a transaction aborts it": """
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q deny
+        => Q refused by dbguard
+        <= E 42601 syntax error | Z E
+        << E 42501 reading is not allowed
+        << Z E
+        >> Q commit
+        => Q commit
+        <= C ROLLBACK | Z I
+        << C ROLLBACK
+        << Z I
+    """,
+    "refused while earlier answers are on their way": """
+        >> Q raw one
+        >> Q deny
+        => Q raw one
+        => Q refused by dbguard
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+        <= E 42601 syntax error | Z I
+        << E 42501 reading is not allowed
+        << Z I
+    """,
+    "refused Parse at rest": """
+        >> P : deny | B <- | E | S
+        << E 42501 reading is not allowed
+        << Z I
+        >> Q raw one
+        => Q raw one
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+    """,
+    "refused Parse in a pipeline": """
+        >> P : raw one | B <- | E | P : deny | B <- | E | Q raw two | S
+        => P : raw one
+        => B <-
+        => E
+        => P _dbguard_refused: refused by dbguard
+        => S
+        <= 1 | 2 | C SELECT 1 | E 42601 syntax error | Z I
+        << 1
+        << 2
+        << C SELECT 1
+        << E 42501 reading is not allowed
+        << Z I
+    """,
+    "the server's earlier error is the one shown": """
+        >> P : raw one | B <- | E | P : deny | S
+        => P : raw one
+        => B <-
+        => E
+        => P _dbguard_refused: refused by dbguard
+        => S
+        <= 1 | 2 | E 22012 division by zero | Z I
+        << 1
+        << 2
+        << E 22012 division by zero
+        << Z I
+    """,
+    "after a server error everything up to Sync is skipped": """
+        >> P : raw one | B <- | E | H
+        => P : raw one
+        => B <-
+        => E
+        => H
+        <= 1 | 2 | E 22012 division by zero
+        << 1
+        << 2
+        << E 22012 division by zero
+        >> P : raw two | B <- | E | Q raw three
+        >> S
+        => S
+        <= Z I
+        << Z I
+    """,
+    "a refused Bind of a name that does not exist": """
+        >> B <-nosuch | E | S
+        << E 26000 prepared statement "nosuch" does not exist
+        << Z I
+    """,
+    "a skipped Parse leaves no statement behind": """
+        >> P a: raw one | H
+        => P a: raw one
+        => H
+        <= E 42703 column does not exist
+        << E 42703 column does not exist
+        >> S
+        => S
+        <= Z I
+        << Z I
+        >> B <-a | S
+        << E 26000 prepared statement "a" does not exist
+        << Z I
+    """,
+    "an unmet requirement refuses": """
+        >> Q backup drop
+        << E 42501 a backup is required
+        << Z I
+    """,
+    "frames behind COPY FROM STDIN wait": """
+        >> Q copyin | d 1 | c | Q raw two
+        => Q copyin
+        <= G
+        << G
+        => d 1
+        => c
+        => Q raw two
+        <= C COPY 1 | Z I | C SELECT 1 | Z I
+        << C COPY 1
+        << Z I
+        << C SELECT 1
+        << Z I
+    """,
+    "COPY FROM STDIN that fails at once": """
+        >> Q copyin | d 1 | c | Q raw two
+        => Q copyin
+        <= E 42P01 relation does not exist | Z I
+        << E 42P01 relation does not exist
+        << Z I
+        => Q raw two
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+    """,
+    "COPY in a pipeline does not swallow Sync": """
+        >> P : copyin | B <- | E | S
+        => P : copyin
+        => D S
+        => B <-
+        => E
+        <= 1 | t | n | 2 | G
+        << 1
+        << 2
+        << G
+        >> d x | c | S
+        => d x
+        => c
+        => S
+        <= C COPY 1 | Z I
+        << C COPY 1
+        << Z I
+    """,
+    "a query in the middle of COPY FROM STDIN": """
+        >> Q copyin
+        => Q copyin
+        <= G
+        << G
+        >> Q raw two
+        => f unexpected message
+        <= E 57014 copy failed | Z I
+        << E 08P01 unexpected message type during COPY from stdin
+        << Z I
+    """,
+    "COPY TO STDOUT": """
+        >> Q copyout
+        => Q copyout
+        <= H | d 1 | c | C COPY 1 | Z I
+        << H
+        << d 1
+        << c
+        << C COPY 1
+        << Z I
+    """,
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script(name: str) -> None:
+    if name == "an unmet requirement refuses":
+        world = FakeSurroundings()
+        world.satisfied = False
+        play(SCRIPTS[name], world)
+        assert world.decisions == [("query", "deny")]
+        return
+    if name == "a query in the middle of COPY FROM STDIN":
+        play(SCRIPTS[name].replace("E 57014", "E 58000"))
+        return
+    play(SCRIPTS[name])
+
+
+def test_nothing_runs_while_the_log_cannot_be_written() -> None:
+    world = FakeSurroundings()
+    session = Play(world)
+    world.available = False
+    session.script("""
+        >> Q raw one
+        << E 58030 the audit log cannot be written
+        << Z I
+        >> P : raw one | B <- | E | S
+        << E 58030 the audit log cannot be written
+        << Z I
+    """)
+    world.available = True
+    session.script("""
+        >> Q raw one
+        => Q raw one
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+    """).done()
+
+
+def test_a_record_that_is_lost_keeps_its_statement_back() -> None:
+    world = FakeSurroundings()
+    world.durable = False
+    session = Play(world).script("""
+        >> P a: raw one | B <-a | E | S
+        << E 58030 the audit log cannot be written
+        << Z I
+    """)
+    world.durable = True
+    session.script("""
+        >> B <-a | S
+        << E 26000 prepared statement "a" does not exist
+        << Z I
+    """).done()
+
+
+def test_every_execution_has_a_record_before_it_is_forwarded() -> None:
+    world = FakeSurroundings()
+    play(
+        """
+        >> P a: raw one | B <-a | E | E | S
+        => P a: raw one
+        => B <-a
+        => E
+        => E
+        => S
+        <= 1 | 2 | s | C SELECT 1 | Z I
+        << 1
+        << 2
+        << s
+        << C SELECT 1
+        << Z I
+        """,
+        world,
+    )
+    assert world.decisions == [("parse", "allow"), ("bind", "allow"), ("execute", "allow")]
+    assert world.outcomes == [("SUSPENDED", ""), ("SELECT 1", "")]
