@@ -1,67 +1,105 @@
-"""Other spellings of a query that sqlglot rejects.
+"""Second attempts at a query that sqlglot rejects or misreads.
 
-A spelling is used only if the referee makes the same tree of it as of the client's text, so it
-means the same to PostgreSQL; it serves the comparison only and is never sent anywhere.
+sqlglot knows PostgreSQL's own operators and types, not those of extensions. *Plain tokens* are
+its tokens with every operator read as a common one and type names before literals left out: all
+names keep their places, so the comparison loses nothing. *Analysis texts* are other spellings,
+accepted only if the referee makes the same tree of them as of the client's text: they mean the
+same to PostgreSQL. Neither is ever sent anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import postgast
 from postgast.errors import PgQueryError
+from sqlglot.tokens import Token, TokenType
 
-from dbguard.errors import StatementError
-
-from . import referee
-from .innerquery import Query, without_locations
+from . import dialect, referee
+from .innerquery import Query, is_tree_of, without_locations
 
 
 def analysis_texts(query: Query, raw: bytes) -> Iterator[str]:
-    """Spellings of `query` to try, the closest to the client's first."""
+    """Spellings of `query` to try."""
     text = raw[query.start : query.end].decode("utf-8")
-    wanted = without_locations(query.node)
-    tried = {text}
-    for other in _spellings(text):
-        if other not in tried and _means(other, query.tag, wanted):
-            yield other
-        tried.add(other)
-
-
-def _spellings(text: str) -> Iterator[str]:
-    yield _spelled_operators(text)
     try:
-        deparsed = postgast.deparse(postgast.parse(text))
+        other = postgast.deparse(postgast.parse(text))
     except (PgQueryError, ValueError):
         return
-    yield deparsed
-    yield _spelled_operators(deparsed)
+    if is_tree_of(other, query.tag, without_locations(query.node)):
+        yield other
 
 
-def _means(text: str, tag: str, wanted: object) -> bool:
-    try:
-        parsed = referee.parse(text)
-    except StatementError:
-        return False
-    return len(parsed) == 1 and parsed[0].tag == tag and without_locations(parsed[0].node) == wanted
+def plain_tokens(text: str) -> list[Token]:
+    """sqlglot's tokens of `text` without operators and types it may not know.
+
+    Raises:
+        Unreadable: its tokenizer rejects the text, or sees other operators than PostgreSQL's.
+    """
+    found = _without_literal_types(dialect.tokenize(text))
+    return _with_plain_operators(found, list(_operators(text)))
 
 
-_KNOWN_OPERATORS = frozenset("|| -> ->> #> #>> @> <@ && & | # ~ << >> ~* !~ !~* ? @@".split())  # noqa: SIM905
+_BEGINNERS = """
+    ASCII_37 ASCII_40 ASCII_42 ASCII_43 ASCII_44 ASCII_45 ASCII_47 ASCII_58 ASCII_60 ASCII_61
+    ASCII_62 ASCII_91 ASCII_94 Op LESS_EQUALS GREATER_EQUALS NOT_EQUALS COLON_EQUALS EQUALS_GREATER
+    ALL AND AS BETWEEN BY CASE DISTINCT ELSE FROM HAVING ILIKE IN_P LIKE LIMIT NOT NOT_LA OFFSET ON
+    OR RETURNING SELECT SET THEN TO USING VALUES WHEN WHERE
+"""
+_EXPRESSION_BEGINS_AFTER = frozenset(_BEGINNERS.split())
+"""Tokens behind which an operator is a prefix."""
 
 
-def _spelled_operators(text: str) -> str:
-    """`a <-> b` as `a OPERATOR(<->) b`."""
+def _operators(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Extent in characters of each operator of PostgreSQL's, and whether it is a prefix."""
     raw = text.encode("utf-8")
-    out: list[bytes] = []
-    last = 0
-    before = ""
+    before = "SELECT"
+    opens_name = False
     for token in referee.scan(text):
         if token.is_comment:
             continue
-        source = raw[token.start : token.end].decode("utf-8")
-        if token.kind == "Op" and source not in _KNOWN_OPERATORS and before != "OPERATOR(":
-            out += [raw[last : token.start], f" OPERATOR({source}) ".encode()]
-            last = token.end
-        before = "OPERATOR(" if before == "OPERATOR" and source == "(" else source.upper()
-    out.append(raw[last:])
-    return b"".join(out).decode("utf-8")
+        if token.kind == "Op" and not opens_name:
+            start = len(raw[: token.start].decode("utf-8"))
+            length = token.end - token.start  # operators are ASCII
+            yield start, start + length, before in _EXPRESSION_BEGINS_AFTER
+        opens_name = before == "OPERATOR" or (opens_name and token.kind != "ASCII_41")
+        before = token.kind
+
+
+def _with_plain_operators(
+    found: Sequence[Token], operators: Sequence[tuple[int, int, bool]]
+) -> list[Token]:
+    """`found` with each operator as `||`, or as `-` where it is a prefix."""
+    out: list[Token] = []
+    position = 0
+    for start, end, is_prefix in operators:
+        while position < len(found) and found[position].end < start:
+            out.append(found[position])
+            position += 1
+        first = position
+        while position < len(found) and found[position].end < end:
+            position += 1
+        if first == position or (found[first].start, found[position - 1].end + 1) != (start, end):
+            raise dialect.Unreadable
+        kind, sign = (TokenType.DASH, "-") if is_prefix else (TokenType.DPIPE, "||")
+        out.append(dialect.changed(found[first], kind, sign))
+    return [*out, *found[position:]]
+
+
+_LITERALS = (TokenType.STRING, TokenType.BYTE_STRING, TokenType.UNICODE_STRING)
+_NAMES = (TokenType.VAR, TokenType.IDENTIFIER)
+_NO_TYPES = ("ZONE", "ESCAPE", "UESCAPE", "PATH")
+
+
+def _without_literal_types(found: Sequence[Token]) -> list[Token]:
+    """`found` without the type in `schema.type 'literal'`."""
+    out: list[Token] = []
+    for token in found:
+        if token.token_type in _LITERALS:
+            while out and out[-1].token_type in _NAMES and out[-1].text.upper() not in _NO_TYPES:
+                out.pop()
+                if not (out and out[-1].token_type == TokenType.DOT):
+                    break
+                out.pop()
+        out.append(token)
+    return out

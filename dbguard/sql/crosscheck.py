@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sqlglot.tokens import Token as SqlglotToken
+
 from . import dialect, referee, secondreading
-from .bridging import analysis_texts
+from .bridging import analysis_texts, plain_tokens
 from .innerquery import Query, queries
 from .inventory import Mentions, mentions, mentions_of, walk
 from .referee import ParsedStatement, Token
@@ -108,19 +110,24 @@ def _compare_statement(
 
 
 def _agrees_bridged(query: Query, raw: bytes) -> bool:
+    if _compare_query(query, raw, plain_tokens) is None:
+        return True
     for other in analysis_texts(query, raw):
         (statement,) = referee.parse(other)
         again = Query(statement.tag, statement.node, statement.start, statement.end)
-        if _compare_query(again, other.encode("utf-8")) is None:
-            return True
+        for tokenize in (dialect.tokenize, plain_tokens):
+            if _compare_query(again, other.encode("utf-8"), tokenize) is None:
+                return True
     return False
 
 
-def _compare_query(query: Query, raw: bytes) -> _Difference | None:
+def _compare_query(
+    query: Query, raw: bytes, tokenize: Callable[[str], list[SqlglotToken]] = dialect.tokenize
+) -> _Difference | None:
     """The first difference between both readings of `query`; None when they agree."""
     text = raw[query.start : query.end].decode("utf-8")
     try:
-        trees = dialect.parse_tokens(dialect.tokenize(text), text)
+        trees = dialect.parse_tokens(tokenize(text), text)
     except dialect.Unreadable:
         return _Difference(_NO_SECOND_READING, -1)
     if len(trees) != 1:
@@ -146,9 +153,9 @@ def _differences(query: Query, second: SecondReading, raw: bytes) -> Iterator[_D
     if second.kind not in _KINDS[query.tag]:
         yield _Difference("the kind of statement", query.start)
     yield from _relation_differences(first, second)
-    yield from _column_differences(first, second, raw)
+    yield from _column_differences(query, first, second, raw)
     yield from _field_differences(first, second)
-    yield from _function_differences(query, first, second)
+    yield from _function_differences(query, first, second, raw)
 
 
 def _relation_differences(first: Mentions, second: SecondReading) -> Iterator[_Difference]:
@@ -161,9 +168,10 @@ def _relation_differences(first: Mentions, second: SecondReading) -> Iterator[_D
 
 
 def _column_differences(
-    first: Mentions, second: SecondReading, raw: bytes
+    query: Query, first: Mentions, second: SecondReading, raw: bytes
 ) -> Iterator[_Difference]:
-    wanted = {Name(m.start, m.parts, m.starred) for m in first.columns}
+    # the star that `TABLE x` stands for has no place
+    wanted = {Name(m.start, m.parts, m.starred) for m in first.columns if m.start >= 0}
     found = set(second.columns)
     for name in sorted(wanted - found, key=lambda n: n.start):
         yield _Difference(f"the column {_shown(name)}", name.start)
@@ -172,10 +180,13 @@ def _column_differences(
         yield _Difference(f"the column {_shown(name)}", name.start)
     unplaced = set(first.unplaced)
     target_starts = {name.start: name.parts[0] for name in targets}
+    values = _places(query, "SQLValueFunction")  # CURRENT_USER and the like
+    values |= {m.start for m in first.functions if m.parts[-1] == "system_user" and m.by_grammar}
     for name in sorted(found - wanted, key=lambda n: n.start):
         is_target = target_starts.get(name.start) == name.parts[0]
         is_default = raw[name.start : name.start + 7].lower() == b"default"
-        if not is_target and not is_default and name.parts[0] not in unplaced:
+        is_value = name.start in values
+        if not (is_target or is_default or is_value or name.parts[0] in unplaced):
             yield _Difference(f"the column {_shown(name)}", name.start)
     names = {identifier.parts[0] for identifier in second.identifiers}
     for missing in unplaced - names:
@@ -204,6 +215,12 @@ _GRAMMAR_FORMS = {
     "any": "A_Expr SubLink",
     "some": "A_Expr SubLink",
     "all": "A_Expr SubLink",
+    "treat": "FuncCall",
+    "normalize": "FuncCall",
+    "localtime": "SQLValueFunction",
+    "localtimestamp": "SQLValueFunction",
+    "current_time": "SQLValueFunction",
+    "current_timestamp": "SQLValueFunction",
     "merge_action": "MergeSupportFunc",
     "xmlconcat": "XmlExpr",
     "xmlelement": "XmlExpr",
@@ -228,11 +245,26 @@ _GRAMMAR_FORMS = {
 """Keywords that look like calls to sqlglot → the nodes PostgreSQL's grammar makes of them."""
 
 
+_RESERVED_FORMS = frozenset({"all", "any", "some", "array", "xmlattributes"})
+"""Reserved words, which can't name a function, of nodes whose position is another token's."""
+
+_CHOSEN_BY_GRAMMAR = frozenset(
+    ("pg_catalog", name) for name in ("like_escape", "similar_to_escape", "similar_escape")
+)
+"""Functions that LIKE … ESCAPE and SIMILAR TO stand for, without being marked as such."""
+
+
 def _function_differences(
-    query: Query, first: Mentions, second: SecondReading
+    query: Query, first: Mentions, second: SecondReading, raw: bytes
 ) -> Iterator[_Difference]:
-    wanted = {Name(m.start, m.parts, m.of_rows) for m in first.functions if not m.by_grammar}
-    by_grammar = {m.start for m in first.functions if m.by_grammar}
+    wanted: set[Name] = set()
+    by_grammar: set[int] = set()
+    for mention in first.functions:
+        spelled = raw[mention.start :].lstrip(b'"')[:10].lower() == b"pg_catalog"
+        if mention.by_grammar or (mention.parts in _CHOSEN_BY_GRAMMAR and not spelled):
+            by_grammar.add(mention.start)
+        else:
+            wanted.add(Name(mention.start, mention.parts, mention.of_rows))
     heads: dict[int, set[str]] = {}
     for kind, item in walk(query.tag, query.node):
         heads.setdefault(item.get("location", 0), set()).add(kind)
@@ -242,9 +274,16 @@ def _function_differences(
     for name in sorted(found - wanted, key=lambda n: n.start):
         if name.start in by_grammar and len(name.parts) == 1:
             continue
-        forms = _GRAMMAR_FORMS.get(name.parts[0], "").split() if len(name.parts) == 1 else ()
+        is_bare = len(name.parts) == 1 and raw[name.start : name.start + 1] != b'"'
+        if is_bare and name.parts[0] in _RESERVED_FORMS:
+            continue
+        forms = _GRAMMAR_FORMS.get(name.parts[0], "").split() if is_bare else ()
         if not heads.get(name.start, set()).intersection(forms):
             yield _Difference(f"the function {_shown(name)}", name.start)
+
+
+def _places(query: Query, wanted: str) -> set[int]:
+    return {item.get("location", 0) for kind, item in walk(query.tag, query.node) if kind == wanted}
 
 
 def _shown(name: Name) -> str:

@@ -65,7 +65,7 @@ def queries(
     wanted = without_locations(node)
     for start, end in _extents(inside):
         part = raw[start:end].decode("utf-8")
-        if _is_tree_of(part, tag, wanted):
+        if is_tree_of(part, tag, wanted):
             return (Query(tag, node, start, end),)
     return None
 
@@ -118,7 +118,8 @@ def _extents(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
             yield token.start, tail
 
 
-def _is_tree_of(part: str, tag: str, wanted: Any) -> bool:
+def is_tree_of(part: str, tag: str, wanted: Any) -> bool:
+    """Whether the referee reads `part` as one statement with the tree `wanted`."""
     try:
         parsed = referee.parse(part)
     except StatementError:

@@ -70,9 +70,12 @@ def read(tree: exp.Expr, text: str, offsets: Offsets) -> SecondReading:
         elif isinstance(node, exp.Table):
             relations += _relation(node, offsets)
         elif isinstance(node, exp.Column):
+            if isinstance(node.parent, exp.Collate) and node.arg_key == "expression":
+                continue
             columns.append(_joined([*_column_parts(node), *_dotted_after(node)], offsets))
         elif isinstance(node, exp.Star):
-            if not isinstance(node.parent, exp.Column | exp.Dot | exp.Anonymous):
+            in_place = isinstance(node.parent, exp.Column | exp.Dot | exp.Anonymous)
+            if not in_place and _is_written(node, text):
                 columns.append(_joined([node], offsets))
         elif isinstance(node, exp.Dot):
             fields += _field(node, offsets)
@@ -106,6 +109,12 @@ def _text_of(node: exp.Expr) -> str:
 def _start_of(node: exp.Expr, offsets: Offsets) -> int:
     start = (node._meta or {}).get("start")
     return -1 if start is None else offsets(start)
+
+
+def _is_written(star: exp.Star, text: str) -> bool:
+    """False for the stars that sqlglot adds of its own around VALUES."""
+    start = (star._meta or {}).get("start")
+    return start is not None and text[start] == STAR
 
 
 def _single(node: exp.Expr, offsets: Offsets) -> Name:
