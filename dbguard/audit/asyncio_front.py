@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from dbguard.audit.outage import AuditFailure
 from dbguard.audit.records import Record, Rendered
-from dbguard.audit.writer import AuditFailure, AuditLog, Fate
+from dbguard.audit.writer import AuditLog, Fate
 
 
 class AsyncAudit:

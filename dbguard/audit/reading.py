@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -78,17 +79,13 @@ def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored
     """
     chosen = selection or Selection()
     sessions: set[str] = set()
-    for stored in _all(segments(directory)):
-        record = stored.record
-        if chosen.principal and not _concerns(record, chosen.principal, sessions):
-            continue
-        if (
-            stored.sequence > chosen.after
-            and (chosen.since is None or stored.time >= chosen.since)
-            and (chosen.until is None or stored.time < chosen.until)
-            and (not chosen.kinds or stored.kind in chosen.kinds)
-        ):
-            yield stored
+    for place in _lines(segments(directory)):
+        if chosen.principal:
+            record = _decoded(place)
+            if _concerns(record, chosen.principal, sessions) and _wanted(place, chosen):
+                yield _stored(place, record)
+        elif _wanted(place, chosen):
+            yield _stored(place, _decoded(place))
 
 
 def last(directory: Path, count: int) -> list[Stored]:
@@ -96,7 +93,8 @@ def last(directory: Path, count: int) -> list[Stored]:
     found: list[Stored] = []
     paths = segments(directory)
     for index in reversed(range(len(paths))):
-        found = [*_all([paths[index]]), *found]
+        places = _lines([paths[index]])
+        found = [*(_stored(place, _decoded(place)) for place in places), *found]
         if len(found) >= count:
             break
     return found[-count:] if count else []
@@ -128,7 +126,8 @@ class Follower:
             self._offset += size
             for line in io.BytesIO(data[:size]):
                 self._line += 1
-                found.append(_stored(path, self._line, line))
+                place = _place(path, self._line, line)
+                found.append(_stored(place, _decoded(place)))
         return found
 
 
@@ -136,37 +135,72 @@ def _complete(data: bytes) -> int:
     return data.rfind(b"\n") + 1
 
 
-def _all(paths: list[Path]) -> Iterator[Stored]:
+class _Place(NamedTuple):
+    """A line that is JSON, and where it stands."""
+
+    path: Path
+    number: int
+    line: bytes
+    sequence: int
+    time: datetime
+    kind: RecordKind
+    members: dict[str, object]
+
+
+def _lines(paths: list[Path]) -> Iterator[_Place]:
     for path in paths:
         try:
             with path.open("rb") as lines:
                 for number, line in enumerate(lines, 1):
                     if not line.endswith(b"\n") and path == paths[-1]:
                         return
-                    yield _stored(path, number, line)
+                    yield _place(path, number, line)
         except OSError as error:
             raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _stored(path: Path, number: int, line: bytes) -> Stored:
+def _place(path: Path, number: int, line: bytes) -> _Place:
     try:
         members = orjson.loads(line)
-        if not isinstance(members, dict):
-            raise MalformedRecord("not an object")
-        record = decode(members)
-        return Stored(
-            sequence=int(members["seq"]),
-            time=datetime.fromisoformat(members["time"]).astimezone(UTC),
-            kind=RecordKind(members["kind"]),
-            record=record,
-            hash=str(members["hash"]),
-            line=line,
+        return _Place(
+            path,
+            number,
+            line,
+            int(members["seq"]),
+            datetime.fromisoformat(members["time"]).astimezone(UTC),
+            RecordKind(members["kind"]),
+            members,
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"{path}:{number}: not an audit record",
-            hint=f"Run `dbguard audit verify --audit {path.parent}` to see what was changed.",
-        ) from error
+        raise _not_a_record(path, number) from error
+
+
+def _decoded(place: _Place) -> Record:
+    try:
+        return decode(place.members)
+    except MalformedRecord as error:
+        raise _not_a_record(place.path, place.number) from error
+
+
+def _stored(place: _Place, record: Record) -> Stored:
+    digest = str(place.members.get("hash"))
+    return Stored(place.sequence, place.time, place.kind, record, digest, place.line)
+
+
+def _not_a_record(path: Path, number: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}:{number}: not an audit record",
+        hint=f"Run `dbguard audit verify --audit {path.parent}` to see what was changed.",
+    )
+
+
+def _wanted(place: _Place, chosen: Selection) -> bool:
+    return (
+        place.sequence > chosen.after
+        and (chosen.since is None or place.time >= chosen.since)
+        and (chosen.until is None or place.time < chosen.until)
+        and (not chosen.kinds or place.kind in chosen.kinds)
+    )
 
 
 def _concerns(record: Record, principal: str, sessions: set[str]) -> bool:

@@ -12,18 +12,25 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import errno
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dbguard.audit.journal import Entry, Journal
 from dbguard.audit.opening import Tail, find_tail
+from dbguard.audit.outage import (
+    AuditFailure,
+    Outage,
+    closed,
+    errno_name,
+    lost_before,
+    too_slow,
+    unusable,
+)
 from dbguard.audit.records import EventRecord, Record, RecordKind, Rendered, render
 from dbguard.audit.storage import DirectoryLock, FileStorage, Storage
 from dbguard.config import Durability
@@ -45,33 +52,6 @@ class Fate(enum.Enum):
     LOST = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFailure:
-    """Why the log cannot be written at the moment."""
-
-    error: str
-    """The errno's name, such as ENOSPC."""
-    since: str
-    """UTC, as in the records."""
-
-    def refusal(self) -> AuditUnavailable:
-        return AuditUnavailable(
-            "the audit log cannot be written",
-            detail=f"The operating system reported {self.error}.",
-            hint="Statements are refused until the audit directory is writable again; "
-            "dbguard resumes by itself.",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    failure: AuditFailure
-    reserved: int
-    """Sequence number of the RECOVERY record; all between the last kept one and it are lost."""
-    lost: int
-    """How many records."""
-
-
 class AuditLog:
     """Thread-safe. Make one with `AuditLog.open`."""
 
@@ -90,7 +70,7 @@ class AuditLog:
         self._kept = journal.last.sequence
         self._gaps: deque[tuple[int, int]] = deque()
         self._gaps_forgotten = 0
-        self._outage: _Outage | None = None
+        self._outage: Outage | None = None
         self._last_time = datetime.min.replace(tzinfo=UTC)
         self._closing = False
         self._finished = False
@@ -123,7 +103,7 @@ class AuditLog:
                 hint="Stop that one, or give each its own audit directory.",
             ) from error
         except OSError as error:
-            raise _unusable(directory, error) from error
+            raise unusable(directory, error) from error
         try:
             tail = find_tail(directory)
             journal = Journal(
@@ -135,7 +115,7 @@ class AuditLog:
             )
         except OSError as error:
             lock.release()
-            raise _unusable(directory, error) from error
+            raise unusable(directory, error) from error
         except ConfigurationError:
             lock.release()
             raise
@@ -169,7 +149,7 @@ class AuditLog:
         body = (record if isinstance(record, Rendered) else render(record)).body
         with self._lock:
             if self._closing or self._finished:
-                raise _closed()
+                raise closed()
             sequence = self._next
             self._next += 1
             self._queue.append(Entry(sequence, self._stamp(), body))
@@ -190,11 +170,7 @@ class AuditLog:
             if not self._progress.wait_for(
                 lambda: self._fate(sequence) is not Fate.PENDING, timeout
             ):
-                raise AuditUnavailable(
-                    "the audit log cannot be written",
-                    detail=f"The disk did not answer within {timeout} seconds.",
-                    hint="Look at the disk that holds the audit directory.",
-                )
+                raise too_slow(timeout)
             if self._fate(sequence) is Fate.LOST:
                 raise self._refusal()
 
@@ -243,12 +219,8 @@ class AuditLog:
         if self._outage:
             return self._outage.failure.refusal()
         if self._closing or self._finished:
-            return _closed()
-        return AuditUnavailable(
-            "the audit log cannot be written",
-            detail="The record was lost in an outage that is over.",
-            hint="Run the statement again.",
-        )
+            return closed()
+        return lost_before()
 
     def _stamp(self) -> str:
         now = self._clock()
@@ -323,7 +295,7 @@ class AuditLog:
             self._sync_due = None
             self._journal.sync()
 
-    def _keep(self, sequence: int, outage: _Outage | None) -> None:
+    def _keep(self, sequence: int, outage: Outage | None) -> None:
         with self._lock:
             if outage:
                 if self._kept + 1 < outage.reserved:
@@ -341,17 +313,17 @@ class AuditLog:
             self._queue.clear()
             outage = self._outage
             failure = AuditFailure(
-                error=_errno_name(error),
+                error=errno_name(error),
                 since=outage.failure.since if outage else self._stamp(),
             )
             if outage and not lost:
                 self._outage = replace(outage, failure=failure)
             else:
-                self._outage = _Outage(failure, self._next, lost + (outage.lost if outage else 0))
+                self._outage = Outage(failure, self._next, lost + (outage.lost if outage else 0))
                 self._next += 1
         self._tell()
 
-    def _recovery(self, outage: _Outage, batch: list[Entry]) -> Entry:
+    def _recovery(self, outage: Outage, batch: list[Entry]) -> Entry:
         fields = [
             ("reason", "outage"),
             ("error", outage.failure.error),
@@ -389,18 +361,3 @@ def _unclean_stop(tail: Tail) -> EventRecord:
             ("records_after_head", str(tail.behind)),
         ),
     )
-
-
-def _errno_name(error: OSError) -> str:
-    return errno.errorcode.get(error.errno or 0, "an unknown error")
-
-
-def _unusable(directory: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"{directory}: the audit directory cannot be used: {os.strerror(error.errno or 0)}",
-        hint="It must be a directory that dbguard may write to, on a disk with free space.",
-    )
-
-
-def _closed() -> AuditUnavailable:
-    return AuditUnavailable("the audit log cannot be written", detail="The audit log is closed.")

@@ -185,7 +185,7 @@ class _Tally:
             self.blocked.add(
                 stored,
                 decision,
-                [why.rule for why in reasons if why.rule],
+                [rule for why in reasons for rule in why.rule.split(", ") if rule],
                 [column.name for column in decision.columns if column.tags],
                 reasons,
             )

@@ -47,13 +47,15 @@ def _why(decision: DecisionRecord, reason: str, hint: str) -> Why:
         )
         return Why(reason, message, hint or remedy)
     rule, found, message = reason.partition(": ")
-    if not found or " " in rule:
+    if not found or " " in rule.replace(", ", ""):
         rule, message = ", ".join(decision.rules), reason
-    return Why(rule, message, hint or _grant(decision, rule))
+    return Why(rule, message, hint or _way_out(decision, rule))
 
 
-def _grant(decision: DecisionRecord, rule: str) -> str:
+def _way_out(decision: DecisionRecord, rule: str) -> str:
     user, action = decision.principal_user, decision.action
+    if decision.requirements:
+        return _meet(rule)
     if rule.startswith("defaults.") or not rule:
         tags = sorted({tag for column in decision.columns for tag in column.tags})
         data = f" on {', '.join(tags)}" if tags else ""
@@ -63,8 +65,8 @@ def _grant(decision: DecisionRecord, rule: str) -> str:
 
 def _requirement(decision: DecisionRecord) -> Why:
     rules = ", ".join(decision.rules)
-    return Why(
-        rules,
-        "a requirement was not met",
-        f"Meet what rule {rules} requires (for a backup: `dbguard backup now`), then run it again.",
-    )
+    return Why(rules, "a requirement was not met", _meet(rules))
+
+
+def _meet(rules: str) -> str:
+    return f"Meet what {rules} requires (for a backup: `dbguard backup now`), then run it again."

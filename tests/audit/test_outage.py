@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 import time
 from pathlib import Path
 from random import Random
@@ -241,3 +243,41 @@ def test_whatever_fails_and_when(
     assert stored == kept
     assert lost
     AuditLog.open(tmp_path).close()
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.writer import AuditLog
+from dbguard.errors import AuditUnavailable
+
+log = AuditLog.open(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+event = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
+kept = 0
+try:
+    while True:
+        log.wait(log.append(event), 5)
+        kept += 1
+except AuditUnavailable as error:
+    print(kept, error.detail)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+while not log.available:
+    pass
+log.wait(log.append(event), 5)
+log.close()
+"""
+
+
+def test_the_operating_system_refuses(tmp_path: Path) -> None:
+    """The real files, with a limit that the kernel enforces in the middle of a record."""
+    result = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, timeout=30
+    )
+    assert result.returncode == 0, result.stderr
+    kept, _, detail = result.stdout.partition(" ")
+    assert "EFBIG" in detail
+    verification = verify(tmp_path)
+    assert verification.ok
+    assert verification.records == int(kept) + 2

@@ -176,6 +176,15 @@ def test_what_is_masked_is_counted_by_everything() -> None:
             "ddl-needs-backup",
             "dbguard backup now",
         ),
+        (
+            {
+                "hints": (),
+                "reasons": ("ddl-needs-backup, x: no fresh backup",),
+                "requirements": ("none",),
+            },
+            "ddl-needs-backup, x",
+            "Meet what ddl-needs-backup, x requires",
+        ),
         ({"hints": (), "reasons": ("no id here",)}, "no-unbounded-writes, staff-write", "change"),
     ],
 )
