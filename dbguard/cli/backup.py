@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
 from dbguard.config import Settings, load_settings
 from dbguard.errors import BackupError, ConfigurationError, DbguardError
 from dbguard.guards.backup.access import ServerAccess
@@ -20,10 +25,6 @@ from dbguard.guards.backup.guard import size_on_disk
 from dbguard.guards.backup.model import Backup, BackupStatus
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 app = typer.Typer(
     no_args_is_help=True,

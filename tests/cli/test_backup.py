@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dbguard.cli.backup import app
 from typer.testing import CliRunner, Result
+
+from dbguard.cli.backup import app
 
 pytestmark = pytest.mark.pg
 

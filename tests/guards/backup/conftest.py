@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext

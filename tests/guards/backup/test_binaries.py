@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from dbguard.errors import BackupError
 from dbguard.guards.backup.binaries import find_binaries
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dbguard.guards.backup.access import ServerAccess, quote_identifier, quote_literal
 from dbguard.guards.backup.program import explain
 

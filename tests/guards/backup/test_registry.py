@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from dbguard.errors import BackupError
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity, RowCounts
 from dbguard.guards.backup.registry import BackupRegistry

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity, RowCounts
 from dbguard.guards.backup.requirement import StoredBackup, describe, evaluate
 from dbguard.policy.decision import BackupRequirement

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.binaries import find_binaries
