@@ -136,7 +136,7 @@ class EmbeddedServer:
             self.stop()
         if self.port == 0:
             self.port = free_port()
-        elif not _port_is_free(self.port):
+        elif not port_is_free(self.port):
             raise ConfigurationError(
                 f"port {self.port} on {HOST} is in use",
                 hint="Choose another port, or stop the program that listens there.",
@@ -265,7 +265,8 @@ def free_port() -> int:
         return port
 
 
-def _port_is_free(port: int) -> bool:
+def port_is_free(port: int) -> bool:
+    """Whether one could listen on this port of the loopback interface."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
