@@ -21,7 +21,9 @@ RULE = "rules: [{id: filler, allow: [read]}]"
 
 
 def blocks() -> list[tuple[str, str]]:
-    found, language, lines = [], None, []
+    found: list[tuple[str, str]] = []
+    language: str | None = None
+    lines: list[str] = []
     for line in TEXT.splitlines():
         if line.startswith("```"):
             if language is not None:

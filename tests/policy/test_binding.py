@@ -1,0 +1,149 @@
+"""Which columns carry which tags, and who sees what raw."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbguard.policy.binding import bind
+from dbguard.policy.decision import Principal
+from dbguard.policy.loading import load_documents
+from dbguard.policy.patterns import parse_pattern
+from dbguard.sql.snapshot import Column, Relation, RelationKind, Snapshot
+
+from .clinic import (
+    ANALYST,
+    CLASSIFICATION,
+    CLERK,
+    CLINICIAN,
+    DBA,
+    IDS,
+    NOBODY,
+    ODD,
+    OVERVIEW,
+    PATIENTS,
+    SNAPSHOT,
+    TOAST,
+    bound,
+)
+
+RULE = "rules: [{id: r, allow: [read]}]"
+
+
+def test_tags_follow_the_data() -> None:
+    policy = bound()
+    assert policy.tags_of(PATIENTS.oid, 2) == {"phi.ssn"}
+    assert policy.tags_of(PATIENTS.oid, 1) == frozenset()
+    assert policy.tags_of(OVERVIEW.oid, 2) == {"phi.ssn"}
+    assert policy.tags_of(OVERVIEW.oid, 1) == frozenset()
+    assert policy.tags_of(ODD.oid, 1) == policy.policy.tags | {"system.values"}
+    assert policy.tags_of(TOAST.oid, 1) == {"system.values"}
+    assert policy.tags_of(PATIENTS.oid, 0) == {"phi.ssn", "phi.date.birth", "phi.zip"}
+    assert policy.tags_of(PATIENTS.oid, -1) == frozenset()
+    assert policy.tags_of(999, 1) == frozenset()
+
+
+def test_tags_travel_far_and_in_circles() -> None:
+    policy = load_documents({"a": CLASSIFICATION, "b": RULE})
+    chain = {
+        (IDS.oid, 1): frozenset({(OVERVIEW.oid, 2)}),
+        (OVERVIEW.oid, 2): frozenset({(PATIENTS.oid, 2), (IDS.oid, 1)}),
+        (PATIENTS.oid, 5): frozenset({(PATIENTS.oid, 5)}),
+        (404, 1): frozenset({(PATIENTS.oid, 2)}),
+    }
+    found = bind(policy, SNAPSHOT, chain, frozenset())
+    assert found.tags_of(IDS.oid, 1) == {"phi.ssn"}
+    assert found.tags_of(PATIENTS.oid, 5) == frozenset()
+    assert found.tags_of(404, 1) == frozenset()
+    assert found.bases_of(IDS.oid) == {IDS.oid, OVERVIEW.oid, PATIENTS.oid}
+    assert found.bases_of(PATIENTS.oid) == {PATIENTS.oid}
+
+
+def test_tables_patterns_tag_every_column_and_patterns_reach_views() -> None:
+    text = (
+        "classification: [{tag: eu, tables: [clinic.patients]},"
+        " {tag: shown, columns: [clinic.overview.number]}]"
+    )
+    found = bind(load_documents({"a": text, "b": RULE}), SNAPSHOT, {}, frozenset())
+    assert {n for (r, n), t in found.classified.items() if "eu" in t} == {1, 2, 3, 4, 5}
+    assert found.tags_of(OVERVIEW.oid, 2) == {"shown"}
+
+
+def test_who_has_raw_access() -> None:
+    policy = bound()
+    assert [policy.has_raw_access(p) for p in (CLINICIAN, DBA, ANALYST, CLERK, NOBODY)] == [
+        True, True, False, False, False
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rules", "raw"),
+    [
+        ("{id: a, allow: [read], data: [phi]}", True),
+        ("{id: a, allow: [all], data: ['*']}", True),
+        ("{id: a, allow: [read], data: [phi.ssn]}", False),
+        ("{id: a, allow: [select], data: [phi]}", False),
+        ("{id: a, allow: [read], data: [phi], tables: [clinic.*]}", False),
+        ("{id: a, allow: [read]}", False),
+        ("{id: a, allow: [read], data: [phi]}, {id: b, deny: [read], data: [phi.zip]}", False),
+        ("{id: a, allow: [read], data: [phi]}, {id: b, deny: [select], tables: [x.y]}", False),
+        ("{id: a, allow: [read], data: [phi]}, {id: b, deny: [delete]}", True),
+        ("{id: a, allow: [read], data: [phi]}, {id: b, deny: [read], environments: [p]}", False),
+        ("{id: a, allow: [read], data: [phi.ssn]}, {id: b, allow: [read], data: [phi.date, "
+         "phi.zip, phi.text]}", True),
+    ],
+)  # fmt: skip
+def test_raw_access(rules: str, raw: bool) -> None:
+    policy = bound(CLASSIFICATION, f"rules: [{rules}]")
+    assert policy.has_raw_access(NOBODY) is raw
+    assert not policy.restricted(NOBODY) or not raw
+
+
+def test_everything_is_raw_where_nothing_is_classified() -> None:
+    assert bound(RULE).has_raw_access(NOBODY)
+
+
+def test_restricted_columns_and_whole_rows() -> None:
+    policy = bound()
+    assert policy.restricted(DBA) == frozenset()
+    analyst = policy.restricted(ANALYST)
+    assert {n for r, n in analyst if r == PATIENTS.oid} == {0, 2, 3, 4}
+    assert {n for r, n in analyst if r == OVERVIEW.oid} == {0, 2}
+    assert (TOAST.oid, 1) in analyst
+    assert policy.restricted(ANALYST) is analyst
+
+
+def test_superusers_get_nothing_for_free() -> None:
+    root = Principal("postgres", frozenset({"postgres"}), "clinic", superuser=True)
+    assert not bound().has_raw_access(root)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "matches"),
+    [
+        ("clinic.patients.ssn", ("clinic", "patients", "ssn"), True),
+        ("Clinic.PATIENTS.Ssn", ("clinic", "patients", "ssn"), True),
+        ("clinic.patients.ssn", ("clinic", "patients", "ssn2"), False),
+        ("*.*.ssn*", ("a", "b", "ssn_last4"), True),
+        ("*.?.x", ("a", "bb", "x"), False),
+        ("*.*.ssn", ("pg_catalog", "b", "ssn"), False),
+        ("pg_*.*.ssn", ("pg_catalog", "b", "ssn"), False),
+        ("pg_catalog.*.ssn", ("pg_catalog", "b", "ssn"), True),
+        ('a."B.c".*', ("a", "B.c", "x"), True),
+        ('a."B.c".*', ("a", "b.c", "x"), False),
+        ('a."*".b', ("a", "x", "b"), False),
+        ('a."*".b', ("a", "*", "b"), True),
+        ('a."q""q".b', ("a", 'q"q', "b"), True),
+        ("a.b+.c", ("a", "bb", "c"), False),
+        ("a.*.c", ("a", "line\nbreak", "c"), True),
+    ],
+)
+def test_patterns(pattern: str, names: tuple[str, ...], matches: bool) -> None:
+    assert parse_pattern(pattern, 3).matches(*names) is matches
+
+
+def test_pg_stat_statements_is_found_in_any_schema() -> None:
+    columns = (Column(1, "query", "text", "text", "S"), Column(2, "calls", "int", "int", "N"))
+    relation = Relation(1, "monitoring", "pg_stat_statements", RelationKind.VIEW, columns)
+    snapshot = Snapshot("d", 180000, 1, frozenset(), (relation,), ())
+    found = bind(load_documents({"a": RULE}), snapshot, {}, frozenset())
+    assert found.classified == {(1, 1): frozenset({"system.values"})}
