@@ -54,6 +54,10 @@ class Layout:
     def start(self, index: int) -> int:
         return self._tokens[index].start
 
+    def holds(self, kind: str, first: int, end: int) -> bool:
+        """Whether a token of this kind stands between token `first` and byte offset `end`."""
+        return any(t.kind == kind for t in self._tokens[first:] if t.end <= end)
+
     def end(self, extent: Extent) -> int:
         """Byte offset behind the extent's last token."""
         return self._tokens[extent.behind - 1].end

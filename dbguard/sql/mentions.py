@@ -26,6 +26,9 @@ class Mentions:
     everything: bool
     """A star, a NATURAL join or an alias over a join: columns are reached without their names."""
 
+    in_order: frozenset[int]
+    """Places of relations under a join whose columns are named anew by position."""
+
     def may_reach(self, site: RelationSite, relation: Relation, numbers: frozenset[int]) -> bool:
         """Whether the statement could use one of the columns through `site`."""
         if self.everything or site.has_column_aliases:
@@ -40,6 +43,7 @@ def mentions(node: Node) -> Mentions:
     words: set[str] = set()
     last_words: set[str] = set()
     everything = False
+    in_order: set[int] = set()
     for tag, inner in _nodes(node):
         match tag:
             case "String":
@@ -52,7 +56,14 @@ def mentions(node: Node) -> Mentions:
             case "JoinExpr":
                 if inner.get("isNatural") or "alias" in inner or "join_using_alias" in inner:
                     everything = True
-    return Mentions(frozenset(words), frozenset(last_words), everything)
+                if "colnames" in inner.get("alias", {}):
+                    in_order.update(_relations(inner))
+    return Mentions(frozenset(words), frozenset(last_words), everything, frozenset(in_order))
+
+
+def _relations(join: Node) -> Iterator[int]:
+    """Places of the relations that a join is made of; those inside subqueries do no harm."""
+    return (inner.get("location", 0) for tag, inner in _nodes(join) if tag == "RangeVar")
 
 
 def _nodes(root: Any) -> Iterator[tuple[str, Node]]:

@@ -14,7 +14,7 @@ from dbguard.errors import NotUnderstood, PolicyRefusal
 
 from . import referee
 from .layout import Extent, Layout
-from .mentions import Mentions, mentions
+from .mentions import mentions
 from .names import quote
 from .sites import (
     BuiltinCall,
@@ -101,8 +101,8 @@ class _Statement:
         self._node = node
         self._masks = masks
         self._relations = [self._relation(site, snapshot) for site in reading.relations]
-        names = mentions(node) if node is not None else None
-        self._replaced = [self._is_replaced(i, names) for i in range(len(reading.relations))]
+        self._names = mentions(node) if node is not None else None
+        self._replaced = [self._is_replaced(i) for i in range(len(reading.relations))]
         self._replace_namesakes()
         self._server_version = snapshot.server_version
 
@@ -114,7 +114,7 @@ class _Statement:
             )
         return relation
 
-    def _is_replaced(self, index: int, names: Mentions | None) -> bool:
+    def _is_replaced(self, index: int) -> bool:
         site, relation = self._reading.relations[index], self._relations[index]
         masked = frozenset(self._masks.get(site.relation, {}))
         if not masked or site.role in (SiteRole.TARGET, SiteRole.NAME):
@@ -123,7 +123,7 @@ class _Statement:
             return any(c.number in masked for c in self._copied(site, relation))
         if site.whole or site.columns & masked:
             return True
-        return names is None or names.may_reach(site, relation, masked)
+        return self._names is None or self._names.may_reach(site, relation, masked)
 
     def _replace_namesakes(self) -> None:
         """`a.x` and `b.x` may share a FROM clause, but not a derived table and `b.x`."""
@@ -186,7 +186,11 @@ class _Statement:
     def _derived(self, site: RelationSite, relation: Relation) -> str:
         """The masked relation without its closing parenthesis."""
         system = sorted((n for n in site.columns if n < 0), reverse=True)
-        every = site.whole or site.has_column_aliases
+        every = (
+            site.whole
+            or site.has_column_aliases
+            or (self._names is not None and site.start in self._names.in_order)
+        )
         columns = [c for c in relation.columns if every or c.number in site.columns]
         known = {c.number for c in relation.columns} | set(SYSTEM_COLUMNS)
         if not site.columns <= known:
@@ -233,7 +237,10 @@ class _Statement:
         layout = self._layout
         name = layout.name(site)
         has_list = layout.kind(name.behind) == "ASCII_40"
-        if layout.kind(name.first - 1) != "COPY" or has_list != ("attlist" in (self._node or {})):
+        old_form = layout.kind(name.first - 1) != "COPY" or layout.holds(
+            "DELIMITERS", name.behind, self._reading.end
+        )
+        if old_form or has_list != ("attlist" in (self._node or {})):
             raise self._refuse(
                 "this form of COPY is not supported for a relation with masked columns",
                 site.start,

@@ -103,6 +103,8 @@ class _Comparison:
         self._grouped: Counter[tuple[str | None, ...]] = Counter()
         self._copied_columns: list[str | None] | None = None
         """The column list of COPY."""
+        self._assigned: list[tuple[Any, Any]] = []
+        """What SET (a, b) = … assigns, in both trees."""
         self._approved = 0
         """Mentions of restricted relations in the new tree that are all right."""
 
@@ -144,6 +146,8 @@ class _Comparison:
                 raise Mismatch("a locking clause")
         elif "ColumnRef" in old and "ColumnRef" in new:
             self._column(old["ColumnRef"], new["ColumnRef"])
+        elif "MultiAssignRef" in old and "MultiAssignRef" in new:
+            self._assignment(old["MultiAssignRef"], new["MultiAssignRef"], scope)
         elif "List" in old and "List" in new:
             self._list(old["List"], new["List"], scope)
         else:
@@ -164,6 +168,16 @@ class _Comparison:
                 self._function(value, new[key], old.get("location", 0))
             else:
                 self._push(value, new[key], inner)
+
+    def _assignment(self, old: Node, new: Node, scope: _Scope) -> None:
+        """`SET (a, b) = (SELECT …)`: the tree holds the query once for each column."""
+        sources = (old.get("source"), new.get("source"))
+        if sources not in self._assigned:
+            self._assigned.append(sources)
+        else:
+            old = {key: value for key, value in old.items() if key != "source"}
+            new = {key: value for key, value in new.items() if key != "source"}
+        self._fields(old, new, scope)
 
     def _with(self, old: Node, new: Node, scope: _Scope) -> _Scope:
         """Compare the queries of a WITH clause; the scope of what it stands before."""
@@ -262,7 +276,7 @@ class _Comparison:
         if set(fields) != {"subquery", "alias"} or fields["alias"] != alias:
             raise Mismatch("the alias of a masked relation")
         system = sorted((n for n in site.columns if n < 0), reverse=True)
-        every = site.whole or site.has_column_aliases
+        every = site.whole or site.has_column_aliases or site.start in self._names.in_order
         if site.whole and system:
             raise Mismatch("a system column beside a whole row")
         numbers = [c.number for c in relation.columns if every or c.number in site.columns]
@@ -408,4 +422,5 @@ def _relation_names(root: Node) -> Iterator[tuple[str, str]]:
         elif isinstance(node, dict):
             if "relname" in node and "schemaname" in node:
                 yield node["schemaname"], node["relname"]
-            pending.extend(node.values())
+            repeated = "colno" in node and node["colno"] > 1
+            pending.extend(v for k, v in node.items() if not (repeated and k == "source"))

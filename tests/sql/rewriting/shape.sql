@@ -138,3 +138,6 @@ SELECT * INTO TEMP copied FROM patients
 CREATE TEMP VIEW copied AS SELECT ssn FROM patients
 DECLARE c CURSOR FOR SELECT ssn FROM patients
 PREPARE q AS SELECT ssn FROM patients WHERE id = 1
+SELECT j.c FROM (patients p JOIN visits v USING (id)) AS j(a, b, c)
+SELECT j.c FROM (visits v JOIN patients p ON v.patient_id = p.id) AS j(a, b, c, d, e, f, g, h)
+UPDATE scratch SET (id, body) = (SELECT id, ssn FROM patients p WHERE p.id = scratch.id) RETURNING *
