@@ -14,6 +14,7 @@ import enum
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlglot.tokens import Token as SqlglotToken
 
@@ -70,21 +71,29 @@ def compare(
 ) -> tuple[CrossCheck, ...]:
     """One comparison for each of `statements`, which the referee found in `text` with `tokens`."""
     raw = text.encode("utf-8")
-    if len(statements) > 1 and not _same_boundaries(text, tokens):
+    if len(statements) > 1 and not _same_boundaries(text, statements, tokens):
         boundary = CrossCheck(Outcome.DISAGREES, construct="the border between statements")
         return (boundary,) * len(statements)
     return tuple(_compare_statement(statement, raw, tokens) for statement in statements)
 
 
-def _same_boundaries(text: str, tokens: Sequence[Token]) -> bool:
-    """Whether both tokenizers see the same semicolons; True when sqlglot's rejects the text."""
+def _same_boundaries(
+    text: str, statements: Sequence[ParsedStatement], tokens: Sequence[Token]
+) -> bool:
+    """Whether both tokenizers see the same semicolons, and one between any two statements.
+
+    True when sqlglot's rejects the text: each statement is then read by itself.
+    """
     try:
         second = dialect.tokenize(text)
     except dialect.Unreadable:
         return True
     offsets = secondreading.offsets_of(text)
     seen = [offsets(t.start) for t in second if t.token_type is dialect.SEMICOLON]
-    return seen == [t.start for t in tokens if t.kind == "ASCII_59"]
+    return seen == [t.start for t in tokens if t.kind == "ASCII_59"] and all(
+        any(one.end <= semicolon < next_.start for semicolon in seen)
+        for one, next_ in pairwise(statements)
+    )
 
 
 def _compare_statement(

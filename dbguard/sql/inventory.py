@@ -76,8 +76,8 @@ class Mentions:
     fields: tuple[FieldMention, ...]
     targets: tuple[NameMention, ...]
     unplaced: tuple[str, ...]
-    """Column names the tree gives no position for: USING lists, ON CONFLICT inference, index
-    columns, column lists of COPY, VACUUM and GRANT."""
+    """Column names the tree gives no position for: USING lists, ON CONFLICT inference, index,
+    statistics and partition columns, column lists of COPY, VACUUM and GRANT."""
     ctes: tuple[NameMention, ...]
 
 
@@ -119,7 +119,7 @@ def mentions_of(tag: str, node: Node) -> Mentions:
             ]
         elif kind == "CommonTableExpr":
             ctes.append(NameMention(start, item.get("ctename", "")))
-        elif kind == "IndexElem":
+        elif kind in ("IndexElem", "StatsElem", "PartitionElem"):
             unplaced += [item["name"]] if "name" in item else []
         elif kind == "JoinExpr":
             unplaced += _strings(item.get("usingClause", ()))

@@ -746,7 +746,7 @@ SELECT t.type, t.value, t.date, t.index, t.key, t.user, t.order, t.left, t.forma
 
 SELECT a.date, b.time, c.timestamp FROM a, b, c WHERE a.date = b.date AND NOT c.timestamp IS NULL
 
-SELECT date(created_at), year(d), left(a, 1), right(b, 2), replace(c, 'x', 'y'), char_length(d), if(a), values_of(b), format(x), row_number() over (), exists_in(c), any_value(d), glob(e), decode(a, 'hex'), encode(b, 'hex'), convert_from(c, 'UTF8'), match(a, b), truncate(x), log(y), struct(a), map(a, b), list(a), day(x), week(y), ceil(a), ceiling(b), floor(c), decode_it(d), try_cast(e), convert(f, g), initcap(h), string_agg(i, ','), arg_max(a, b), max_by(a, b), date_part(x, y), jsonb_exists(a, b), position(a, b), substring(a, b, c), trim(a), overlay(a, b, c), normalize(a), json_agg(x) FROM t
+SELECT date(created_at), year(d), left(a, 1), right(b, 2), replace(c, 'x', 'y'), char_length(d), if(a), values_of(b), format(x), row_number() over (), exists_in(c), any_value(d), glob(e), decode(a, 'hex'), encode(b, 'hex'), convert_from(c, 'UTF8'), match(a, b), truncate(x), log(y), struct(a), map(a, b), list(a), day(x), week(y), ceil(a), ceiling(b), floor(c), decode_it(d), try_cast(e), convert(f, g), initcap(h), string_agg(i, ','), arg_max(a, b), max_by(a, b), date_part(x, y), jsonb_exists(a, b), substring(a, b, c), trim(a), overlay(a, b, c), normalize(a), json_agg(x) FROM t
 
 SELECT count(*), sum(total) / count(*)::float AS avg FROM (SELECT o.id, sum(i.price * i.qty) AS total FROM orders o JOIN items i ON i.order_id = o.id WHERE o.created_at >= date_trunc('quarter', current_date) - interval '3 months' AND o.status IN ('paid', 'shipped') GROUP BY o.id) AS totals WHERE total > (SELECT avg(x.total) FROM (SELECT sum(price * qty) AS total FROM items GROUP BY order_id) x)
 
