@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from dbguard.errors import NotUnderstood, UndefinedName
 
 from . import referee
+from .crosscheck import CrossCheck, compare
 from .facts import Action, Opaque, StatementFacts
 from .limits import Limits
 from .precheck import check_text
 from .referee import ParsedStatement
-from .resolver import Names, resolve_statement
+from .resolver import DOUBT, Names, resolve_statement
 from .sites import Reading
 from .snapshot import SessionView, Snapshot
 
@@ -31,20 +33,59 @@ def analyze(
         NotUnderstood: the text as a whole cannot be read safely.
         UndefinedName: a name does not exist; code, wording and position are PostgreSQL's.
     """
-    check_text(text, limits)
+    tokens = check_text(text, limits)
     statements = referee.parse(text)
-    raw = text.encode("utf-8")
-    names = Names(view.search_path)
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, _FRAMES))
     try:
-        return tuple(_read(raw, s, snapshot, view, names) for s in statements)
+        readings = _resolve(text, statements, snapshot, view)
+        checks = compare(text, statements, tokens)
     except RecursionError:
         raise NotUnderstood(
             "the statement is nested too deeply to analyse", hint="Split the statement."
         ) from None
     finally:
         sys.setrecursionlimit(before)
+    return tuple(map(_with_second_reading, readings, checks))
+
+
+def analyze_definition(
+    text: str, snapshot: Snapshot, view: SessionView, limits: Limits
+) -> tuple[Reading, ...]:
+    """The same for text that the server itself wrote: a view's definition. It was not chosen by
+    somebody who profits from two parsers reading it differently, so one reading is enough.
+
+    Raises:
+        StatementError: as `analyze`.
+    """
+    check_text(text, limits)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        return _resolve(text, referee.parse(text), snapshot, view)
+    except RecursionError:
+        raise NotUnderstood("the definition is nested too deeply to analyse") from None
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _resolve(
+    text: str,
+    statements: tuple[ParsedStatement, ...],
+    snapshot: Snapshot,
+    view: SessionView,
+) -> tuple[Reading, ...]:
+    raw = text.encode("utf-8")
+    names = Names(view.search_path)
+    return tuple(_read(raw, s, snapshot, view, names) for s in statements)
+
+
+def _with_second_reading(reading: Reading, check: CrossCheck) -> Reading:
+    """What both parsers do not agree on is opaque."""
+    if check.understood:
+        return reading
+    opaque = (*reading.facts.opaque, Opaque(check.construct, check.position))
+    return replace(reading, facts=replace(reading.facts, opaque=opaque))
 
 
 def _read(
@@ -54,14 +95,15 @@ def _read(
     view: SessionView,
     names: Names,
 ) -> Reading:
+    doubtful = names.changed or names.uncertain
     try:
         return resolve_statement(raw, statement, snapshot, view, names)
     except UndefinedName as error:
-        if not names.changed:
+        if not doubtful:
             raise
         facts = StatementFacts(
             Action.DO,
-            opaque=(Opaque("names may have changed earlier in this string", error.position),),
+            opaque=(Opaque(DOUBT, error.position),),
             statement_tag=statement.tag,
         )
         return Reading(facts, statement.start, statement.end)

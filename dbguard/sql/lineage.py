@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dbguard.errors import StatementError
 
-from .analysis import analyze
+from .analysis import analyze_definition
 from .facts import FunctionTrust, FunctionUse, StatementFacts
 from .limits import Limits
 from .snapshot import Relation, RelationKind, SessionView, Snapshot
@@ -107,7 +107,7 @@ def _read_view(snapshot: Snapshot, relation: Relation) -> StatementFacts | None:
     if relation.definition is None:
         return None
     try:
-        readings = analyze(relation.definition, snapshot, _DEFINER, _LIMITS)
+        readings = analyze_definition(relation.definition, snapshot, _DEFINER, _LIMITS)
     except StatementError:
         return None
     if len(readings) != 1:

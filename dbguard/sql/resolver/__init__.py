@@ -12,7 +12,7 @@ uses it, so uses are noted when a value is consumed, not when it is named.
 
 from __future__ import annotations
 
-from .context import Names
+from .earlier import DOUBT, Names
 from .statements import resolve_statement
 
-__all__ = ["Names", "resolve_statement"]
+__all__ = ["DOUBT", "Names", "resolve_statement"]

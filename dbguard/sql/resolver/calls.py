@@ -6,6 +6,7 @@ from dbguard.sql.facts import EffectKind, FunctionTrust, SessionEffect
 from dbguard.sql.functions import FunctionReference, refer
 
 from .context import Context
+from .earlier import DOUBT
 from .values import Value, computed
 
 
@@ -28,6 +29,9 @@ def note_call(
     `pinnable` is False where no `pg_catalog.` can be written in front (`p.lower`).
     """
     *qualifiers, name = names
+    ctx.ledger.seen.add(("function", location))
+    if ctx.names.uncertain and not qualifiers:
+        ctx.ledger.note(DOUBT, ctx.position(location))
     if len(qualifiers) > 1:
         qualifiers = qualifiers[-1:]
     schema = qualifiers[0] if qualifiers else None
@@ -55,7 +59,7 @@ def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) ->
     if found.use.name == "unnest" and len(arguments) == 1:
         (array,) = arguments
         name = array.type_name or ""
-        element = name[:-2] if name.endswith("[]") else None
+        element = name[:-2] if name.endswith("[]") else name if name == "tsvector" else None
         row = ctx.ledger.composite(element) if element else array.row
         return computed(arguments, element, row)
     if type_name is None:

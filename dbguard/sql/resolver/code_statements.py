@@ -18,7 +18,7 @@ def _opaque(action: Action, construct: str) -> Handler:
         ctx.ledger.note(construct)
         ctx.ledger.effect(SessionEffect(EffectKind.PATH))
         ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
-        ctx.names.changed = True
+        ctx.names.uncertain = True
         return Outcome(action)
 
     return handle
@@ -33,7 +33,7 @@ def _call(ctx: Context, fields: Node) -> Outcome:
 def _create_function(ctx: Context, fields: Node) -> Outcome:
     kind = "procedure" if fields.get("is_procedure") else "function"
     note_object(ctx, kind, fields["funcname"])
-    catalog_change(ctx)
+    catalog_change(ctx, code=True)
     return Outcome(Action.CREATE_FUNCTION)
 
 
@@ -49,7 +49,7 @@ def _create_rule(ctx: Context, fields: Node) -> Outcome:
     named_relation(ctx, fields["relation"], Action.CREATE_RULE)
     ctx.ledger.object("rule", None, fields["rulename"])
     ctx.ledger.note("the body of a rule")
-    catalog_change(ctx)
+    catalog_change(ctx, code=True)
     return Outcome(Action.CREATE_RULE)
 
 
@@ -59,7 +59,7 @@ def _extension(action: Action) -> Handler:
     def handle(ctx: Context, fields: Node) -> Outcome:
         ctx.ledger.object("extension", None, fields.get("extname", ""))
         ctx.ledger.note("an extension's script")
-        catalog_change(ctx)
+        catalog_change(ctx, code=True)
         return Outcome(action)
 
     return handle

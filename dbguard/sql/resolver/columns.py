@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dbguard.sql.referee import Node
 
@@ -38,6 +39,7 @@ def column_reference(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     """
     names, star = reference_parts(fields)
     location = fields.get("location", 0)
+    ctx.ledger.seen.add(("column", location))
     if star:
         return item_by_name(ctx, names, scope, location).whole()
     if len(names) == 1:
@@ -96,9 +98,10 @@ def whole_row_item(ctx: Context, node: Node, scope: Scope | None) -> Item | None
         return None
     names, star = reference_parts(node["ColumnRef"])
     location = node["ColumnRef"].get("location", 0)
-    if star:
-        return item_by_name(ctx, names, scope, location) if names else None
-    if len(names) != 1:
+    if star and names:
+        ctx.ledger.seen.add(("column", location))
+        return item_by_name(ctx, names, scope, location)
+    if star or len(names) != 1:
         return None
     level = scope
     while level is not None:
@@ -107,6 +110,7 @@ def whole_row_item(ctx: Context, node: Node, scope: Scope | None) -> Item | None
         level = level.parent
     item = _item_named(ctx, names[0], scope, location)
     if item is not None:
+        ctx.ledger.seen.add(("column", location))
         _note_reference(ctx, item, scope, location, 0, whole_row=True)
     return item
 
@@ -218,10 +222,7 @@ def field_of(ctx: Context, value: Value, name: str) -> Value | None:
     found = row.find(name)
     if found is None:
         return None
-    if isinstance(row, TypeRow):
-        return computed(
-            (value,),
-            found.type_name,
-            ctx.ledger.composite(found.type_name) if found.type_name else None,
-        )
-    return found
+    if not isinstance(row, TypeRow):
+        return replace(found, origin=None)
+    inner = found.type_name
+    return computed((value,), inner, ctx.ledger.composite(inner) if inner else None)

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from dbguard.errors import UndefinedName
 from dbguard.sql.referee import Node, character_position
 from dbguard.sql.snapshot import Relation, SessionView, Snapshot
 
+from .earlier import Names
 from .ledger import Ledger
 from .scope import Scope
 from .values import NamedValue
-
-
-@dataclass(slots=True)
-class Names:
-    """What earlier statements of the same text did to names."""
-
-    path: tuple[str, ...]
-    created: dict[tuple[str, str], Relation] = field(default_factory=dict)
-    changed: bool = False
-    """Something changed that cannot be simulated: a name that is not found may exist by now."""
 
 
 @dataclass(slots=True)

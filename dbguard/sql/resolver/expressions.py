@@ -14,7 +14,7 @@ from .context import Context, strings
 from .ledger import TypeRow
 from .scope import Scope
 from .settings_calls import note_set_config
-from .types import note_operator, note_type
+from .type_names import note_operator, note_type
 from .values import EMPTY, NamedValue, Value, computed
 
 Handler = Callable[[Context, Node, Scope | None], Value]
@@ -68,8 +68,22 @@ def _child(ctx: Context, name: str, child: Node, scope: Scope | None) -> Iterato
         yield from _child_values(ctx, child, scope)
 
 
-def _constant(ctx: Context, fields: Node, scope: Scope | None) -> Value:
+def _nothing(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     return EMPTY
+
+
+def _constant(ctx: Context, fields: Node, scope: Scope | None) -> Value:
+    for kind, value in _CONSTANTS.items():
+        if kind in fields:
+            return value
+    return EMPTY
+
+
+_CONSTANTS = {
+    "sval": Value(type_name="unknown"),
+    "ival": Value(type_name="integer"),
+    "fval": Value(type_name="numeric"),
+}
 
 
 def _operator_expression(ctx: Context, fields: Node, scope: Scope | None) -> Value:
@@ -126,6 +140,8 @@ def _presence(ctx: Context, value: Value) -> Value:
 def _array(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     values = [expression(ctx, n, scope) for n in fields.get("elements", ())]
     types = {v.type_name for v in values}
+    if "unknown" in types:
+        types = (types - {"unknown"}) or {"text"}
     name = types.pop() if len(types) == 1 else None
     rows = [v.row for v in values if v.row is not None]
     return computed(values, f"{name}[]" if name else None, rows[0] if rows else None)
@@ -199,6 +215,7 @@ def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
         if item is not None and item.matches(names[0]) and not is_function(ctx, names[0]):
             found = item.find(names[0])
             assert found is not None
+            ctx.ledger.seen.add(("function", location))
             return found
     within = "agg_within_group" in fields
     count = len(arguments) + (len(order) if within else 0)
@@ -310,13 +327,13 @@ def _target_in_expression(ctx: Context, fields: Node, scope: Scope | None) -> Va
 
 _HANDLERS: Mapping[str, Handler] = {
     "A_Const": _constant,
-    "ParamRef": _constant,
-    "SetToDefault": _constant,
-    "SQLValueFunction": _constant,
-    "MergeSupportFunc": _constant,
-    "CurrentOfExpr": _constant,
-    "String": _constant,
-    "Integer": _constant,
+    "ParamRef": _nothing,
+    "SetToDefault": _nothing,
+    "SQLValueFunction": _nothing,
+    "MergeSupportFunc": _nothing,
+    "CurrentOfExpr": _nothing,
+    "String": _nothing,
+    "Integer": _nothing,
     "ColumnRef": column_reference,
     "A_Expr": _operator_expression,
     "TypeCast": _cast,

@@ -11,11 +11,12 @@ from dbguard.sql.sites import SiteRole
 from dbguard.sql.snapshot import Relation
 
 from .context import Context, strings
+from .earlier import DOUBT
 from .expressions import expression
 from .ledger import Mention
 from .range_functions import json_table, range_function, xml_table
 from .scope import DerivedItem, Entry, Item, JoinItem, RelationItem, Scope
-from .types import note_operator
+from .type_names import note_operator
 from .values import EMPTY, NamedValue, Value, computed, either
 
 _UNDEFINED_TABLE = "42P01"
@@ -79,6 +80,7 @@ def range_variable(ctx: Context, fields: Node, scope: Scope) -> Item:
     """A RangeVar in FROM: a common table expression or a relation."""
     alias, column_aliases = _alias(fields)
     name = fields["relname"]
+    ctx.ledger.seen.add(("relation", fields.get("location", 0)))
     if "schemaname" not in fields and (common := scope.common_table(name)) is not None:
         if common.columns is None:
             ctx.opaque("a WITH RECURSIVE query that refers to itself in an unusual place", fields)
@@ -97,6 +99,8 @@ def relation_item(
     """
     alias, column_aliases = _alias(fields)
     relation = find_relation(ctx, fields)
+    if ctx.names.doubts(relation):
+        ctx.opaque(DOUBT, fields)
     if action is not None:
         ctx.ledger.act(relation, action)
     site = ctx.ledger.mention(
@@ -124,6 +128,7 @@ def find_relation(ctx: Context, fields: Node) -> Relation:
     name = fields["relname"]
     spelt = ".".join(p for p in (catalog, schema, name) if p is not None)
     location = fields.get("location", 0)
+    ctx.ledger.seen.add(("relation", location))
     if catalog is not None and catalog != ctx.snapshot.database:
         ctx.undefined(
             "0A000", f'cross-database references are not implemented: "{spelt}"', location

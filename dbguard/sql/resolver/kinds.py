@@ -49,7 +49,7 @@ def _modification(tag: str) -> Handler:
 
 def _into(ctx: Context, into: Node, columns: list[NamedValue], kind: str) -> Outcome:
     new_relation(ctx, into["rel"], Action.CREATE_TABLE_AS, kind)
-    ctx.names.changed = True
+    ctx.names.alter(into["rel"]["relname"])
     ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
     return Outcome(Action.CREATE_TABLE_AS)
 
@@ -69,7 +69,7 @@ def _view(ctx: Context, fields: Node) -> Outcome:
     columns = query(ctx, fields["query"], None)
     ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
     new_relation(ctx, fields["view"], Action.CREATE, "view")
-    ctx.names.changed = True
+    ctx.names.alter(fields["view"]["relname"])
     return Outcome(Action.CREATE)
 
 

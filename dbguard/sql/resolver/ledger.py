@@ -88,6 +88,8 @@ class Ledger:
     """Columns of recursive CTEs; a key's site -1-n stands for cells[n]."""
     ungrouped: list[set[Key]] = field(default_factory=list)
     """Columns named outside aggregates, one set for each grouping query level being read."""
+    seen: set[tuple[str, int]] = field(default_factory=set)
+    """Kind and offset of every relation, column and function name that was resolved."""
     has_where: bool = True
     runs_hidden_code: bool = False
     locks_rows: bool = False
@@ -119,7 +121,8 @@ class Ledger:
         self.objects.setdefault(ObjectName(kind, schema, name))
 
     def effect(self, effect: SessionEffect) -> None:
-        self.effects.append(effect)
+        if effect not in self.effects:
+            self.effects.append(effect)
 
     def composite(self, type_name: str) -> Row | None:
         """The columns of a composite type, when `type_name` is one outside pg_catalog."""

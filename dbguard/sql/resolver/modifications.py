@@ -267,7 +267,8 @@ def _returning(
     entries = list(scope.entries)
     if source_first:
         entries = [*entries[1:], entries[0]]
-    for name in names.values():
+    versions = names.values() if ctx.snapshot.server_version >= 180_000 else ()
+    for name in versions:
         if name not in taken:
             version = RelationItem(ctx.ledger, item.relation, item.site, name)
             entries.append(Entry(version, by_column=False))

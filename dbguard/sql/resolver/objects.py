@@ -19,7 +19,7 @@ from .relation_names import (
     relation_by_parts,
     role_name,
 )
-from .types import note_type
+from .type_names import note_type
 
 _RELATION_KINDS = frozenset(["table", "view", "matview", "index", "sequence", "foreign_table"])
 _ON_RELATION = frozenset(["policy", "rule", "trigger", "tabconstraint", "column"])
@@ -56,9 +56,32 @@ def note_contents(ctx: Context, nodes: Iterable[Any]) -> None:
             note_type(ctx, node["typeName"])
 
 
-def catalog_change(ctx: Context) -> None:
+_MEANING_KINDS = frozenset(
+    {
+        "aggregate",
+        "cast",
+        "domain",
+        "extension",
+        "function",
+        "opclass",
+        "operator",
+        "opfamily",
+        "procedure",
+        "role",
+        "routine",
+        "rule",
+        "schema",
+        "type",
+    }
+)
+"""Objects whose change can give the same words another meaning."""
+
+
+def catalog_change(ctx: Context, *names: str, code: bool = False) -> None:
+    """Note a change of the catalog: of relations called `names`, or of code and schemas."""
     ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
-    ctx.names.changed = True
+    ctx.names.alter(*names)
+    ctx.names.uncertain = ctx.names.uncertain or code
 
 
 def _create_table(ctx: Context, fields: Node) -> Outcome:
@@ -74,7 +97,7 @@ def _create_table(ctx: Context, fields: Node) -> Outcome:
     _note_foreign_keys(ctx, fields, (schema, name))
     note_contents(ctx, [fields.get("tableElts", []), fields.get("constraints", [])])
     if simulated is None:
-        ctx.names.changed = True
+        ctx.names.alter(name)
     else:
         ctx.names.changed = was_changed
         ctx.names.created[schema, name] = simulated
@@ -128,13 +151,13 @@ def _create_index(ctx: Context, fields: Node) -> Outcome:
 
 def _create_sequence(ctx: Context, fields: Node) -> Outcome:
     new_relation(ctx, fields["sequence"], Action.CREATE, "sequence")
-    ctx.names.changed = True
+    ctx.names.alter(fields["sequence"]["relname"])
     return Outcome(Action.CREATE)
 
 
 def _create_schema(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("schema", None, fields.get("schemaname", ""))
-    catalog_change(ctx)
+    catalog_change(ctx, code=True)
     outcomes = {"CreateStmt", "ViewStmt", "IndexStmt", "CreateSeqStmt"}
     for node in fields.get("schemaElts", ()):
         ((tag, _),) = node.items()
@@ -173,7 +196,7 @@ def named(action: Action, kind: str, *names: str) -> Handler:
         for relation in _relations_below(fields):
             named_relation(ctx, relation, action, missing_ok=bool(fields.get("missing_ok")))
         note_contents(ctx, [fields])
-        catalog_change(ctx)
+        catalog_change(ctx, code=kind in _MEANING_KINDS)
         return Outcome(action)
 
     return handle
@@ -234,7 +257,7 @@ def _alter_table(ctx: Context, fields: Node) -> Outcome:
         for relation in _relations_below(definition):
             named_relation(ctx, relation, Action.ALTER)
         note_contents(ctx, [definition])
-    catalog_change(ctx)
+    catalog_change(ctx, fields["relation"]["relname"])
     return Outcome(action)
 
 
@@ -243,7 +266,7 @@ def _drop(ctx: Context, fields: Node) -> Outcome:
     missing_ok = bool(fields.get("missing_ok"))
     for node in fields.get("objects", ()):
         note_target(ctx, kind, node, Action.DROP, missing_ok=missing_ok)
-    catalog_change(ctx)
+        catalog_change(ctx, *object_parts(node), code=kind in _MEANING_KINDS)
     return Outcome(Action.POLICY if kind == "policy" else Action.DROP)
 
 
@@ -286,7 +309,9 @@ def _rename(ctx: Context, fields: Node) -> Outcome:
         note_object(ctx, kind, fields["object"])
     elif "subname" in fields:
         ctx.ledger.object(kind, None, fields["subname"])
-    catalog_change(ctx)
+    old = fields.get("relation", {}).get("relname", "")
+    code = kind in _MEANING_KINDS or kind in ("attribute", "column")
+    catalog_change(ctx, old, fields.get("newname", ""), code=code)
     return Outcome(Action.ROLE if kind == "role" else Action.RENAME)
 
 
@@ -305,7 +330,8 @@ def _object_statement(action: Action) -> Handler:
             ctx.ledger.object("schema", None, fields["newschema"])
         if "newowner" in fields:
             ctx.ledger.object("role", None, role_name(fields["newowner"]))
-        catalog_change(ctx)
+        name = fields.get("relation", {}).get("relname", "")
+        catalog_change(ctx, name, code=kind in _MEANING_KINDS)
         return Outcome(action)
 
     return handle
@@ -314,8 +340,8 @@ def _object_statement(action: Action) -> Handler:
 def _define(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "kind")
     note_object(ctx, kind, fields.get("defnames", []))
-    catalog_change(ctx)
     code = kind in ("aggregate", "operator", "type")
+    catalog_change(ctx, code=code)
     return Outcome(Action.CREATE_FUNCTION if code else Action.CREATE)
 
 
@@ -332,7 +358,7 @@ def _truncate(ctx: Context, fields: Node) -> Outcome:
 def _import_schema(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("foreign_server", None, fields.get("server_name", ""))
     ctx.ledger.object("schema", None, fields.get("local_schema", ""))
-    catalog_change(ctx)
+    catalog_change(ctx, code=True)
     return Outcome(Action.IMPORT)
 
 

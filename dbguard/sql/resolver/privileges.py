@@ -50,7 +50,7 @@ def _all_in_schema(ctx: Context, schema: str, kind: str, action: Action) -> None
 def _grant_role(ctx: Context, fields: Node) -> Outcome:
     _roles(ctx, fields.get("granted_roles", []))
     _roles(ctx, fields.get("grantee_roles", []))
-    catalog_change(ctx)
+    catalog_change(ctx, code=True)
     return Outcome(Action.ROLE)
 
 
@@ -65,7 +65,7 @@ def _role(ctx: Context, fields: Node) -> Outcome:
         ctx.ledger.object("role", None, role_name(fields["newrole"]))
     if "database" in fields:
         ctx.ledger.object("database", None, fields["database"])
-    catalog_change(ctx)
+    catalog_change(ctx, code=True)
     return Outcome(Action.ROLE)
 
 

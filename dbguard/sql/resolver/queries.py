@@ -15,7 +15,7 @@ from .grouping import GroupItems, note_group_dependency
 from .modifications import modification
 from .scope import Scope
 from .targets import target_list
-from .types import note_operator
+from .type_names import note_operator
 from .values import EMPTY, Key, NamedValue, Value, either
 
 Columns = list[NamedValue]
@@ -126,6 +126,7 @@ def _by_output(
     found = [c.value for c in columns if c.name == parts[0]]
     if not found:
         return None
+    ctx.ledger.seen.add(("column", node["ColumnRef"].get("location", 0)))
     value = found[0]
     for other in found[1:]:
         value = either(value, other) if other != value else value
@@ -214,3 +215,7 @@ def _limit(ctx: Context, fields: Node, scope: Scope) -> None:
 def _locking(ctx: Context, fields: Node) -> None:
     if "lockingClause" in fields:
         ctx.ledger.locks_rows = True
+        for node in fields["lockingClause"]:
+            for locked in node["LockingClause"].get("lockedRels", ()):
+                # names an alias of FROM, not a relation
+                ctx.ledger.seen.add(("relation", locked["RangeVar"].get("location", 0)))

@@ -11,7 +11,7 @@ from .context import Context, strings
 from .expressions import expression, expression_of, note_output_type
 from .naming import figure_name
 from .scope import DerivedItem, Scope
-from .types import note_type
+from .type_names import note_type
 from .values import EMPTY, NamedValue, Value, computed
 
 _POLYMORPHIC_ROWS = frozenset(
@@ -20,7 +20,6 @@ _POLYMORPHIC_ROWS = frozenset(
         "json_populate_recordset",
         "jsonb_populate_record",
         "jsonb_populate_recordset",
-        "unnest",
     }
 )
 """Built-ins whose columns depend on the type of their argument."""
@@ -91,6 +90,8 @@ def _result_columns(
     arguments = fields.get("args", ())
     schema = names[-2] if len(names) > 1 else None
     found = refer(ctx.snapshot, ctx.names.path, schema, names[-1], len(arguments))
+    if found.use.name == "unnest" and found.use.schema == "pg_catalog" and arguments:
+        return _unnest(ctx, value, alias or label)
     listed = {f.result_columns for f in found.candidates if f.result_columns}
     if len(listed) == 1 and all(f.result_columns for f in found.candidates):
         (columns,) = listed
@@ -98,8 +99,6 @@ def _result_columns(
     if listed:
         union = dict.fromkeys(n for columns in sorted(listed) for n in columns)
         return [NamedValue(n, computed((value,))) for n in union], False
-    if names[-1] == "unnest" and fields.get("args"):
-        return _unnest(ctx, value, alias or label)
     if names[-1] in _POLYMORPHIC_ROWS:
         columns_of_row = _composite_columns(value)
         return columns_of_row or [], bool(columns_of_row)
@@ -119,6 +118,8 @@ def _is_record(found: FunctionReference) -> bool:
 
 def _unnest(ctx: Context, value: Value, label: str) -> tuple[list[NamedValue], bool]:
     element = value.type_name
+    if element == "tsvector":
+        return [NamedValue(n, value) for n in ("lexeme", "positions", "weights")], True
     if element is not None:
         row = ctx.ledger.composite(element)
         if row is not None:

@@ -62,6 +62,7 @@ def relation_by_parts(
 def new_relation(ctx: Context, fields: Node, action: Action, kind: str) -> tuple[str, str]:
     """Note a relation that the statement creates; gives its schema and name."""
     name = fields["relname"]
+    ctx.ledger.seen.add(("relation", fields.get("location", 0)))
     if fields.get("relpersistence") == "t":
         schema = next((s for s in ctx.names.path if s.startswith("pg_temp")), "pg_temp")
         ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY, name))

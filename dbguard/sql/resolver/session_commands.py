@@ -21,12 +21,12 @@ def _variable_set(ctx: Context, fields: Node) -> Outcome:
     effect = ctx.ledger.effect
     if kind == "VAR_RESET_ALL":
         effect(SessionEffect(EffectKind.RESET_ALL))
-        ctx.names.changed = True
+        ctx.names.uncertain = True
         return Outcome(Action.RESET)
     resets = kind in ("VAR_RESET", "VAR_SET_DEFAULT")
     if name in _ROLE_SETTINGS:
         effect(SessionEffect(EffectKind.PATH, name))
-        ctx.names.changed = True
+        ctx.names.uncertain = True
         return Outcome(Action.SET_ROLE)
     if kind == "VAR_SET_MULTI":  # SET TRANSACTION …, SET SESSION CHARACTERISTICS …
         return Outcome(Action.TRANSACTION)
@@ -40,14 +40,15 @@ def _variable_set(ctx: Context, fields: Node) -> Outcome:
         else:
             effect(SessionEffect(EffectKind.RESET, name))
         if name == "search_path":
-            ctx.names.changed = True
+            ctx.names.uncertain = True
         return Outcome(Action.SET if kind == "VAR_SET_DEFAULT" else Action.RESET)
     words = _words(fields)
     value = None if words is None else _joined(name, words)
     effect(SessionEffect(EffectKind.SET_LOCAL if local else EffectKind.SET, name, value))
     if name == "search_path":
+        ctx.names.local_path = ctx.names.local_path or local
         if words is None:
-            ctx.names.changed = True
+            ctx.names.uncertain = True
         else:
             _simulate_path(ctx, words)
     return Outcome(Action.SET)
@@ -117,15 +118,29 @@ def _transaction(ctx: Context, fields: Node) -> Outcome:
         ctx.ledger.effect(SessionEffect(effect, fields.get("savepoint_name")))
         if fields.get("chain"):
             ctx.ledger.effect(SessionEffect(EffectKind.BEGIN))
-    if kind in ("TRANS_STMT_ROLLBACK", "TRANS_STMT_ROLLBACK_TO"):
-        ctx.names.changed = True
+    _simulate_transaction(ctx, effect, chained=bool(fields.get("chain")))
     return Outcome(Action.TRANSACTION)
+
+
+def _simulate_transaction(ctx: Context, effect: EffectKind | None, *, chained: bool) -> None:
+    names = ctx.names
+    if effect is EffectKind.BEGIN:
+        if names.before is None:
+            names.begin()
+    elif effect is EffectKind.COMMIT:
+        names.commit()
+    elif effect is EffectKind.ROLLBACK:
+        names.roll_back()
+    elif effect is EffectKind.ROLLBACK_TO:
+        names.uncertain = True
+    if chained:
+        names.begin()
 
 
 def _discard(ctx: Context, fields: Node) -> Outcome:
     target = fields.get("target", "DISCARD_ALL").removeprefix("DISCARD_").lower()
     ctx.ledger.effect(SessionEffect(EffectKind.DISCARD, target))
-    ctx.names.changed = True
+    ctx.names.uncertain = True
     return Outcome(Action.DISCARD)
 
 

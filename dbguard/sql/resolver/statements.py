@@ -7,7 +7,9 @@ from dbguard.sql.referee import ParsedStatement
 from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import SessionView, Snapshot
 
-from .context import Context, Names
+from .completeness import check_complete
+from .context import Context
+from .earlier import Names
 from .kinds import outcome_of
 from .ledger import Ledger
 from .outcome import Outcome
@@ -51,7 +53,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         outputs=tuple(ledger.output(c) for c in outcome.columns),
         flows=ledger.settled_flows(),
         objects=tuple(ledger.objects),
-        opaque=tuple(ledger.opaque),
+        opaque=(*ledger.opaque, *check_complete(ctx, statement)),
         effects=tuple(ledger.effects),
         has_where=ledger.has_where,
         runs_hidden_code=ledger.runs_hidden_code,

@@ -27,6 +27,7 @@ def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[Named
         if "ColumnRef" in value:
             names, star = reference_parts(value["ColumnRef"])
             if star:
+                ctx.ledger.seen.add(("column", value["ColumnRef"].get("location", 0)))
                 columns += _star(ctx, names, scope, value["ColumnRef"].get("location", 0))
                 continue
         if "A_Indirection" in value and "A_Star" in value["A_Indirection"]["indirection"][-1]:

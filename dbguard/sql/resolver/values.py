@@ -58,6 +58,12 @@ def computed(
     return Value(computed=keys, type_name=type_name, row=row)
 
 
+def _common_type(left: str | None, right: str | None) -> str | None:
+    if left == "unknown":
+        return right
+    return left if left == right or right == "unknown" else None
+
+
 def either(left: Value, right: Value) -> Value:
     """One value or the other, unchanged: a column of a set operation or of VALUES."""
     return Value(
@@ -65,5 +71,5 @@ def either(left: Value, right: Value) -> Value:
         left.computed | right.computed,
         None,
         left.row or right.row,
-        left.type_name if left.type_name == right.type_name else None,
+        _common_type(left.type_name, right.type_name),
     )
