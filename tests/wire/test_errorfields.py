@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pygwire import messages as oracle
+
 from dbguard.errors import NotUnderstood, PolicyRefusal, UndefinedName
 from dbguard.wire.errorfields import ErrorFields, decode_fields, from_error
-from pygwire import messages as oracle
 
 SERVER = ErrorFields(
     (

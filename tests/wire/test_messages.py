@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from dbguard.errors import ProtocolViolation
-from dbguard.wire import backend, frontend
-from dbguard.wire.framing import Frame
 from hypothesis import given
 from hypothesis import strategies as st
 from pygwire import messages as oracle
+
+from dbguard.errors import ProtocolViolation
+from dbguard.wire import backend, frontend
+from dbguard.wire.framing import Frame
 
 text = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=16)
 name = text.map(str.encode)

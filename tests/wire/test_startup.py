@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pygwire import messages as oracle
+
 from dbguard.errors import ProtocolViolation
 from dbguard.wire.startup import (
     PROTOCOL_3_0,
@@ -12,9 +16,6 @@ from dbguard.wire.startup import (
     StartupMessage,
     decode_startup,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from pygwire import messages as oracle
 
 text = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
 
