@@ -65,7 +65,9 @@ __all__ = [
 ]
 
 PREFIX: Final = "DBGUARD_"
-NOT_SETTINGS: Final = frozenset({"DBGUARD_CONFIG", "DBGUARD_PG_BIN", "DBGUARD_TEST_DSN"})
+NOT_SETTINGS: Final = frozenset(
+    {"DBGUARD_CONFIG", "DBGUARD_DEMO_HOME", "DBGUARD_PG_BIN", "DBGUARD_TEST_DSN"}
+)
 """Variables with the prefix that are read elsewhere: the command line, the backup tools, tests."""
 _KUBERNETES: Final = re.compile(r"DBGUARD_(SERVICE_|PORT$|PORT_)")
 """Kubernetes sets these in every pod beside a service that is called dbguard."""
