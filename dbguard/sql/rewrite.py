@@ -158,7 +158,11 @@ class _Statement:
                 yield from self._read(site, self._relations[index])
 
     def _qualify(self, site: RelationSite, relation: Relation) -> Iterator[Splice]:
-        self._layout.name(site)
+        if site.role is SiteRole.NAME:
+            # A column's or trigger's name may follow: COMMENT ON COLUMN x.y.
+            self._layout.parts(self._layout.at(site.start))
+        else:
+            self._layout.name(site)
         if not site.qualified:
             yield Splice(site.start, site.start, quote(relation.schema) + ".")
 
