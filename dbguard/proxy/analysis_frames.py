@@ -39,6 +39,9 @@ FAILED: Final = ord("X")
 MAX_REPLY_BYTES: Final = 256 << 20
 """A reading of a statement of 16 MiB is far below; a longer one comes from a broken worker."""
 
+PURE: Final = ("dbguard.sql", "dbguard.policy", "dbguard.masking", "dbguard.engine")
+"""Layers whose classes open no file and no socket, whatever they are called with."""
+
 
 def frame(kind: int, payload: bytes = b"") -> bytes:
     return HEADER.pack(kind, len(payload)) + payload
@@ -77,9 +80,9 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError("a class that results do not hold")
 
 
-def loads(data: bytes, packages: tuple[str, ...] = ("dbguard.sql",)) -> object:
+def loads(data: bytes, packages: tuple[str, ...] = PURE) -> object:
     """Unpickle a result: plain values, sets, and classes defined in `packages`.
 
-    Raises pickle.UnpicklingError for anything else.
+    Raises pickle.UnpicklingError for a reference to anything else.
     """
     return _Unpickler(data, packages).load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
 import pickle
 import signal
@@ -11,8 +12,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from dbguard.engine import plan
 from dbguard.errors import (
     ConfigurationError,
     DbguardError,
@@ -21,9 +25,10 @@ from dbguard.errors import (
     PolicyRefusal,
     UndefinedName,
 )
+from dbguard.policy import decision
 from dbguard.proxy.analysis_frames import decode_error, encode_error, loads
 from dbguard.proxy.analysis_pool import AnalysisPool
-from dbguard.sql.facts import StatementFacts
+from dbguard.sql import facts
 
 ENTRY = "analysis_entries:act"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' address space limit")
@@ -310,10 +315,23 @@ def test_errors_survive_the_pipe(error: DbguardError) -> None:
 
 
 class TestLoads:
-    def test_plain_values_and_sql_classes(self) -> None:
+    def test_plain_values(self) -> None:
         value = {"a": (1, None, frozenset({b"x"})), "b": {1.5, "text"}}
         assert loads(pickle.dumps(value)) == value
-        assert loads(pickle.dumps(StatementFacts)) is StatementFacts
+
+    @pytest.mark.parametrize("module", [facts, decision, plan], ids=lambda m: m.__name__)
+    def test_classes_that_make_up_a_plan(self, module: ModuleType) -> None:
+        own = [c for c in vars(module).values() if isinstance(c, type)]
+        own = [c for c in own if c.__module__ == module.__name__]
+        assert own
+        for kind in own:
+            assert loads(pickle.dumps(kind)) is kind
+            if issubclass(kind, enum.Enum):
+                assert [loads(pickle.dumps(member)) for member in kind] == list(kind)
+
+    def test_a_plan(self) -> None:
+        whole = plan.Plan("SELECT 1", None, (), plan.Refusal("42501", "refused"))
+        assert loads(pickle.dumps(whole)) == whole
 
     @pytest.mark.parametrize(
         ("module", "name"),
