@@ -40,11 +40,17 @@ class BoundPolicy:
         snapshot: Snapshot,
         tags: Mapping[ColumnKey, frozenset[str]],
         bases: Mapping[int, frozenset[int]],
+        own: Mapping[ColumnKey, frozenset[str]],
+        kept: Mapping[ColumnKey, frozenset[str]],
     ) -> None:
         self.policy = policy
         self.snapshot = snapshot
         self._tags = tags
         self._bases = bases
+        self.own = own
+        """Tags that patterns gave, before they followed the data."""
+        self.kept = kept
+        """Tags kept from before a renaming."""
         by_relation: dict[int, set[frozenset[str]]] = {}
         for (relation, _), carried in tags.items():
             by_relation.setdefault(relation, set()).add(carried)
@@ -56,6 +62,14 @@ class BoundPolicy:
     def classified(self) -> Mapping[ColumnKey, frozenset[str]]:
         """Every classified column with its tags."""
         return self._tags
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """Columns that only their past classifies, for whoever keeps the rules."""
+        return tuple(
+            f"{column_name(self.snapshot, key)} was renamed and keeps {', '.join(sorted(tags))}"
+            for key, tags in sorted(self.kept.items())
+        )
 
     @property
     def classified_columns(self) -> int:
@@ -122,8 +136,13 @@ def bind(
     snapshot: Snapshot,
     sources: Mapping[ColumnKey, frozenset[ColumnKey]],
     unreadable: frozenset[int],
+    previous: BoundPolicy | None = None,
 ) -> BoundPolicy:
     """Classify the columns of `snapshot`.
+
+    A column keeps the tags that patterns gave it in `previous` when it, its table or its schema
+    has another name since: renaming must not take the protection off. `BoundPolicy.drift` names
+    such columns.
 
     `sources` names the columns that a view's, partition's or generated column takes its values
     from (`dbguard.sql.lineage.column_sources`); `unreadable` the views whose definition could not
@@ -140,7 +159,36 @@ def bind(
             tags = everything if hidden else whole | _column_tags(policy, relation, column.name)
             if tags:
                 own[relation.oid, column.number] = tags
-    return BoundPolicy(policy, snapshot, _along(own, sources, snapshot), _bases(sources, snapshot))
+    kept = _kept(own, policy, snapshot, previous) if previous is not None else {}
+    for key, tags in kept.items():
+        own[key] = own.get(key, _NO_TAGS) | tags
+    tagged = _along(own, sources, snapshot)
+    return BoundPolicy(policy, snapshot, tagged, _bases(sources, snapshot), own, kept)
+
+
+def _kept(
+    own: Mapping[ColumnKey, frozenset[str]],
+    policy: Policy,
+    snapshot: Snapshot,
+    previous: BoundPolicy,
+) -> Mapping[ColumnKey, frozenset[str]]:
+    """Tags that renamed columns carried before and patterns no longer give them."""
+    kept = {}
+    for key, before in previous.own.items():
+        tags = (before & (policy.tags | {SYSTEM_VALUES})) - own.get(key, _NO_TAGS)
+        old, new = column_name(previous.snapshot, key), column_name(snapshot, key)
+        if tags and new is not None and (old != new or key in previous.kept):
+            kept[key] = tags
+    return kept
+
+
+def column_name(snapshot: Snapshot, key: ColumnKey) -> str | None:
+    """`schema.table.column`, or None when the snapshot has no such column."""
+    relation = snapshot.relation_by_oid.get(key[0])
+    column = relation.column(key[1]) if relation is not None else None
+    if relation is None or column is None:
+        return None
+    return f"{relation.schema}.{relation.name}.{column.name}"
 
 
 def _bases(

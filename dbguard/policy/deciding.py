@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dbguard.sql.facts import StatementFacts
 
-from .access_checks import check_columns, check_relations, check_unclassified
+from .access_checks import check_columns
 from .binding import BoundPolicy
 from .code_checks import check_functions, check_opaque
 from .decision import Decision, Effect, ErrorTexts, Principal, Reason
 from .exposure import error_texts
 from .masked_checks import check_definitions, check_flows, check_masked_uses
+from .relation_checks import check_relations, check_unclassified
 from .rule_checks import check_denials, check_requirements
 from .verdict import Case, Verdict
 

@@ -46,21 +46,23 @@ def check_masked_uses(case: Case, verdict: Verdict) -> None:
 
 def check_flows(case: Case, verdict: Verdict) -> None:
     """Masked values never replace real ones in a classified column."""
-    spoiled: dict[ColumnName, list[ColumnName]] = {}
+    targets: list[ColumnName] = []
+    sources: list[ColumnName] = []
     for flow in case.facts.flows:
         if not case.tags(flow.target):
             continue
         for source in flow.sources:
             if case.tags(source) and case.reading(source).sight is Sight.MASKED:
-                spoiled.setdefault(flow.target, []).append(source)
-    for target, sources in spoiled.items():
+                targets.append(flow.target)
+                sources.append(source)
+    if targets:
         verdict.reasons.append(
             Reason(
                 case.masking_rule(sources[0]),
-                f"writing {listed(sources)} into {target} is refused because "
+                f"writing {listed(sources)} into {listed(targets)} is refused because "
                 f"{case.principal.user} sees masked values there",
                 "Masked values may only be written to columns that are not classified.",
-                (target, *sources),
+                tuple(dict.fromkeys((*targets, *sources))),
             )
         )
 

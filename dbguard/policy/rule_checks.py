@@ -35,6 +35,8 @@ def _hint(rule: Rule) -> str:
 def check_requirements(case: Case, verdict: Verdict) -> None:
     """Requirements accumulate: all that match have to be met."""
     for rule in case.standing.requirements:
+        if rule.actions.isdisjoint(case.lasting_actions):
+            continue
         if rule.backup is not None and _matches(rule, case)[0]:
             verdict.rules.add(rule.id)
             verdict.requirements.append(

@@ -69,7 +69,7 @@ class Standing:
         self.denials = _of(rules, RuleEffect.DENY, environment, unknown=True)
         self.requirements = _of(rules, RuleEffect.REQUIRE, environment, unknown=True)
         self.defaults = policy.defaults
-        self._access: dict[tuple[frozenset[str], int, Action], Access] = {}
+        self._access: dict[tuple[frozenset[str], str, str, Action], Access] = {}
         self.raw = self._raw_everywhere(policy.tags)
 
     def _raw_everywhere(self, tags: frozenset[str]) -> bool:
@@ -85,7 +85,7 @@ class Standing:
 
     def access(self, tags: frozenset[str], relation: Relation, action: Action) -> Access:
         """What the principal may do with data of `relation` that carries `tags`."""
-        key = (tags, relation.oid, action)
+        key = (tags, relation.schema, relation.name, action)
         found = self._access.get(key)
         if found is None:
             found = self._access[key] = self._find_access(tags, relation, action)

@@ -28,6 +28,8 @@ _SHOWN = 4
 """Names spelled out in one message; a refusal has to fit on a terminal."""
 _WRITING_COLUMNS = frozenset({Action.INSERT, Action.UPDATE, Action.MERGE, Action.COPY_FROM})
 
+MAKING = frozenset({Action.CREATE, Action.CREATE_TABLE_AS})
+"""Two names of one thing: what makes a materialized view is both."""
 BY_COLUMN = frozenset(
     {Action.INSERT, Action.UPDATE, Action.COPY_FROM, Action.SELECT, Action.COPY_TO, Action.FETCH,
      Action.SHOW}
@@ -57,6 +59,19 @@ class Case:
     def actions(self) -> frozenset[Action]:
         """Everything the statement does."""
         return merged_actions(self.facts) | {use.action for use in self.facts.relations}
+
+    @cached_property
+    def lasting_actions(self) -> frozenset[Action]:
+        """Everything the statement does but to the session's own temporary tables."""
+        uses = self.facts.relations
+        if self.facts.objects or not uses:
+            return self.actions
+        temporary = {u.action for u in uses if is_temporary(u.schema)}
+        lasting = {u.action for u in uses if not is_temporary(u.schema)}
+        if not temporary:
+            return self.actions
+        own = temporary | (MAKING if temporary & MAKING else frozenset())
+        return self.actions - (own - lasting)
 
     @cached_property
     def read_action(self) -> Action:
@@ -138,16 +153,32 @@ def _joined(texts: Sequence[str]) -> str:
     return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def described(action: Action, names: Iterable[object]) -> str:
-    """The action and what it is done to, as a message begins: `dropping clinic.patients`."""
+def described(action: Action, names: Iterable[object], *, exists: bool = False) -> str:
+    """The action and what it is done to, as a message begins: `dropping clinic.patients`.
+
+    `exists` tells that the names are of relations that are there already.
+    """
     what = listed(names)
-    verb = _DOING.get(action)
+    verb = (_DOING_TO_EXISTING.get(action) if exists else None) or _DOING.get(action)
     if verb and what:
         return f"{verb} {what}"
     tag = str(action).upper().replace("_", " ")
     return f"{tag} ({what})" if what else tag
 
 
+def is_temporary(schema: str) -> bool:
+    """Whether what is in this schema belongs to one session alone."""
+    return schema == "pg_temp" or schema.startswith("pg_temp_")
+
+
+_DOING_TO_EXISTING = {
+    Action.CREATE: "creating an object on",
+    Action.ROLE: "changing the owner of",
+    Action.POLICY: "changing row security of",
+    Action.CREATE_TRIGGER: "creating a trigger on",
+    Action.CREATE_RULE: "creating a rule on",
+    Action.SECURITY_LABEL: "labelling",
+}
 _DOING = {
     Action.SELECT: "reading",
     Action.COPY_TO: "copying out",

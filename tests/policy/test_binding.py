@@ -147,3 +147,32 @@ def test_pg_stat_statements_is_found_in_any_schema() -> None:
     snapshot = Snapshot("d", 180000, 1, frozenset(), (relation,), ())
     found = bind(load_documents({"a": RULE}), snapshot, {}, frozenset())
     assert found.classified == {(1, 1): frozenset({"system.values"})}
+
+
+def _named(column: str, table: str = "patients", oid: int = 1) -> Snapshot:
+    made = (Column(1, column, "text", "text", "S"),)
+    relation = Relation(oid, "clinic", table, RelationKind.TABLE, made)
+    return Snapshot("d", 180000, 1, frozenset(), (relation,), ())
+
+
+def test_renaming_keeps_the_tags() -> None:
+    policy = load_documents({"a": CLASSIFICATION, "b": RULE})
+    first = bind(policy, _named("ssn"), {}, frozenset())
+    second = bind(policy, _named("number"), {}, frozenset(), first)
+    assert second.tags_of(1, 1) == {"phi.ssn"}
+    assert second.drift == ("clinic.patients.number was renamed and keeps phi.ssn",)
+    third = bind(policy, _named("number"), {}, frozenset(), second)
+    assert third.tags_of(1, 1) == {"phi.ssn"}
+    back = bind(policy, _named("ssn"), {}, frozenset(), third)
+    assert back.tags_of(1, 1) == {"phi.ssn"}
+    assert back.drift == ()
+
+
+def test_what_is_gone_or_reclassified_is_not_kept() -> None:
+    policy = load_documents({"a": CLASSIFICATION, "b": RULE})
+    first = bind(policy, _named("ssn"), {}, frozenset())
+    assert bind(policy, _named("x", oid=2), {}, frozenset(), first).classified == {}
+    other = load_documents({"a": CLASSIFICATION.replace("*.*.ssn", "*.*.sin"), "b": RULE})
+    assert bind(other, _named("ssn"), {}, frozenset(), first).classified == {}
+    fewer = load_documents({"a": "classification: [{tag: x, columns: [a.b.c]}]", "b": RULE})
+    assert bind(fewer, _named("number"), {}, frozenset(), first).classified == {}

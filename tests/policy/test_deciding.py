@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, ErrorTexts, MaskKind, Principal
+from dbguard.policy.verdict import listed
 from dbguard.sql.facts import (
     Action,
     ActionClass,
@@ -642,11 +643,98 @@ def test_environments_limit_grants() -> None:
     assert policy.has_raw_access(NOBODY, "staging")
 
 
+def test_one_reason_names_all_columns_and_tags() -> None:
+    (reason,) = judge(select(PATIENTS, ssn=OUT, dob=OUT, zip=OUT), NOBODY).reasons
+    assert reason.message == (
+        "reading clinic.patients.ssn, clinic.patients.dob and clinic.patients.zip is not allowed "
+        "for nobody"
+    )
+    assert reason.hint == (
+        "Ask for a rule that allows [read] on phi.date.birth, phi.ssn and phi.zip, or select other "
+        "columns."
+    )
+    assert len(reason.columns) == 3
+
+
 def test_long_lists_are_cut() -> None:
-    every = select(PATIENTS, ssn=OUT, dob=OUT, zip=OUT)
-    messages = [r.message for r in judge(every, NOBODY).reasons]
-    assert len(messages) == 3
-    assert all(len(m) < 200 for m in messages)
+    assert listed("abcde") == "a, b, c, d and e"
+    assert listed("abcdef") == "a, b, c, d and 2 more"
+    assert listed("aab") == "a and b"
+    assert listed("") == ""
+
+
+OBJECTS_ONLY = bound(
+    CLASSIFICATION
+    + """
+roles: {builder: {users: [clerk]}}
+rules: [{id: objects, allow: [all], roles: [builder]}]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "about"),
+    [
+        (
+            StatementFacts(Action.DROP, objects=(ObjectName("schema", None, "clinic"),)),
+            "dropping clinic.patients, clinic.notes, clinic.overview and clinic.odd, which hold",
+        ),
+        (
+            StatementFacts(Action.RENAME, objects=(ObjectName("schema", None, "clinic"),)),
+            "renaming clinic.patients, clinic.notes, clinic.overview and clinic.odd, which hold",
+        ),
+        (StatementFacts(Action.DROP, statement_tag="DropdbStmt"), "dropping everything in the"),
+        (StatementFacts(Action.ROLE, statement_tag="DropOwnedStmt"), "changing the owner of every"),
+        (
+            StatementFacts(Action.CREATE, statement_tag="CreatePublicationStmt"),
+            "creating an object on everything in the database, which holds classified data",
+        ),
+        (whole(Action.CREATE, PATIENTS), "creating an object on clinic.patients, which holds"),
+        (whole(Action.POLICY, PATIENTS), "changing row security of clinic.patients, which holds"),
+    ],
+)
+def test_statements_that_reach_classified_tables_unnamed(facts: StatementFacts, about: str) -> None:
+    (reason,) = decide(OBJECTS_ONLY, facts, CLERK, "test").reasons
+    assert reason.message.startswith(about)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        StatementFacts(Action.DROP, objects=(ObjectName("schema", None, "public"),)),
+        StatementFacts(Action.CREATE, objects=(ObjectName("schema", None, "clinic"),)),
+        StatementFacts(Action.ROLE, objects=(ObjectName("role", None, "x"),)),
+        whole(Action.DROP, BENCH),
+    ],
+)
+def test_statements_that_do_not(facts: StatementFacts) -> None:
+    assert decide(OBJECTS_ONLY, facts, CLERK, "test").effect is Effect.ALLOW
+
+
+def temporary(action: Action, *others: RelationUse) -> StatementFacts:
+    return StatementFacts(action, relations=(RelationUse(0, "pg_temp", "t", action), *others))
+
+
+def test_temporary_tables_go_with_writing_and_need_no_backup() -> None:
+    for action in (Action.CREATE, Action.CREATE_TABLE_AS, Action.DROP):
+        for principal in (NOBODY, DBA):
+            decision = judge(temporary(action), principal, "production")
+            assert (decision.effect, decision.requirements) == (Effect.ALLOW, ())
+    mixed = temporary(Action.DROP, on(BENCH, Action.DROP))
+    assert judge(mixed, DBA, "production").requirements
+    assert judge(mixed, NOBODY, "production").effect is Effect.DENY
+    closed = bound("rules: [{id: r, deny: [ddl]}]")
+    assert decide(closed, temporary(Action.CREATE), NOBODY, "test").effect is Effect.DENY
+    read_only = bound("rules: [{id: r, allow: [read]}]\ndefaults: {unclassified: {write: deny}}")
+    assert decide(read_only, temporary(Action.CREATE), NOBODY, "test").effect is Effect.DENY
+
+
+def test_materialized_views_need_one_grant() -> None:
+    facts = StatementFacts(
+        Action.CREATE, relations=(RelationUse(0, "public", "m", Action.CREATE_TABLE_AS),)
+    )
+    (reason,) = judge(facts, NOBODY).reasons
+    assert reason.message == "creating public.m is not allowed for nobody"
 
 
 def test_a_failure_inside_denies_and_tells_only_its_type() -> None:
