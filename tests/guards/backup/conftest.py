@@ -55,7 +55,9 @@ def context(pg_server: Any, directory: Path, tmp_path: Path) -> BackupContext:
         directory,
         BackupRegistry(tmp_path / "state.db"),
         lambda: datetime.now(UTC),
-        os.environ,
+        {name: value for name, value in os.environ.items() if name != "DBGUARD_PG_BIN"},
+        # As a setting, so that tests can put programs of their own in their place.
+        Path(os.environ["DBGUARD_PG_BIN"]) if "DBGUARD_PG_BIN" in os.environ else None,
     )
 
 

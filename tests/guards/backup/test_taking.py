@@ -28,7 +28,7 @@ HOUR = BackupRequirement("ddl-needs-backup", 3600)
 
 
 async def real_program(context: BackupContext, name: str) -> Path:
-    found = await find_binaries(1, environ=context.environ)
+    found = await find_binaries(1, environ=context.environ, configured=context.binaries)
     return found.pg_dump.with_name(name)
 
 
