@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import postgast
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from postgast.errors import PgQueryError
 from sqlglot.tokens import Token, TokenType
 
@@ -24,7 +25,7 @@ def analysis_texts(query: Query, raw: bytes) -> Iterator[str]:
     text = raw[query.start : query.end].decode("utf-8")
     try:
         other = postgast.deparse(postgast.parse(text))
-    except (PgQueryError, ValueError):
+    except (PgQueryError, DecodeError, ValueError):
         return
     if is_tree_of(other, query.tag, without_locations(query.node)):
         yield other
@@ -36,7 +37,7 @@ def plain_tokens(text: str) -> list[Token]:
     Raises:
         Unreadable: its tokenizer rejects the text, or sees other operators than PostgreSQL's.
     """
-    found = _without_literal_types(dialect.tokenize(text))
+    found = _with_names(_without_literal_types(dialect.tokenize(text)))
     return _with_plain_operators(found, list(_operators(text)))
 
 
@@ -88,6 +89,7 @@ def _with_plain_operators(
 
 _LITERALS = (TokenType.STRING, TokenType.BYTE_STRING, TokenType.UNICODE_STRING)
 _NAMES = (TokenType.VAR, TokenType.IDENTIFIER)
+_QUOTED = (*_LITERALS, TokenType.IDENTIFIER)
 _NO_TYPES = ("ZONE", "ESCAPE", "UESCAPE", "PATH")
 
 
@@ -103,3 +105,43 @@ def _without_literal_types(found: Sequence[Token]) -> list[Token]:
                 out.pop()
         out.append(token)
     return out
+
+
+_NO_QUERY_WORDS = frozenset(
+    (
+        "ALTER",
+        "BEGIN",
+        "CACHE",
+        "COMMENT",
+        "COMMIT",
+        "COPY",
+        "DATABASE",
+        "DROP",
+        "EXECUTE",
+        "FORMAT",
+        "FUNCTION",
+        "LOAD",
+        "PROCEDURE",
+        "RENAME",
+        "REVOKE",
+        "ROLLBACK",
+        "SCHEMA",
+        "SESSION",
+        "SHOW",
+        "TRIGGER",
+        "TYPE",
+        "VIEW",
+        "VOLATILE",
+    )
+)
+"""Words that are syntax in other statements: inside a query they are names."""
+
+
+def _with_names(found: Sequence[Token]) -> list[Token]:
+    """`found` with words that have no meaning in a query read as names."""
+    return [
+        dialect.changed(token, TokenType.VAR, token.text)
+        if index and token.text.upper() in _NO_QUERY_WORDS and token.token_type not in _QUOTED
+        else token
+        for index, token in enumerate(found)
+    ]

@@ -193,7 +193,7 @@ def _column_differences(
     values |= {m.start for m in first.functions if m.parts[-1] == "system_user" and m.by_grammar}
     for name in sorted(found - wanted, key=lambda n: n.start):
         is_target = target_starts.get(name.start) == name.parts[0]
-        is_default = raw[name.start : name.start + 7].lower() == b"default"
+        is_default = name.parts == ("default",)
         is_value = name.start in values
         if not (is_target or is_default or is_value or name.parts[0] in unplaced):
             yield _Difference(f"the column {_shown(name)}", name.start)
@@ -205,6 +205,8 @@ def _column_differences(
 def _field_differences(first: Mentions, second: SecondReading) -> Iterator[_Difference]:
     wanted = Counter((m.name, m.starred) for m in first.fields)
     found = Counter((n.parts[0], n.starred) for n in second.fields)
+    targets = {m.start for m in first.targets}  # SET column.field = …
+    found.update((p, False) for n in second.columns if n.start in targets for p in n.parts[1:])
     for name, _ in wanted - found:
         yield _Difference(f'the field "{name}"', -1)
     for name, _ in found - wanted:

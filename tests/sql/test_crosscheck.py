@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from postgast import pg_query_pb2
 
+from dbguard.errors import NotUnderstood
 from dbguard.sql import referee
 from dbguard.sql.crosscheck import CrossCheck, Outcome, compare, mentions
 from dbguard.sql.inventory import walk
@@ -214,3 +215,70 @@ def test_only_known_nodes_hold_a_relation_name() -> None:
         if "relname" in message.fields_by_name
     }
     assert holders == {"RangeVar", "WithCheckOption"}
+
+
+NAMES = """
+    type value date time year name role key level format index schema comment database function
+    trigger view drop alter revoke rollback copy load execute procedure
+"""
+
+
+@pytest.mark.parametrize("word", NAMES.split())
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "SELECT {0}, t.{0}, {0} + 1, {0}::text AS {0} FROM t WHERE {0} = 1 ORDER BY {0}",
+        "SELECT {0}.a FROM s.{0} AS {0}",
+        "UPDATE t SET {0} = 1 WHERE {0} IS NULL RETURNING {0}",
+        "INSERT INTO t ({0}) VALUES (1)",
+        "WITH {0} AS (SELECT 1) SELECT * FROM {0}",
+    ],
+)
+def test_words_that_postgresql_takes_for_names(word: str, frame: str) -> None:
+    assert all(check.understood for check in checked(frame.format(word)))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "({})",
+        "f({})",
+        "date({})",
+        "int4({})",
+        "point({})",
+        "(SELECT {} FROM t)",
+        "(a IN ({}))",
+        "CASE WHEN {} THEN 1 END",
+        "CAST({} AS int)",
+        "json_value({}, '$')",
+        "trim(both a from {})",
+        "(interval '1' day + {})",
+        "struct({})",
+        "array(select {})",
+    ],
+)
+def test_nesting_takes_linear_time(frame: str) -> None:
+    """Two readings for each level would take longer than the test suite has."""
+    text = "a"
+    for _ in range(45):
+        text = frame.format(text)
+    try:
+        (check,) = checked("SELECT " + text)
+    except NotUnderstood:
+        return  # the referee's own limit
+    assert check.outcome is Outcome.AGREES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT f(a)\n;",
+        "UPDATE t SET a.b = 1, c[2].d = 3",
+        "SELECT a FROM t TABLESAMPLE system (1)",
+        "INSERT INTO t (SELECT a FROM u)",
+        'SELECT 1 AS "é", ü.a FROM ü',
+        "SELECT a --é\n, b FROM t",
+    ],
+)
+def test_more_forms_read_alike(text: str) -> None:
+    assert all(check.understood for check in checked(text))
