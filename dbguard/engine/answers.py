@@ -6,6 +6,7 @@ the session: dbguard never forwards what it did not understand.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -127,10 +128,8 @@ class Answers:
 
     def _security_event(self, origin: tuple[int, int]) -> None:
         fields = (("event", "tripwire"), ("relation", str(origin[0])), ("column", str(origin[1])))
-        try:
+        with contextlib.suppress(AuditUnavailable):  # the session ends either way
             self.surroundings.record(EventRecord(RecordKind.SECURITY, self.session, fields))
-        except AuditUnavailable:
-            pass  # the session ends either way
         self.close(
             "42501",
             "the result would show a protected column unmasked",

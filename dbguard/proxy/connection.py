@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import ssl
+import traceback
 from dataclasses import dataclass
 
 import structlog
@@ -95,7 +96,12 @@ class Connection:
             await self._shut_down()
             raise
         except Exception as error:  # the border: fail closed, tell nobody a value
-            log.exception("connection failed", session=self._id, error=type(error).__name__)
+            log.error(
+                "connection failed",
+                session=self._id,
+                error=type(error).__name__,
+                where=_places(error),
+            )
             await self._fatal(InternalError("dbguard failed and has closed this connection"))
         finally:
             await self._end()
@@ -349,6 +355,14 @@ class Connection:
         if self._session is not None:
             with contextlib.suppress(AuditUnavailable):
                 self._event(RecordKind.DISCONNECT)
+
+
+def _places(error: BaseException) -> list[str]:
+    """Where an exception came through, as module:line; its text could hold a value."""
+    return [
+        f"{frame.f_globals.get('__name__', '?')}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
 
 
 class TooManyConnections(DbguardError):

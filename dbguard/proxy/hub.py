@@ -37,6 +37,7 @@ from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.limits import Limits
 from dbguard.sql.snapshot import Snapshot
 
+from .analysis_frames import loads
 from .analysis_pool import AnalysisPool
 from .cancel import CancelRegistry
 from .plan_cache import PlanCache
@@ -116,7 +117,7 @@ class Hub:
             return self._world(key, snapshot)
 
         answer = await self.pool.run(state_key, state, pickle.dumps(request))
-        return pickle.loads(answer)  # noqa: S301 - from our own worker, over its own pipe
+        return loads(answer)
 
     def _world(self, key: StateKey, snapshot: Snapshot) -> bytes:
         known = self._worlds.get(key)

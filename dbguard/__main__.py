@@ -1,0 +1,5 @@
+"""`python -m dbguard`."""
+
+from dbguard.cli import main
+
+main()

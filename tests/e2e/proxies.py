@@ -1,0 +1,182 @@
+"""A real dbguard process in front of a test database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from dbguard.audit.verifying import Verification, verify
+
+ROOT = Path(__file__).parents[2]
+HIPAA = ROOT / "rules" / "hipaa"
+
+ALLOWING_RULES = """
+roles:
+  everybody: {users: ["app", "analyst", "clinician", "dba", "postgres"]}
+rules:
+  - id: everything
+    allow: [all]
+    roles: [everybody]
+defaults:
+  classified: deny
+  unclassified:
+    {read: allow, write: allow, ddl: allow, privilege: allow, code: allow, maintenance: allow}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Guarded:
+    """A running proxy and the folder it works in."""
+
+    folder: Path
+    port: int
+    database: str
+    upstream: str
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "dbguard.yaml"
+
+    @property
+    def audit(self) -> Path:
+        return self.folder / "audit"
+
+    @property
+    def log(self) -> Path:
+        """What the process wrote to standard error."""
+        return self.folder / "dbguard.log"
+
+    def dsn(self, user: str, *, password: str = "demo") -> str:
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{self.database}"
+
+    def connect(self, user: str, **options: Any) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.dsn(user), **options)
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dbguard", "serve", "--config", str(self.config)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line == f"dbguard ready on 127.0.0.1:{self.port}\n", self.log.read_text()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+    def records(self, kind: str = "") -> list[dict[str, Any]]:
+        found = []
+        for segment in sorted(self.audit.glob("audit-*.jsonl")):
+            for line in segment.read_text("utf-8").splitlines():
+                record = json.loads(line)
+                if not kind or record["kind"] == kind:
+                    found.append(record)
+        return found
+
+    def verify(self) -> Verification:
+        return verify(self.audit)
+
+
+def write_config(
+    folder: Path,
+    port: int,
+    upstream: str,
+    control: str,
+    backup: str,
+    *,
+    rules: Path = HIPAA,
+    environment: str = "production",
+    durability: str = "durable",
+    extra: str = "",
+) -> None:
+    """A dbguard.yaml; `upstream` is host:port, `control` and `backup` are URLs."""
+    host, _, upstream_port = upstream.rpartition(":")
+    (folder / "dbguard.yaml").write_text(
+        f"""
+listen: {{host: 127.0.0.1, port: {port}}}
+upstream: {{host: {host}, port: {upstream_port}}}
+catalog: {{dsn: "{control}"}}
+environment: {environment}
+rules: "{rules}"
+state: {{url: "sqlite:///state.db"}}
+audit: {{directory: audit, durability: {durability}}}
+backup: {{dsn: "{backup}", directory: backups}}
+{extra}
+""",
+        "utf-8",
+    )
+
+
+class Relay:
+    """A TCP relay that keeps every byte the server side sends, to be searched."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.received = bytearray()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._target)
+            for pair in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._copy, args=pair, daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket, keep: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if keep:
+                    self.received += data
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@contextmanager
+def relayed(guarded: Guarded) -> Iterator[Relay]:
+    relay = Relay("127.0.0.1", guarded.port)
+    try:
+        yield relay
+    finally:
+        relay.close()
