@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dbguard.catalog.loading import load_snapshot
-from dbguard.catalog.saved import load
+from dbguard.catalog.saved import dump, load
 from dbguard.errors import ConfigurationError, DbguardError
 from dbguard.policy.binding import BoundPolicy, bind
 from dbguard.policy.coverage import Finding, findings
@@ -40,6 +40,15 @@ def check(
         Path | None, typer.Argument(help="Folder of rules files.", show_default=False)
     ] = None,
     catalog: CatalogOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            metavar="FILE",
+            help="Write the catalog read with --catalog to a file, for work without the database.",
+            show_default=False,
+        ),
+    ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a rules file and exit.")
     ] = False,
@@ -55,9 +64,14 @@ def check(
         return
     if rules is None:
         fail("which rules? give the folder that holds them")
+    if save and not catalog:
+        fail("nothing to save; name a database with --catalog")
     try:
         policy = load_policy(rules)
-        bound = bound_policy(policy, load_catalog(catalog)) if catalog else None
+        snapshot = load_catalog(catalog) if catalog else None
+        if save and snapshot:
+            _save(snapshot, save)
+        bound = bound_policy(policy, snapshot) if snapshot else None
     except DbguardError as error:
         fail(wording(error))
     found = findings(bound) if bound else ()
@@ -93,6 +107,13 @@ def load_catalog(source: str) -> Snapshot:
         if error.message.startswith(str(path)):
             raise
         raise ConfigurationError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _save(snapshot: Snapshot, path: Path) -> None:
+    try:
+        path.write_text(dump(snapshot), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: can't be written ({error.strerror})") from None
 
 
 async def _read_database(dsn: str) -> Snapshot:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dbguard.sql.facts import Action, ActionClass, ColumnName, Use
 
-from .decision import MaskedColumn, Reason
+from .decision import MaskedColumn, MaskKind, Reason
 from .standing import Sight
 from .verdict import Case, Verdict, listed
 
 _COMPARED = frozenset({Use.FILTER, Use.GROUP, Use.SORT})
+_FITTING: Mapping[MaskKind, str] = {MaskKind.YEAR: "D", MaskKind.ZIP3: "S", MaskKind.AGE_CAP: "N"}
+"""pg_type.typcategory that a generalising mask has an expression for; NULL on others."""
 _STORING = frozenset({ActionClass.DDL, ActionClass.CODE, ActionClass.PRIVILEGE})
 """Classes whose statements may store a query; CREATE TABLE AS stores its result instead."""
 
@@ -19,7 +23,7 @@ def check_masked_uses(case: Case, verdict: Verdict) -> None:
     compared: list[ColumnName] = []
     for use in case.facts.columns:
         masked = verdict.masks.get(use.column)
-        if masked is None or masked.mask.kind.generalises:
+        if masked is None or _generalises(case, masked):
             continue
         if Use.JOIN in use.uses:
             joined.append(use.column)
@@ -42,6 +46,13 @@ def check_masked_uses(case: Case, verdict: Verdict) -> None:
             f"{listed(compared)} {verb} masked for {case.principal.user}: comparisons, grouping "
             "and sorting see the masked value."
         )
+
+
+def _generalises(case: Case, masked: MaskedColumn) -> bool:
+    """Whether masked values of this column can be compared meaningfully."""
+    name = masked.column
+    column = case.relation(name.relation, name.schema, name.table).column(name.number)
+    return column is not None and _FITTING.get(masked.mask.kind) == column.category
 
 
 def check_flows(case: Case, verdict: Verdict) -> None:

@@ -16,8 +16,6 @@ _STATISTICS = frozenset(
         "histogram_bounds",
         "most_common_elems",
         "elem_count_histogram",
-        "most_common_val_nulls",
-        "most_common_base_freqs",
         "range_length_histogram",
         "range_bounds_histogram",
     }

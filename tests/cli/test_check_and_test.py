@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dbguard.catalog.saved import load
 from dbguard.cli.check import check
 from dbguard.cli.test_policy import test as run_tests
 
@@ -85,6 +86,17 @@ def test_check_catalog_of_another_kind(rules: Path) -> None:
     result = dbguard("check", rules, "--catalog", rules / "rules.yaml")
     assert result.exit_code == 2
     assert "this is not a saved catalog" in result.output
+
+
+def test_check_saves_the_catalog(rules: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.json"
+    catalog = rules / "catalog.json"
+    assert dbguard("check", rules, "--catalog", catalog, "--save", saved).exit_code == 0
+    assert load(saved.read_text()) == load(catalog.read_text())
+    assert dbguard("check", rules, "--save", saved).exit_code == 2
+    result = dbguard("check", rules, "--catalog", catalog, "--save", tmp_path)
+    assert result.exit_code == 2
+    assert "can't be written" in result.output
 
 
 def test_check_needs_rules() -> None:

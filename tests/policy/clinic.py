@@ -20,7 +20,10 @@ def _relation(
     oid: int, name: str, *columns: str, kind: RelationKind = RelationKind.TABLE
 ) -> Relation:
     schema, table = name.split(".")
-    made = tuple(Column(n, c, "text", "text", "S") for n, c in enumerate(columns, 1))
+    made = tuple(
+        Column(n, c, "date", "date", "D") if c == "dob" else Column(n, c, "text", "text", "S")
+        for n, c in enumerate(columns, 1)
+    )
     return Relation(oid, schema, table, kind, made)
 
 

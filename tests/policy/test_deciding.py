@@ -426,6 +426,18 @@ def test_no_notice_where_masks_do_no_harm(facts: StatementFacts) -> None:
     assert judge(facts, ANALYST).notices == ()
 
 
+def test_a_generalising_mask_on_another_type_hides() -> None:
+    policy = bound(
+        CLASSIFICATION
+        + """
+masks: {years: {phi: year}}
+rules: [{id: see, allow: [read], data: [phi], masked: years}]
+"""
+    )
+    assert decide(policy, select(PATIENTS, dob=JOIN), NOBODY, "test").effect is Effect.ALLOW
+    assert decide(policy, select(PATIENTS, ssn=JOIN), NOBODY, "test").effect is Effect.DENY
+
+
 def test_create_table_as_stores_what_is_seen() -> None:
     policy = bound(
         CLASSIFICATION
