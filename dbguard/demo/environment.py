@@ -35,7 +35,7 @@ from dbguard.demo.building import (
     create_schema,
     fill,
 )
-from dbguard.demo.server import HOST, EmbeddedServer, free_port
+from dbguard.demo.server import HOST, EmbeddedServer, end_leftover, free_port
 from dbguard.errors import ConfigurationError
 from dbguard.settings import Settings
 
@@ -149,9 +149,8 @@ def _held(directory: Path) -> Iterator[None]:
 def _server(directory: Path, binaries: Path | None, reset: bool, notify: Notify) -> EmbeddedServer:
     secret = directory / "superuser.txt"
     initialised = (directory / "server" / "data").exists()
-    if reset and initialised:
-        _open(directory, binaries, secret).stop()  # one that a killed demo left running
     if reset:
+        end_leftover(directory / "server" / "data")
         for name in _MADE:
             path = directory / name
             if path.is_dir() and not path.is_symlink():

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +26,8 @@ HOST = "127.0.0.1"
 
 SOCKET_PATH_LIMIT = 107
 """Bytes in sockaddr_un.sun_path on Linux, less the final NUL; PostgreSQL refuses longer ones."""
+
+PID_FILE = "postmaster.pid"
 
 THROWAWAY: Mapping[str, str] = {
     "fsync": "off",
@@ -159,30 +163,11 @@ class EmbeddedServer:
             raise ConfigurationError(
                 f"PostgreSQL in {self.directory} does not stop",
                 detail=self._last_complaint(),
-                hint=f"See {self.log}; its process id is the first line of {self._pid_file}.",
+                hint=f"See {self.log}; its process id is the first line of {self.data / PID_FILE}.",
             )
 
-    @property
-    def _pid_file(self) -> Path:
-        return self.data / "postmaster.pid"
-
     def _running(self) -> int | None:
-        """Process id of the server on this data folder.
-
-        A crash or a restored container leaves postmaster.pid behind, and its number may belong
-        to any program by now: PostgreSQL would then refuse to start, so the file is removed.
-        """
-        try:
-            process = int(self._pid_file.read_text(encoding="ascii").splitlines()[0])
-        except FileNotFoundError:
-            return None
-        except (IndexError, ValueError):
-            self._pid_file.unlink()
-            return None
-        if _is_postgres(process):
-            return process
-        self._pid_file.unlink(missing_ok=True)
-        return None
+        return running_server(self.data)
 
     def _control(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.binary("pg_ctl")), "-D", str(self.data), "-s", *arguments]
@@ -255,6 +240,44 @@ class EmbeddedServer:
             return ""
         loud = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
         return (loud or lines or [""])[-1]
+
+
+def running_server(data: Path) -> int | None:
+    """Process id of the server on the data folder `data`, if one runs.
+
+    A crash or a restored container leaves postmaster.pid behind, and its number may belong to
+    any program by now: PostgreSQL would then refuse to start, so the file is removed.
+    """
+    file = data / PID_FILE
+    try:
+        process = int(file.read_text(encoding="ascii").splitlines()[0])
+    except FileNotFoundError:
+        return None
+    except (IndexError, ValueError):
+        process = 0
+    if process > 0 and _is_postgres(process):
+        return process
+    file.unlink(missing_ok=True)
+    return None
+
+
+def end_leftover(data: Path) -> None:
+    """End the server that a killed program left on `data`, whatever its version.
+
+    Raises `ConfigurationError` when it does not end within a minute.
+    """
+    process = running_server(data)
+    if process is None:
+        return
+    os.kill(process, signal.SIGINT)  # PostgreSQL's fast shutdown
+    deadline = time.monotonic() + 60
+    while running_server(data) is not None:
+        if time.monotonic() > deadline:
+            raise ConfigurationError(
+                f"the server on {data} (process {process}) does not stop",
+                hint="End that process, then try again.",
+            )
+        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -13,7 +13,14 @@ import psycopg
 import pytest
 
 from dbguard.demo.binaries import SYSTEM_PACKAGES, Binaries, find_binaries
-from dbguard.demo.server import HOST, THROWAWAY, EmbeddedServer, free_port
+from dbguard.demo.server import (
+    HOST,
+    THROWAWAY,
+    EmbeddedServer,
+    end_leftover,
+    free_port,
+    running_server,
+)
 from dbguard.errors import ConfigurationError
 
 pytestmark = pytest.mark.pg
@@ -74,6 +81,14 @@ def test_stale_pid_file_of_another_program(folder: Path) -> None:
     (server.data / "postmaster.pid").write_text(f"{os.getpid()}\n{server.data}\n")
     server.start()
     server.stop()
+
+
+def test_leftover_of_a_killed_program_is_ended(folder: Path) -> None:
+    server = EmbeddedServer.create(folder / "pg", password=WORD, settings=THROWAWAY)
+    server.start()
+    assert running_server(server.data) is not None
+    end_leftover(server.data)
+    assert running_server(server.data) is None
 
 
 def test_interrupted_initdb_is_done_again(folder: Path) -> None:
