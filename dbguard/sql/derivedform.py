@@ -96,6 +96,14 @@ def check_derived(
         raise Mismatch("the columns of a masked relation")
 
 
+def copied_numbers(listed: list[str | None] | None, relation: Relation) -> list[int]:
+    """Attribute numbers of what COPY puts out, in its order."""
+    if listed is None:
+        return [c.number for c in relation.columns if not c.generated]
+    by_name = {c.name: c.number for c in relation.columns}
+    return [by_name.get(name or "", 0) for name in listed]
+
+
 def _check_from(
     items: Sequence[Node],
     relation: Relation,

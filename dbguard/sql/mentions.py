@@ -66,6 +66,40 @@ def _relations(join: Node) -> Iterator[int]:
     return (inner.get("location", 0) for tag, inner in _nodes(join) if tag == "RangeVar")
 
 
+def read_places(root: Node) -> Iterator[int]:
+    """Places of the relations that stand where rows are read: FROM, USING and what is in them."""
+    pending: list[Any] = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            items = [*node.get("fromClause", ()), *node.get("usingClause", ())]
+            if "jointype" in node:
+                items += [node.get("larg", {}), node.get("rarg", {})]
+            items.append(node.get("sourceRelation", {}))
+            if "RangeTableSample" in node:
+                items.append(node["RangeTableSample"]["relation"])
+            for item in items:
+                if "RangeVar" in item:
+                    yield item["RangeVar"].get("location", 0)
+            pending.extend(node.values())
+
+
+def relation_names(root: Node) -> Iterator[tuple[str, str]]:
+    """Schema and name of every qualified relation anywhere in a tree."""
+    pending: list[Any] = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            if "relname" in node and "schemaname" in node:
+                yield node["schemaname"], node["relname"]
+            repeated = "colno" in node and node["colno"] > 1
+            pending.extend(v for k, v in node.items() if not (repeated and k == "source"))
+
+
 def _nodes(root: Any) -> Iterator[tuple[str, Node]]:
     """Every field of every node that is a node itself, with the name it stands under."""
     pending = [root]

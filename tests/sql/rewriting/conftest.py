@@ -54,7 +54,11 @@ CREATE TABLE clinic.events_2024 PARTITION OF clinic.events
 CREATE TABLE clinic.people (id int PRIMARY KEY, secret text);
 CREATE TABLE clinic.staff (badge int) INHERITS (clinic.people);
 CREATE TABLE clinic.scratch (id int, body text);
+CREATE TABLE clinic.many (id int PRIMARY KEY, grp int, at date, secret text);
+CREATE INDEX ON clinic.many (grp);
 
+INSERT INTO clinic.many SELECT n, n % 500, date '2020-01-01' + n % 900, 'canary ' || n
+    FROM generate_series(1, 30000) n;
 INSERT INTO clinic.providers SELECT n, 'Dr ' || n, 'dept ' || n % 3 FROM generate_series(1, 5) n;
 INSERT INTO clinic.patients (id, mrn, ssn, name, dob, zip, age, balance, ext, doc, sex, tags, note,
         seen, bin, raw, home, provider_id)
@@ -108,6 +112,7 @@ MASKS: dict[str, dict[str, Mask]] = {
         "home": NULL,
         "lowered": NULL,
     },
+    "clinic.many": {"at": Mask(MaskKind.YEAR), "secret": REDACT},
     "clinic.visits": {"remark": REDACT},
     "other.patients": {"ssn": REDACT},
     'clinic."Odd Täble"': {'Se"cret': REDACT, "t": NULL},

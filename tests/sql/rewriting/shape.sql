@@ -141,3 +141,5 @@ PREPARE q AS SELECT ssn FROM patients WHERE id = 1
 SELECT j.c FROM (patients p JOIN visits v USING (id)) AS j(a, b, c)
 SELECT j.c FROM (visits v JOIN patients p ON v.patient_id = p.id) AS j(a, b, c, d, e, f, g, h)
 UPDATE scratch SET (id, body) = (SELECT id, ssn FROM patients p WHERE p.id = scratch.id) RETURNING *
+DECLARE c CURSOR FOR SELECT id, ssn FROM patients FOR UPDATE; FETCH 1 FROM c; UPDATE patients SET provider_id = 2 WHERE CURRENT OF c
+SELECT ssn FROM patients WHERE id = 1; SELECT p FROM patients p
