@@ -21,7 +21,9 @@ class FaultyStorage:
       takes what fits, as the operating system does.
     * `failing`: operations that raise, by name, with their errno.
     * `short`: makes every write take a random part only.
-    * `power_off` stops everything; `lose_power` then leaves what a disk may hold afterwards.
+    * A sync that fails forgets what it was for, as Linux does: the next sync succeeds without it.
+    * `fuse`: so many operations until everything stops; `lose_power` then leaves what a disk may
+      hold afterwards. Without `lose_power` it is as if the process had been killed.
     """
 
     def __init__(self) -> None:
@@ -30,14 +32,19 @@ class FaultyStorage:
         self.failing: dict[str, int] = {}
         self.short: Random | None = None
         self.off = False
+        self.fuse: int | None = None
         self.sync_gate = threading.Event()
         self.sync_gate.set()
         self.calls: list[str] = []
         self.durable: dict[Path, bytes] = {}
+        self.dirty: dict[Path, list[tuple[int, int]]] = {}
         self.named: set[Path] = set()
 
     def enter(self, operation: str) -> None:
         self.calls.append(operation)
+        if self.fuse is not None:
+            self.fuse -= 1
+            self.off = self.off or self.fuse <= 0
         if self.off:
             raise OSError(errno.EIO, "power is off")
         error = self.failing.get(operation)
@@ -62,9 +69,12 @@ class FaultyStorage:
         self.enter("sync_directory")
         self.named |= {path for path in self.durable if path.parent == directory}
 
-    def power_off(self) -> None:
-        self.off = True
-        self.sync_gate.set()
+    def sync(self, path: Path) -> None:
+        content = path.read_bytes()
+        image = bytearray(self.durable[path].ljust(len(content), b"\0")[: len(content)])
+        for begin, end in self.dirty.pop(path, []):
+            image[begin:end] = content[begin:end]
+        self.durable[path] = bytes(image)
 
     def lose_power(self, random: Random) -> None:
         """What was synced is there; of the rest, any beginning may be."""
@@ -100,12 +110,18 @@ class FaultyFile:
                 raise OSError(errno.ENOSPC, "no space left")
             storage.space = space - min(growth, space)
             wanted = fits
+        storage.dirty.setdefault(self.path, []).append((offset, offset + wanted))
         return self.file.pwrite(data[:wanted], offset)
 
     def fdatasync(self) -> None:
         self.storage.sync_gate.wait(10)
-        self.storage.enter("fdatasync")
-        self.storage.durable[self.path] = self.path.read_bytes()
+        try:
+            self.storage.enter("fdatasync")
+        except OSError:
+            if not self.storage.off:
+                self.storage.dirty.pop(self.path, None)
+            raise
+        self.storage.sync(self.path)
 
     def truncate(self, size: int) -> None:
         self.storage.enter("truncate")

@@ -221,7 +221,7 @@ def trail(directory: Path, records: int = 6, segment_bytes: int = 1 << 20) -> li
     return sorted(directory.glob("audit-*.jsonl"))
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"v":1,"seq":7,"time":"2026', b"\x00" * 100])
+@pytest.mark.parametrize("torn", [b"{", b'{"v":1,"seq":7,"time":"2026', b"\x00" * 100, b"x" * 5000])
 def test_a_torn_tail_is_cut_and_recorded(tmp_path: Path, torn: bytes) -> None:
     (segment,) = trail(tmp_path)
     whole = segment.read_bytes()
@@ -236,7 +236,9 @@ def test_a_torn_tail_is_cut_and_recorded(tmp_path: Path, torn: bytes) -> None:
     assert isinstance(record, EventRecord)
     assert record.kind is RecordKind.RECOVERY
     assert record.field("torn_bytes") == str(len(torn))
-    assert verify(tmp_path).ok
+    after = verify(tmp_path)
+    assert after.ok
+    assert after.notes == ()
 
 
 def test_records_behind_the_head_are_taken_over(tmp_path: Path) -> None:
@@ -333,6 +335,12 @@ def test_a_tampered_end_is_not_gone_on_with(tmp_path: Path, tamper) -> None:  # 
     assert "dbguard audit verify" in caught.value.hint
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
     assert not verify(tmp_path).ok
+
+
+def test_a_cut_end_is_told_in_numbers(tmp_path: Path) -> None:
+    cut_last(trail(tmp_path))
+    with pytest.raises(ConfigurationError, match="ends at record 5, but record 6 was written"):
+        AuditLog.open(tmp_path)
 
 
 def test_a_missing_segment_is_not_gone_on_with(tmp_path: Path) -> None:
