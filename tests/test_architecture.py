@@ -49,6 +49,8 @@ def layer_of(parts: tuple[str, ...]) -> int:
     """How high a module stands, 0 for errors and config. `parts` come after `dbguard`."""
     if not parts or parts[0] in GROUND:
         return 0
+    if parts[0] == "__main__":
+        return len(layers()) + 1
     return layers().index(parts[0]) + 1
 
 
