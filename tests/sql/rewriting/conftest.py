@@ -157,11 +157,18 @@ class Clinic:
         view = SessionView("postgres", self.search_path)
         return analyze(text, self.snapshot, view, DEFAULT_LIMITS)
 
-    def rewritten(self, text: str) -> Rewritten:
-        """`text` as dbguard would send it, proven."""
+    def rewritten(self, text: str, *, used_only: bool = False) -> Rewritten:
+        """`text` as dbguard would send it, proven; masks only for columns that the facts name
+        with `used_only`."""
         readings = self.read(text)
-        result = rewrite(text, readings, self.masks, self.snapshot)
-        verify(text, result, readings, self.masks, self.snapshot)
+        masks = self.masks
+        if used_only:
+            names = {
+                (c.column.relation, c.column.number) for r in readings for c in r.facts.columns
+            }
+            masks = {o: {n: m for n, m in f.items() if (o, n) in names} for o, f in masks.items()}
+        result = rewrite(text, readings, masks, self.snapshot)
+        verify(text, result, readings, masks, self.snapshot)
         return result
 
     def run(self, text: str, *, binary: bool = False) -> Answer:
