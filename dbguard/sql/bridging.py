@@ -55,15 +55,22 @@ def _operators(text: str) -> Iterator[tuple[int, int, bool]]:
     """Extent in characters of each operator of PostgreSQL's, and whether it is a prefix."""
     raw = text.encode("utf-8")
     before = "SELECT"
-    opens_name = False
+    start = counted = 0
+    spelled: tuple[int, bool] | None = None  # begin of an OPERATOR(…), and whether it is a prefix
     for token in referee.scan(text):
         if token.is_comment:
             continue
-        if token.kind == "Op" and not opens_name:
-            start = len(raw[: token.start].decode("utf-8"))
-            length = token.end - token.start  # operators are ASCII
-            yield start, start + length, before in _EXPRESSION_BEGINS_AFTER
-        opens_name = before == "OPERATOR" or (opens_name and token.kind != "ASCII_41")
+        start += len(raw[counted : token.start].decode("utf-8"))
+        counted = token.start
+        is_prefix = before in _EXPRESSION_BEGINS_AFTER
+        if token.kind == "OPERATOR" and spelled is None:
+            spelled = start, is_prefix
+        elif spelled is not None and token.kind == "ASCII_41":
+            yield spelled[0], start + 1, spelled[1]
+            spelled, before = None, "Op"
+            continue
+        elif token.kind == "Op" and spelled is None:
+            yield start, start + token.end - token.start, is_prefix  # operators are ASCII
         before = token.kind
 
 

@@ -74,7 +74,8 @@ def compare(
     if len(statements) > 1 and not _same_boundaries(text, statements, tokens):
         boundary = CrossCheck(Outcome.DISAGREES, construct="the border between statements")
         return (boundary,) * len(statements)
-    return tuple(_compare_statement(statement, raw, tokens) for statement in statements)
+    with dialect.deep_recursion():
+        return tuple(_compare_statement(statement, raw, tokens) for statement in statements)
 
 
 def _same_boundaries(

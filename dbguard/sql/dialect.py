@@ -213,7 +213,7 @@ def parse_tokens(found: Sequence[Token], text: str) -> list[exp.Expr]:
         Unreadable: its parser rejects the text.
     """
     reader = SecondReadingParser(error_level=ErrorLevel.IMMEDIATE, dialect=_DIALECT)
-    with _deep_recursion():
+    with deep_recursion():
         try:
             return [
                 tree
@@ -251,7 +251,7 @@ def parse(text: str) -> list[exp.Expr]:
 
 
 @contextmanager
-def _deep_recursion() -> Iterator[None]:
+def deep_recursion() -> Iterator[None]:
     """Raise Python's recursion limit, which bounds this process's frames, not its C stack."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, RECURSION_LIMIT))

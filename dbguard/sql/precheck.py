@@ -168,15 +168,18 @@ def _check_depth(raw: bytes, tokens: Sequence[Token], limits: Limits) -> None:
                     break
         elif kind in _CHAIN_BREAKS:
             chain = nest[-1][1] if nest else 0
-        for name, reached in (
-            ("max_nesting", len(nest)),
-            ("max_brackets", brackets),
-            ("max_chain", chain),
-        ):
-            if reached > getattr(limits, name):
-                raise LimitExceeded(
-                    _TOO_DEEP[name].format(getattr(limits, name)),
-                    detail=f"limits.{name}",
-                    hint="Move inner queries and expressions into WITH clauses.",
-                    position=referee.character_position(raw, token.start),
-                )
+        if len(nest) > limits.max_nesting:
+            raise _too_deep("max_nesting", limits.max_nesting, raw, token)
+        if brackets > limits.max_brackets:
+            raise _too_deep("max_brackets", limits.max_brackets, raw, token)
+        if chain > limits.max_chain:
+            raise _too_deep("max_chain", limits.max_chain, raw, token)
+
+
+def _too_deep(name: str, limit: int, raw: bytes, token: Token) -> LimitExceeded:
+    return LimitExceeded(
+        _TOO_DEEP[name].format(limit),
+        detail=f"limits.{name}",
+        hint="Move inner queries and expressions into WITH clauses.",
+        position=referee.character_position(raw, token.start),
+    )

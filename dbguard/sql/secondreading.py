@@ -70,7 +70,7 @@ def read(tree: exp.Expr, text: str, offsets: Offsets) -> SecondReading:
         elif isinstance(node, exp.Table):
             relations += _relation(node, offsets)
         elif isinstance(node, exp.Column):
-            if isinstance(node.parent, exp.Collate) and node.arg_key == "expression":
+            if _is_collation(node):
                 continue
             columns.append(_joined([*_column_parts(node), *_dotted_after(node)], offsets))
         elif isinstance(node, exp.Star):
@@ -109,6 +109,13 @@ def _text_of(node: exp.Expr) -> str:
 def _start_of(node: exp.Expr, offsets: Offsets) -> int:
     start = (node._meta or {}).get("start")
     return -1 if start is None else offsets(start)
+
+
+def _is_collation(node: exp.Expr) -> bool:
+    """The name behind COLLATE, which sqlglot takes for an operand: of `*`, too, if one follows."""
+    while isinstance(node.parent, exp.Binary) and node.arg_key == "this":
+        node = node.parent
+    return isinstance(node.parent, exp.Collate) and node.arg_key == "expression"
 
 
 def _is_written(star: exp.Star, text: str) -> bool:

@@ -40,6 +40,7 @@ def test_few_honest_statements_need_a_bridge() -> None:
     [
         "SELECT a <-> b, a @@@ c, #d, a |> e, a // f, a ~~* g",
         'SELECT U&"\\0073sn", U&"d!0061t" UESCAPE \'!\' FROM t',
+        "SELECT OPERATOR(pg_catalog.-) a, b OPERATOR(s.<->) c OPERATOR(s.+) OPERATOR(s.!!) d",
         "SELECT citext 'a', clinic.mrn 'b', tsquery 'c'",
         "SELECT * FROM ONLY (t)",
         "SELECT a LIKE b ESCAPE c FROM t",
@@ -278,6 +279,7 @@ def test_nesting_takes_linear_time(frame: str) -> None:
         "INSERT INTO t (SELECT a FROM u)",
         'SELECT 1 AS "é", ü.a FROM ü',
         "SELECT a --é\n, b FROM t",
+        'SELECT a COLLATE "C" * b, c COLLATE s."d" || e COLLATE "C" FROM t',
     ],
 )
 def test_more_forms_read_alike(text: str) -> None:
