@@ -56,7 +56,9 @@ class Verdict(enum.StrEnum):
     MASKED = "masked"
     DENY = "deny"
     ERROR = "error"
-    """Refused because it could not be decided: not understood, over a limit, requirement unmet."""
+    """Refused because it could not be decided: not understood, or over a limit."""
+    INVALID = "invalid"
+    """Not run because PostgreSQL would refuse it too: a syntax error, a name that is not there."""
 
 
 class MalformedRecord(ValueError):

@@ -125,11 +125,11 @@ def document_of(facts: StatementFacts) -> dict[str, object]:
         "columns": [
             {"column": name, "uses": sorted(uses)} for name, uses in sorted(columns.items())
         ],
-        "functions": sorted({f"{f.schema}.{f.name}" if f.schema else f.name
-                             for f in facts.functions}),
+        "functions": sorted(
+            {f"{f.schema}.{f.name}" if f.schema else f.name for f in facts.functions}
+        ),
         "outputs": [
-            {"name": o.name, "origin": str(o.origin) if o.origin else None}
-            for o in facts.outputs
+            {"name": o.name, "origin": str(o.origin) if o.origin else None} for o in facts.outputs
         ],
     }
     if facts.wrapper is not None:

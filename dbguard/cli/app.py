@@ -38,9 +38,9 @@ def _common(
 
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
-app.command(
-    "psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)(psql.psql)
+app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    psql.psql
+)
 app.command("check")(check.check)
 app.command("test")(test_policy.test)
 app.command("analyze")(analyze.analyze)

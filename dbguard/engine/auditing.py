@@ -50,6 +50,8 @@ def _record(
 ) -> DecisionRecord:
     decision = planned.decision
     if plan.refusal is not None and not plan.refusal.denied:
+        verdict = "invalid"
+    elif plan.refusal is not None and plan.refusal.rule == "analysis":
         verdict = "error"
     elif decision.effect is Effect.DENY or plan.refusal is not None or refused:
         verdict = "deny"
@@ -84,4 +86,5 @@ def _record(
         statement=statement,
         rules_digest=key[2],
         catalog_epoch=key[1],
+        hints=tuple(r.hint for r in decision.reasons),
     )

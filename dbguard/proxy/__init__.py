@@ -1,7 +1,7 @@
-"""Sockets: the only layer that waits.
+"""Sockets: everything that waits for bytes.
 
-The *listener* takes a client, a *connection* carries its bytes to the sans-io engine and back, on
-one leg or both in TLS (`tls`). Clients cancel with keys of dbguard's own (`cancel`). Statements
-are analysed in worker processes (`analysis_pool`), so that text which hangs or crashes a parser
-costs one refusal. `tasks` starts whatever runs in the background, so that no failure goes unseen.
+A *listener* accepts clients; a *connection* drives one client's `engine.Session`: it reads both
+sockets, hands frames over, performs what the session asks for, and writes what the session has
+put out. The *hub* holds what connections share: catalog, rules, plan cache, analysis workers,
+audit log, backup guard, cancel keys. *Serving* starts and stops all of it.
 """

@@ -18,8 +18,9 @@ from dbguard.audit.records import (
 from dbguard.report.model import Count, Event, Report, Section, Shape, Totals, Why
 from dbguard.report.remedies import whys
 
-_RUNS = frozenset({Phase.QUERY, Phase.EXECUTE, Phase.FUNCTION_CALL, Phase.COPY})
-"""A prepared statement is decided at Parse and Bind too, but it runs once an Execute."""
+_RUNS = frozenset({Phase.QUERY, Phase.BIND, Phase.EXECUTE, Phase.FUNCTION_CALL, Phase.COPY})
+"""A prepared statement is decided at Parse too, but it runs from Bind on: the record made there
+stands for its first Execute as well, since code may already run while it is planned."""
 _REFUSED = frozenset({Verdict.DENY, Verdict.ERROR})
 
 
@@ -189,6 +190,8 @@ class _Tally:
                 [column.name for column in decision.columns if column.tags],
                 reasons,
             )
+        elif verdict is Verdict.INVALID:
+            self.failed += 1
         elif decision.phase not in _RUNS:
             return
         elif verdict is Verdict.MASKED:
