@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from dbguard.report.model import Count, Event, Report, Section, Shape
+from dbguard.report.model import Event, Report, Section, Shape
 
 _TEXT_LIMIT = 400
 """Characters of a statement shown; `--json` and `dbguard audit show` have all of it."""
@@ -68,24 +68,29 @@ def _summary(report: Report) -> RenderableType:
 
 def _section(name: str, section: Section, rows: int, style: str) -> Iterator[RenderableType]:
     yield Text(f"{name}: {section.count:,}", style=f"bold {style}")
-    for title, counts in (
+    yield _counts(section, rows)
+    yield _shapes(f"{name} statements", section.shapes, rows)
+
+
+def _counts(section: Section, rows: int) -> Table:
+    table = Table()
+    table.add_column("by", style="dim")
+    table.add_column("", overflow="fold")
+    table.add_column("count", justify="right")
+    table.add_column("last (UTC)")
+    for what, counts in (
         ("rule", section.by_rule),
         ("principal", section.by_principal),
         ("table", section.by_table),
         ("column", section.by_column),
     ):
-        if counts:
-            yield _counts(f"{name} by {title}", title, counts, rows)
-    yield _shapes(f"{name} statements", section.shapes, rows)
-
-
-def _counts(title: str, what: str, counts: tuple[Count, ...], rows: int) -> Table:
-    table = Table(title=title, title_justify="left", caption=_more(len(counts), rows))
-    table.add_column(what, overflow="fold")
-    table.add_column("count", justify="right")
-    table.add_column("last (UTC)")
-    for count in counts[:rows]:
-        table.add_row(Text(plain(count.name)), f"{count.count:,}", _time(count.last))
+        for count in counts[:rows]:
+            name = Text(plain(count.name))
+            table.add_row(what, name, f"{count.count:,}", _time(count.last))
+            what = ""
+        if len(counts) > rows:
+            table.add_row("", Text(_more(len(counts), rows) or "", style="dim"))
+        table.add_section()
     return table
 
 
@@ -95,7 +100,7 @@ def _shapes(title: str, shapes: tuple[Shape, ...], rows: int) -> Table:
     )
     table.add_column("count", justify="right")
     table.add_column("by")
-    table.add_column("statement, why and what would allow it", overflow="fold")
+    table.add_column("statement", overflow="fold")
     for shape in shapes[:rows]:
         table.add_row(
             f"{shape.count:,}", Text(plain(", ".join(shape.principals))), _explained(shape)
