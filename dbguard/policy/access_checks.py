@@ -33,7 +33,7 @@ def check_columns(case: Case, verdict: Verdict) -> None:
             access = case.reading(column)
             verdict.rules |= access.rules
             if access.sight is Sight.DENIED:
-                _refuse(refused, case.read_action, column, access)
+                _refuse(verdict, refused, case.read_action, column, access)
             elif access.sight is Sight.MASKED:
                 if not use.maskable:
                     own_target.append(column)
@@ -47,7 +47,7 @@ def check_columns(case: Case, verdict: Verdict) -> None:
                 access = case.reading(column, action)
                 verdict.rules |= access.rules
                 if access.sight is Sight.DENIED:
-                    _refuse(refused, action, column, access)
+                    _refuse(verdict, refused, action, column, access)
                 elif (
                     action in (Action.UPDATE, Action.MERGE)
                     and case.reading(column, Action.SELECT).sight is Sight.MASKED
@@ -79,13 +79,16 @@ def check_columns(case: Case, verdict: Verdict) -> None:
 
 
 def _refuse(
+    verdict: Verdict,
     refused: dict[Action, dict[ColumnName, str]],
     action: Action,
     column: ColumnName,
     access: Access,
 ) -> None:
-    """Note a missing grant. What a rule denies, `check_denials` reports."""
-    if not access.denied_by:
+    """Note a missing grant, or the denial that overrides grants."""
+    if access.denied_by:
+        verdict.denied.setdefault(access.denied_by, described(action, [column]))
+    else:
         refused.setdefault(action, {})[column] = access.tag
 
 

@@ -55,6 +55,7 @@ class BoundPolicy:
         for (relation, _), carried in tags.items():
             by_relation.setdefault(relation, set()).add(carried)
         self._by_relation = {oid: frozenset(sets) for oid, sets in by_relation.items()}
+        self._names: dict[int, tuple[tuple[str, str], ...]] = {}
         self._standings: dict[tuple[Principal, str | None], Standing] = {}
         self._restricted: dict[tuple[Principal, str | None], frozenset[ColumnKey]] = {}
 
@@ -91,6 +92,17 @@ class BoundPolicy:
         """The relation itself and, for a view, every relation its rows come from."""
         return self._bases.get(relation, frozenset()) | {relation}
 
+    def names_of(self, relation: int, schema: str, name: str) -> tuple[tuple[str, str], ...]:
+        """All names by which a denial or requirement may mean a relation: its own, those of the
+        relations behind a view and of the parents of a partition."""
+        found = self._names.get(relation)
+        if found is None:
+            related = self.bases_of(relation) | _ancestors(self.snapshot, relation)
+            by_oid = self.snapshot.relation_by_oid
+            names = {(r.schema, r.name) for oid in related if (r := by_oid.get(oid))}
+            found = self._names[relation] = tuple(sorted(names)) if relation else ()
+        return found or ((schema, name),)
+
     def standing(self, principal: Principal, environment: str | None) -> Standing:
         """What `principal` may do in `environment` (None: what holds in every one)."""
         key = (principal, environment)
@@ -98,7 +110,9 @@ class BoundPolicy:
         if found is None:
             if len(self._standings) >= _CACHED_PRINCIPALS:
                 self._standings.clear()
-            found = self._standings[key] = Standing(self.policy, principal, environment)
+            found = self._standings[key] = Standing(
+                self.policy, principal, environment, self.names_of
+            )
         return found
 
     def has_raw_access(self, principal: Principal, environment: str | None = None) -> bool:
@@ -159,11 +173,24 @@ def bind(
             tags = everything if hidden else whole | _column_tags(policy, relation, column.name)
             if tags:
                 own[relation.oid, column.number] = tags
+    _spread_to_generated(own, snapshot)
     kept = _kept(own, policy, snapshot, previous) if previous is not None else {}
     for key, tags in kept.items():
         own[key] = own.get(key, _NO_TAGS) | tags
     tagged = _along(own, sources, snapshot)
     return BoundPolicy(policy, snapshot, tagged, _bases(sources, snapshot), own, kept)
+
+
+def _spread_to_generated(own: dict[ColumnKey, frozenset[str]], snapshot: Snapshot) -> None:
+    """A generated column carries what any column of its table carries: the snapshot does not tell
+    which ones its expression reads."""
+    for relation in snapshot.relations:
+        generated = [c for c in relation.columns if c.generated]
+        if generated:
+            keys = ((relation.oid, c.number) for c in relation.columns)
+            tags = frozenset().union(*(own.get(key, _NO_TAGS) for key in keys))
+            for column in generated if tags else ():
+                own[relation.oid, column.number] = tags
 
 
 def _kept(
@@ -223,6 +250,18 @@ def _column_tags(policy: Policy, relation: Relation, column: str) -> frozenset[s
     if holds_values(relation, column):
         found.add(SYSTEM_VALUES)
     return frozenset(found)
+
+
+def _ancestors(snapshot: Snapshot, relation: int) -> frozenset[int]:
+    """Partitioned tables and inheritance parents above a relation."""
+    seen: set[int] = set()
+    waiting = [relation]
+    while waiting:
+        found = snapshot.relation_by_oid.get(waiting.pop())
+        new = set(found.parents) - seen if found else set()
+        seen |= new
+        waiting.extend(new)
+    return frozenset(seen)
 
 
 def _along(

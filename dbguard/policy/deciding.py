@@ -15,7 +15,7 @@ from .decision import Decision, Effect, ErrorTexts, Principal, Reason
 from .exposure import error_texts
 from .masked_checks import check_definitions, check_flows, check_masked_uses
 from .relation_checks import check_relations, check_unclassified
-from .rule_checks import check_denials, check_requirements
+from .rule_checks import check_denials, check_requirements, report_denied
 from .verdict import Case, Verdict
 
 _CHECKS = (
@@ -29,8 +29,10 @@ _CHECKS = (
     check_flows,
     check_definitions,
     check_requirements,
+    report_denied,
 )
-"""`check_columns` comes before the checks that look at what it found masked."""
+"""`check_columns` comes before the checks that look at what it found masked, `report_denied`
+last."""
 
 
 def decide(

@@ -38,7 +38,10 @@ def check_relations(case: Case, verdict: Verdict) -> None:
         for tags in case.bound.tag_sets_of(relation.oid) if relation.oid else _each_tag(case):
             access = case.standing.access(tags, relation, action)
             verdict.rules |= access.rules
-            if access.sight is Sight.DENIED and not access.denied_by:
+            if access.denied_by:
+                about = described(action, [name], exists=True)
+                verdict.denied.setdefault(access.denied_by, about)
+            elif access.sight is Sight.DENIED:
                 names, lacking = missing.setdefault(action, ([], set()))
                 names.append(name)
                 lacking.add(access.tag)

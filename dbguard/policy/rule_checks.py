@@ -8,6 +8,7 @@ from .decision import BackupRequirement, Reason
 from .model import Rule
 from .verdict import Case, Verdict, described
 
+_OVERRIDES = "A denial overrides every grant; ask whoever keeps the rules."
 _ANY: frozenset[str | None] = frozenset({None})
 
 
@@ -26,10 +27,19 @@ def check_denials(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(Reason(rule.id, message, _hint(rule), columns, relations))
 
 
+def report_denied(case: Case, verdict: Verdict) -> None:
+    """Give every denial that a grant ran into its reason, if `check_denials` has not."""
+    told = {reason.rule for reason in verdict.reasons}
+    for rule, about in sorted(verdict.denied.items()):
+        if rule not in told:
+            message = f"{about} is denied by rule {rule}"
+            verdict.reasons.append(Reason(rule, message, _OVERRIDES))
+
+
 def _hint(rule: Rule) -> str:
     if rule.where_missing:
         return "Add a WHERE clause."
-    return "A denial overrides every grant; ask whoever keeps the rules."
+    return _OVERRIDES
 
 
 def check_requirements(case: Case, verdict: Verdict) -> None:
@@ -70,7 +80,8 @@ def _columns(rule: Rule, case: Case) -> tuple[ColumnName, ...]:
         if rule.actions.isdisjoint(case.uses_of(use)):
             continue
         tags: frozenset[str | None] = frozenset(case.tags(use.column)) if rule.data else _ANY
-        if any(rule.about(tag, use.column.schema, use.column.table) for tag in tags):
+        names = case.bound.names_of(use.column.relation, use.column.schema, use.column.table)
+        if any(rule.about(tag, *name) for tag in tags for name in names):
             found.append(use.column)
     return tuple(dict.fromkeys(found))
 
@@ -84,13 +95,15 @@ def _relations(rule: Rule, case: Case) -> tuple[str, ...]:
     for use in case.facts.relations:
         if rule.actions.isdisjoint(case.actions_on(use)):
             continue
+        names = case.bound.names_of(use.relation, use.schema, use.name)
         if not rule.data:
-            matched = rule.about(None, use.schema, use.name)
+            matched = any(rule.about(None, *name) for name in names)
         else:
             matched = not case.by_column(use) and any(
-                rule.about(tag, use.schema, use.name)
+                rule.about(tag, *name)
                 for tags in case.bound.tag_sets_of(use.relation)
                 for tag in tags
+                for name in names
             )
         if matched:
             found.append(f"{use.schema}.{use.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dbguard.sql.facts import Action, ActionClass
@@ -16,6 +16,10 @@ from .model import SYSTEM_VALUES, Policy, Rule, RuleEffect
 READ_ACTIONS = frozenset(a for a in Action if a.action_class is ActionClass.READ)
 _RAW_READS = READ_ACTIONS - {Action.SHOW}
 """What raw access to everything has to include."""
+
+
+NamesOf = Callable[[int, str, str], tuple[tuple[str, str], ...]]
+"""By which names a denial may mean a relation: `BoundPolicy.names_of`."""
 
 
 class Sight(enum.Enum):
@@ -58,7 +62,14 @@ class Standing:
     denials do.
     """
 
-    def __init__(self, policy: Policy, principal: Principal, environment: str | None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        principal: Principal,
+        environment: str | None,
+        names_of: NamesOf,
+    ) -> None:
+        self._names_of = names_of
         self.roles = frozenset(
             role.name
             for role in policy.roles
@@ -95,7 +106,8 @@ class Standing:
         for denial in self.denials:
             if denial.where_missing or action not in denial.actions:
                 continue
-            if any(denial.about(tag, relation.schema, relation.name) for tag in tags):
+            names = self._names_of(relation.oid, relation.schema, relation.name)
+            if any(denial.about(tag, *name) for tag in tags for name in names):
                 return Access(Sight.DENIED, frozenset({denial.id}), denied_by=denial.id)
         parts = [self._one(tag, relation, action) for tag in sorted(tags)]
         if denied := next((p for p in parts if p.sight is Sight.DENIED), None):

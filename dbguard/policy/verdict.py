@@ -133,6 +133,9 @@ class Verdict:
 
     rules: set[str] = field(default_factory=set)
     reasons: list[Reason] = field(default_factory=list)
+    denied: dict[str, str] = field(default_factory=dict)
+    """Denials that grants ran into, with what they were about; `report_denied` makes sure that
+    each has its reason."""
     masks: dict[ColumnName, MaskedColumn] = field(default_factory=dict)
     requirements: list[BackupRequirement] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)

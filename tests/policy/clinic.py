@@ -17,14 +17,18 @@ from dbguard.sql.snapshot import Column, Relation, RelationKind, Snapshot
 
 
 def _relation(
-    oid: int, name: str, *columns: str, kind: RelationKind = RelationKind.TABLE
+    oid: int,
+    name: str,
+    *columns: str,
+    kind: RelationKind = RelationKind.TABLE,
+    parents: tuple[int, ...] = (),
 ) -> Relation:
     schema, table = name.split(".")
     made = tuple(
         Column(n, c, "date", "date", "D") if c == "dob" else Column(n, c, "text", "text", "S")
         for n, c in enumerate(columns, 1)
     )
-    return Relation(oid, schema, table, kind, made)
+    return Relation(oid, schema, table, kind, made, parents=parents)
 
 
 PATIENTS = _relation(1, "clinic.patients", "id", "ssn", "dob", "zip", "sex")
@@ -36,13 +40,15 @@ BENCH = _relation(6, "public.accounts", "aid", "balance")
 ACTIVITY = _relation(7, "pg_catalog.pg_stat_activity", "pid", "query", kind=RelationKind.VIEW)
 STATS = _relation(8, "pg_catalog.pg_stats", "tablename", "most_common_vals", kind=RelationKind.VIEW)
 TOAST = _relation(9, "pg_toast.pg_toast_1", "chunk_data", kind=RelationKind.TOAST_TABLE)
+LABS = _relation(10, "clinic.lab_results", "taken", kind=RelationKind.PARTITIONED_TABLE)
+PARTITION = _relation(11, "clinic.lab_results_2024", "taken", parents=(10,))
 
 SNAPSHOT = Snapshot(
     "clinic",
     180000,
     1,
     frozenset({"clinic", "public", "pg_catalog"}),
-    (PATIENTS, NOTES, OVERVIEW, IDS, ODD, BENCH, ACTIVITY, STATS, TOAST),
+    (PATIENTS, NOTES, OVERVIEW, IDS, ODD, BENCH, ACTIVITY, STATS, TOAST, LABS, PARTITION),
     (),
 )
 SOURCES = {

@@ -176,3 +176,20 @@ def test_what_is_gone_or_reclassified_is_not_kept() -> None:
     assert bind(other, _named("ssn"), {}, frozenset(), first).classified == {}
     fewer = load_documents({"a": "classification: [{tag: x, columns: [a.b.c]}]", "b": RULE})
     assert bind(fewer, _named("number"), {}, frozenset(), first).classified == {}
+
+
+def test_generated_columns_carry_what_their_table_carries() -> None:
+    made = (
+        Column(1, "id", "int", "int", "N"),
+        Column(2, "ssn", "text", "text", "S"),
+        Column(3, "shown", "text", "text", "S", generated=True),
+    )
+    plain = (Column(1, "id", "int", "int", "N"), Column(2, "n", "int", "int", "N", generated=True))
+    relations = (
+        Relation(1, "a", "b", RelationKind.TABLE, made),
+        Relation(2, "a", "c", RelationKind.TABLE, plain),
+    )
+    snapshot = Snapshot("d", 180000, 1, frozenset(), relations, ())
+    policy = load_documents({"a": CLASSIFICATION, "b": RULE})
+    found = bind(policy, snapshot, {}, frozenset())
+    assert found.classified == {(1, 2): {"phi.ssn"}, (1, 3): {"phi.ssn"}}

@@ -39,6 +39,7 @@ from .clinic import (
     NOTES,
     ODD,
     OVERVIEW,
+    PARTITION,
     PATIENTS,
     STATS,
     TOAST,
@@ -569,6 +570,58 @@ rules:
         assert decision.effect is Effect.ALLOW
     else:
         assert [r.message for r in decision.reasons] == [f"{about} is denied by rule stop"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "facts", "message"),
+    [
+        (
+            "deny: [drop], data: [phi]",
+            StatementFacts(Action.DROP, objects=(ObjectName("schema", None, "clinic"),)),
+            "dropping clinic.patients is denied by rule stop",
+        ),
+        (
+            "deny: [drop], data: [phi]",
+            StatementFacts(Action.DROP, statement_tag="DropdbStmt"),
+            "dropping everything in the database is denied by rule stop",
+        ),
+        (
+            "deny: [delete], data: [phi]",
+            whole(Action.DELETE, IDS),
+            "deleting from clinic.ids is denied by rule stop",
+        ),
+        (
+            "deny: [read], tables: [clinic.patients]",
+            select(OVERVIEW, id=OUT),
+            "reading clinic.overview is denied by rule stop",
+        ),
+        (
+            "deny: [read], data: [phi.ssn], tables: [clinic.patients]",
+            select(OVERVIEW, number=OUT),
+            "reading clinic.overview.number is denied by rule stop",
+        ),
+        (
+            "deny: [read], tables: [clinic.lab_results]",
+            select(PARTITION, taken=OUT),
+            "reading clinic.lab_results_2024 is denied by rule stop",
+        ),
+    ],
+)
+def test_denials_reach_through_views_partitions_and_schemas(
+    terms: str, facts: StatementFacts, message: str
+) -> None:
+    policy = bound(
+        CLASSIFICATION
+        + f"""
+roles: {{dba: {{users: [dba]}}}}
+rules:
+  - {{id: data, allow: [all], roles: [dba], data: ["*"]}}
+  - {{id: objects, allow: [all], roles: [dba]}}
+  - {{id: stop, {terms}}}
+"""
+    )
+    decision = decide(policy, facts, DBA, "test")
+    assert [r.message for r in decision.reasons] == [message]
 
 
 def test_unparsed_allow_is_for_raw_principals() -> None:
