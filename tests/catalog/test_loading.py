@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+
 from dbguard.catalog.loading import SNAPSHOT_QUERY, load_snapshot, parse_snapshot
 from dbguard.catalog.saved import dump, load
 from dbguard.errors import ConfigurationError

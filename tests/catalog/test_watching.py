@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+
 from dbguard.catalog.fingerprint import FINGERPRINT_QUERY
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import CatalogUnavailable
@@ -198,6 +199,20 @@ async def test_lost_connection_comes_back(database: Any) -> None:
                 (now := catalog.current(database.name)) and ("s", "later") in now.relation_by_name
             )
         )
+
+
+async def test_a_closed_idle_connection_is_no_ones_error(database: Any) -> None:
+    catalog = Catalog(control(database))
+    try:
+        await catalog.refresh(database.name, "test")
+        database.server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'dbguard catalog'"
+        )
+        database.execute("CREATE TABLE s.later ()")
+        assert ("s", "later") in (await catalog.refresh(database.name, "test")).relation_by_name
+    finally:
+        await catalog.close()
 
 
 async def test_without_confirmation_the_snapshot_goes_stale(database: Any) -> None:
