@@ -38,6 +38,9 @@ _TRUSTED_EXTENSIONS = frozenset(
 )
 """Extensions whose functions compute on their arguments only; the exceptions are below."""
 
+_SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
+"""Schemas in which only superusers can create functions."""
+
 _RUN_QUERY_TEXTS = frozenset(
     {"crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstabn", "connectby"}
 )
@@ -90,11 +93,14 @@ def refer(
     else:
         visible = tuple(f for f in named if f.schema in path and not f.schema.startswith("pg_temp"))
     fitting = tuple(f for f in visible if takes(f, count))
-    builtin = tuple(f for f in fitting if f.schema == "pg_catalog")
+    builtin = tuple(f for f in fitting if f.schema in _SYSTEM_SCHEMAS)
     if builtin:
-        foreign = [f for f in fitting if f.schema != "pg_catalog" and not _is_harmless_extension(f)]
+        foreign = [
+            f for f in fitting if f.schema not in _SYSTEM_SCHEMAS and not _is_harmless_extension(f)
+        ]
         trust = FunctionTrust.REACHES if reaches(name, count) else FunctionTrust.BUILTIN
-        use = FunctionUse("pg_catalog", name, trust, (), any(f.volatility == "v" for f in builtin))
+        home = builtin[0].schema
+        use = FunctionUse(home, name, trust, (), any(f.volatility == "v" for f in builtin))
         return FunctionReference(use, builtin, pin=bool(foreign))
     if schema == "pg_catalog" and reaches(name, count):
         return FunctionReference(FunctionUse(schema, name, FunctionTrust.REACHES, (), True), ())

@@ -1,10 +1,11 @@
-"""What a real server says about a query: pg_depend of a view made of it, RowDescription's origins."""
+"""What a real server says about a query: a view's pg_depend, and RowDescription's origins."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import psycopg
+
 from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
 from dbguard.sql.snapshot import SessionView, Snapshot
 
@@ -45,6 +46,13 @@ class Server:
         row = self.connection.execute("SELECT current_user, current_schemas(true)").fetchone()
         assert row is not None
         return SessionView(row[0], tuple(row[1]))
+
+    def has_xml(self) -> bool:
+        try:
+            self.connection.execute("SELECT '<a/>'::xml")
+        except psycopg.errors.FeatureNotSupported:
+            return False
+        return True
 
     def dependencies(self, query: str) -> set[Pair]:
         """(relation, column) pairs that a view of `query` depends on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from dbguard.sql.referee import Node
 
@@ -40,6 +41,7 @@ def column_reference(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     names, star = reference_parts(fields)
     location = fields.get("location", 0)
     ctx.ledger.seen.add(("column", location))
+    check_length(ctx, fields)
     if star:
         return item_by_name(ctx, names, scope, location).whole()
     if len(names) == 1:
@@ -51,6 +53,24 @@ def column_reference(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     if not is_function(ctx, names[-1]):
         ctx.undefined(_UNDEFINED_COLUMN, f"column {names[-2]}.{names[-1]} does not exist", location)
     return call_by_notation(ctx, names[-1], item.whole(), location)
+
+
+def check_length(ctx: Context, fields: Node) -> None:
+    """At most database, schema, relation and column.
+
+    Raises:
+        UndefinedName: more parts, or another database.
+    """
+    names, star = reference_parts(fields)
+    spelt = ".".join([*names, "*"] if star else names)
+    location = fields.get("location", 0)
+    count = len(names) + star
+    if count > 4:
+        message = f"improper qualified name (too many dotted names): {spelt}"
+        ctx.undefined("42601", message, location)
+    if count == 4 and names[0] != ctx.snapshot.database:
+        message = f"cross-database references are not implemented: {spelt}"
+        ctx.undefined("0A000", message, location)
 
 
 def _one_of(ctx: Context, item: Item, name: str, location: int) -> Value | None:
@@ -122,27 +142,37 @@ def item_by_name(ctx: Context, names: Sequence[str], scope: Scope | None, locati
         UndefinedName: FROM has no such item.
     """
     *qualifiers, name = names
-    if len(qualifiers) > 1:
-        if qualifiers[0] != ctx.snapshot.database:
-            ctx.undefined(
-                "0A000",
-                "cross-database references are not implemented: " + ".".join(names),
-                location,
-            )
-        if len(qualifiers) > 2:
-            ctx.undefined(
-                "42601",
-                f"improper qualified name (too many dotted names): {'.'.join(names)}",
-                location,
-            )
     if qualifiers:
         item = _item_of_relation(ctx, qualifiers[-1], name, scope, location)
     else:
         item = _item_named(ctx, name, scope, location)
     if item is None:
-        ctx.undefined(_UNDEFINED_TABLE, f'missing FROM-clause entry for table "{name}"', location)
+        _missing(ctx, qualifiers[-1] if qualifiers else None, name, scope, location)
     _note_reference(ctx, item, scope, location, len(qualifiers))
     return item
+
+
+def _missing(
+    ctx: Context, schema: str | None, name: str, scope: Scope | None, location: int
+) -> NoReturn:
+    """No such item; PostgreSQL says so differently when one is there but out of reach
+    (errorMissingRTE)."""
+    relation = ctx.find_relation(schema, name)
+    level = scope
+    while level is not None:
+        for item in level.known:
+            same = isinstance(item, RelationItem) and item.relation is relation
+            if not same and item.name != name:
+                continue
+            hint = ""
+            if item.name != name:
+                hint = f'Perhaps you meant to reference the table alias "{item.name}".'
+            elif level.building and not level.lateral:
+                hint = "To reference that table, you must mark this subquery with LATERAL."
+            message = f'invalid reference to FROM-clause entry for table "{name}"'
+            ctx.undefined(_UNDEFINED_TABLE, message, location, hint)
+        level = level.parent
+    ctx.undefined(_UNDEFINED_TABLE, f'missing FROM-clause entry for table "{name}"', location)
 
 
 def _item_named(ctx: Context, name: str, scope: Scope | None, location: int) -> Item | None:

@@ -153,9 +153,13 @@ def _indirection(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     item = whole_row_item(ctx, fields["arg"], scope)
     value: Value | None = None
     if item is not None and steps and "String" in steps[0]:
-        value = item.find(steps[0]["String"].get("sval", ""))
+        name = steps[0]["String"].get("sval", "")
+        value = item.find(name)
         if value is not None:
             steps.pop(0)
+        elif not is_function(ctx, name):
+            message = f"column {item.name}.{name} does not exist"
+            ctx.undefined("42703", message, fields["arg"]["ColumnRef"].get("location", 0))
     if value is None:
         value = expression(ctx, fields["arg"], scope)
     for step in steps:

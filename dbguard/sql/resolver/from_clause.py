@@ -51,6 +51,12 @@ def from_clause(ctx: Context, nodes: Sequence[Node], scope: Scope) -> None:
 
 def from_item(ctx: Context, node: Node, scope: Scope) -> list[Entry]:
     """The namespace entries of one FROM item."""
+    entries = _entries(ctx, node, scope)
+    scope.known += [e.item for e in entries if e.item not in scope.known]
+    return entries
+
+
+def _entries(ctx: Context, node: Node, scope: Scope) -> list[Entry]:
     ((tag, fields),) = node.items()
     if tag == "RangeVar":
         return [Entry(range_variable(ctx, fields, scope))]
@@ -90,15 +96,17 @@ def range_variable(ctx: Context, fields: Node, scope: Scope) -> Item:
 
 
 def relation_item(
-    ctx: Context, fields: Node, role: SiteRole, action: Action | None
+    ctx: Context, fields: Node, role: SiteRole, action: Action | None, *, placed: bool = True
 ) -> RelationItem:
     """The relation that a RangeVar names, as an item; notes the mention.
+
+    `placed`: errors tell the position.
 
     Raises:
         UndefinedName: PostgreSQL would not find it either.
     """
     alias, column_aliases = _alias(fields)
-    relation = find_relation(ctx, fields)
+    relation = find_relation(ctx, fields, placed=placed)
     if ctx.names.doubts(relation):
         ctx.opaque(DOUBT, fields)
     if action is not None:
@@ -118,8 +126,8 @@ def relation_item(
     return RelationItem(ctx.ledger, relation, site, alias, column_aliases)
 
 
-def find_relation(ctx: Context, fields: Node) -> Relation:
-    """The relation that a RangeVar names.
+def find_relation(ctx: Context, fields: Node, *, placed: bool = True) -> Relation:
+    """The relation that a RangeVar names; `placed`: errors tell the position.
 
     Raises:
         UndefinedName: there is none.
@@ -136,7 +144,9 @@ def find_relation(ctx: Context, fields: Node) -> Relation:
     relation = ctx.find_relation(schema, name)
     if relation is None:
         spelt = name if schema is None else f"{schema}.{name}"
-        ctx.undefined(_UNDEFINED_TABLE, f'relation "{spelt}" does not exist', location)
+        ctx.undefined(
+            _UNDEFINED_TABLE, f'relation "{spelt}" does not exist', location if placed else -1
+        )
     return relation
 
 
@@ -204,7 +214,8 @@ def _join(ctx: Context, fields: Node, scope: Scope) -> list[Entry]:
     for name in names:
         merged.append((name, _merge(ctx, name, left, right, kind)))
     if "quals" in fields:
-        on = Scope(scope.parent, entries=both, common=scope.common)
+        near = [*scope.known, *(e.item for e in (*saved, *both))]
+        on = Scope(scope.parent, entries=both, common=scope.common, known=near)
         ctx.ledger.mark(expression(ctx, fields["quals"], on), Use.JOIN)
     if not names and alias is None and not fields.get("isNatural"):
         return both

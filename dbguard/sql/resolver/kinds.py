@@ -126,9 +126,9 @@ def _copy(ctx: Context, fields: Node) -> Outcome:
         return Outcome(Action.COPY_TO, inner.columns)
     relation = fields["relation"]
     if reads_client:
-        item = target_item(ctx, relation, Action.COPY_FROM)
+        item = target_item(ctx, relation, Action.COPY_FROM, placed=False)
     else:
-        item = relation_item(ctx, relation, SiteRole.COPY, Action.COPY_TO)
+        item = relation_item(ctx, relation, SiteRole.COPY, Action.COPY_TO, placed=False)
     columns = _copied(ctx, fields, item)
     if not reads_client:
         return Outcome(Action.COPY_TO, columns)
@@ -177,6 +177,9 @@ def _reindex(ctx: Context, fields: Node) -> Outcome:
     if "name" in fields:
         kind = fields.get("kind", "").removeprefix("REINDEX_OBJECT_").lower()
         ctx.ledger.object(kind, None, fields["name"])
+    if fields.get("kind") == "REINDEX_OBJECT_INDEX":
+        objects.note_object(ctx, "index", fields["relation"])
+        return Outcome(Action.REINDEX)
     return _maintenance(Action.REINDEX)(ctx, fields)
 
 

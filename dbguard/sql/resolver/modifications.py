@@ -48,9 +48,9 @@ def modification(ctx: Context, tag: str, fields: Node, parent: Scope | None) -> 
     return _merge(ctx, fields, scope)
 
 
-def target_item(ctx: Context, fields: Node, action: Action) -> RelationItem:
+def target_item(ctx: Context, fields: Node, action: Action, *, placed: bool = True) -> RelationItem:
     """The relation that is written; notes whether code behind it runs."""
-    item = relation_item(ctx, fields, SiteRole.TARGET, action)
+    item = relation_item(ctx, fields, SiteRole.TARGET, action, placed=placed)
     if _runs_code(ctx, item.relation):
         ctx.ledger.runs_hidden_code = True
     return item
@@ -198,6 +198,7 @@ def _read_from(ctx: Context, nodes: Sequence[Node], scope: Scope, item: Relation
     """FROM of UPDATE and USING of DELETE: the target is not visible inside, then first."""
     from_clause(ctx, nodes, scope)
     scope.entries = [Entry(item), *scope.entries]
+    scope.known.append(item)
 
 
 def _where(ctx: Context, fields: Node, scope: Scope) -> None:
@@ -235,7 +236,8 @@ def _merge(ctx: Context, fields: Node, scope: Scope) -> list[NamedValue]:
             "MERGE_WHEN_NOT_MATCHED_BY_TARGET": source,
             "MERGE_WHEN_NOT_MATCHED_BY_SOURCE": [Entry(item)],
         }.get(clause.get("matchKind", "MERGE_WHEN_MATCHED"), both)
-        inner = Scope(scope.parent, entries=visible, common=scope.common)
+        near = [e.item for e in both]
+        inner = Scope(scope.parent, entries=visible, common=scope.common, known=near)
         if "condition" in clause:
             ctx.ledger.mark(expression(ctx, clause["condition"], inner), Use.FILTER)
         command = clause.get("commandType")

@@ -21,7 +21,7 @@ from .relation_names import (
 )
 from .type_names import note_type
 
-_RELATION_KINDS = frozenset(["table", "view", "matview", "index", "sequence", "foreign_table"])
+_RELATION_KINDS = frozenset(["table", "view", "matview", "sequence", "foreign_table"])
 _ON_RELATION = frozenset(["policy", "rule", "trigger", "tabconstraint", "column"])
 """Objects named together with their relation: the object's own name comes last."""
 
@@ -246,8 +246,8 @@ def _alter_table(ctx: Context, fields: Node) -> Outcome:
         action = Action.ROLE
     if action is not Action.ALTER and len(kinds) > 1:
         ctx.ledger.nested.add(Action.ALTER)
-    if fields.get("objtype") == "OBJECT_TYPE":
-        note_object(ctx, "type", fields["relation"])
+    if fields.get("objtype") in ("OBJECT_TYPE", "OBJECT_INDEX"):
+        note_object(ctx, kind_name(fields, "objtype"), fields["relation"])
     else:
         named_relation(ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok")))
     for command in commands:
@@ -270,6 +270,16 @@ def _drop(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.POLICY if kind == "policy" else Action.DROP)
 
 
+_DROPPED = {
+    "table": "table",
+    "view": "view",
+    "matview": "materialized view",
+    "sequence": "sequence",
+    "foreign_table": "foreign table",
+}
+"""What DROP's error calls a relation (dropmsgstrings in tablecmds.c)."""
+
+
 def note_target(
     ctx: Context, kind: str, node: Node, action: Action, *, missing_ok: bool = False
 ) -> None:
@@ -278,9 +288,10 @@ def note_target(
     if not parts:
         return
     if kind in _RELATION_KINDS:
-        relation_by_parts(ctx, parts, action, missing_ok=missing_ok)
+        word = _DROPPED.get(kind, "relation") if action is Action.DROP else "relation"
+        relation_by_parts(ctx, parts, action, word, missing_ok=missing_ok)
     elif kind in _ON_RELATION and len(parts) > 1:
-        relation_by_parts(ctx, parts[:-1], action, missing_ok=missing_ok)
+        relation_by_parts(ctx, parts[:-1], action, "relation", missing_ok=missing_ok)
         ctx.ledger.object(kind, None, parts[-1])
     elif kind in ("cast", "transform", "opclass", "opfamily"):
         ctx.ledger.object(kind, None, ".".join(parts))
@@ -299,8 +310,8 @@ def _comment(action: Action) -> Handler:
 
 def _rename(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "renameType")
-    if kind in ("attribute", "type") and "relation" in fields:
-        note_object(ctx, "type", fields["relation"])
+    if kind in ("attribute", "type", "index") and "relation" in fields:
+        note_object(ctx, "index" if kind == "index" else "type", fields["relation"])
     elif "relation" in fields:
         named_relation(
             ctx, fields["relation"], Action.RENAME, missing_ok=bool(fields.get("missing_ok"))
@@ -320,7 +331,7 @@ def _object_statement(action: Action) -> Handler:
 
     def handle(ctx: Context, fields: Node) -> Outcome:
         kind = kind_name(fields, "objectType")
-        if "relation" in fields and kind != "type":
+        if "relation" in fields and kind not in ("type", "index"):
             named_relation(
                 ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok"))
             )

@@ -47,7 +47,7 @@ def select(ctx: Context, fields: Node, parent: Scope | None) -> Columns:
     else:
         return _plain_select(ctx, fields, scope)
     _limit(ctx, fields, scope)
-    _locking(ctx, fields)
+    _locking(ctx, fields, None)
     return columns
 
 
@@ -161,7 +161,7 @@ def _plain_select(ctx: Context, fields: Node, scope: Scope) -> Columns:
         _group(ctx, fields, scope, columns, named)
     _distinct(ctx, fields, scope, columns)
     _limit(ctx, fields, scope)
-    _locking(ctx, fields)
+    _locking(ctx, fields, scope)
     return columns
 
 
@@ -212,10 +212,25 @@ def _limit(ctx: Context, fields: Node, scope: Scope) -> None:
             )
 
 
-def _locking(ctx: Context, fields: Node) -> None:
+_STRENGTHS = {
+    "LCS_FORKEYSHARE": "FOR KEY SHARE",
+    "LCS_FORSHARE": "FOR SHARE",
+    "LCS_FORNOKEYUPDATE": "FOR NO KEY UPDATE",
+}
+
+
+def _locking(ctx: Context, fields: Node, scope: Scope | None) -> None:
     if "lockingClause" in fields:
         ctx.ledger.locks_rows = True
         for node in fields["lockingClause"]:
             for locked in node["LockingClause"].get("lockedRels", ()):
                 # names an alias of FROM, not a relation
-                ctx.ledger.seen.add(("relation", locked["RangeVar"].get("location", 0)))
+                location = locked["RangeVar"].get("location", 0)
+                name = locked["RangeVar"]["relname"]
+                ctx.ledger.seen.add(("relation", location))
+                if scope is not None and all(i.name != name for i in scope.known):
+                    strength = _STRENGTHS.get(
+                        node["LockingClause"].get("strength", ""), "FOR UPDATE"
+                    )
+                    message = f'relation "{name}" in {strength} clause not found in FROM clause'
+                    ctx.undefined("42P01", message, location)

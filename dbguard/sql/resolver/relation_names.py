@@ -26,7 +26,7 @@ def named_relation(
         return None
     if missing_ok and ctx.find_relation(fields.get("schemaname"), fields["relname"]) is None:
         return None
-    relation = find_relation(ctx, fields)
+    relation = find_relation(ctx, fields, placed=False)
     ctx.ledger.act(relation, action)
     ctx.ledger.mention(
         Mention(
@@ -44,14 +44,16 @@ def named_relation(
 
 
 def relation_by_parts(
-    ctx: Context, parts: Sequence[str], action: Action, *, missing_ok: bool = False
+    ctx: Context, parts: Sequence[str], action: Action, kind: str, *, missing_ok: bool = False
 ) -> Relation | None:
     """The same for a name that the grammar hands over as a list, without position."""
     schema = parts[-2] if len(parts) > 1 else None
     relation = ctx.find_relation(schema, parts[-1])
     if relation is None:
         if not missing_ok:
-            ctx.undefined("42P01", f'relation "{".".join(parts)}" does not exist', -1)
+            if schema is not None and schema not in ctx.snapshot.schemas:
+                ctx.undefined("3F000", f'schema "{schema}" does not exist', -1)
+            ctx.undefined("42P01", f'{kind} "{parts[-1]}" does not exist', -1)
         return None
     ctx.ledger.act(relation, action)
     if relation.temporary:

@@ -242,6 +242,8 @@ class Scope:
     """FROM is still being read: its entries are visible to LATERAL items only."""
     lateral: bool = False
     """The item being read is LATERAL."""
+    known: list[Item] = field(default_factory=list)
+    """Every item of this level, visible or not (p_rtable); error messages tell of them."""
 
     def visible(self) -> list[Entry]:
         return [] if self.building and not self.lateral else self.entries

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dbguard.sql.referee import Node
 
-from .columns import field_of, item_by_name, reference_parts, whole_row_item
+from .columns import check_length, field_of, item_by_name, reference_parts, whole_row_item
 from .context import Context
 from .expressions import expression
 from .naming import figure_name
@@ -27,6 +27,7 @@ def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[Named
         if "ColumnRef" in value:
             names, star = reference_parts(value["ColumnRef"])
             if star:
+                check_length(ctx, value["ColumnRef"])
                 ctx.ledger.seen.add(("column", value["ColumnRef"].get("location", 0)))
                 columns += _star(ctx, names, scope, value["ColumnRef"].get("location", 0))
                 continue
