@@ -12,6 +12,8 @@ from dbguard.guards.backup.model import DatabaseIdentity
 
 CONNECT_SECONDS: Final = 15.0
 """A server in the same network answers in milliseconds; a person waits for the error."""
+_CLOSE_SECONDS: Final = 5.0
+"""How long the server may take to notice that a connection ends."""
 _SECRET_PARAMETERS: Final = frozenset({"password", "sslpassword"})
 _SESSION: Final = {
     "application_name": "dbguard backup",
@@ -23,6 +25,11 @@ _SESSION: Final = {
     "row_security": "off",
     "search_path": "pg_catalog",
 }
+_NO_IDLE_TIMEOUT: Final = """
+SELECT pg_catalog.set_config(name, '0', false)
+FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'
+"""
+"""Not among the settings above, since servers before 14 do not know it."""
 _IDENTITY: Final = """
 SELECT d.oid, d.datname,
        pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS tells
@@ -82,9 +89,11 @@ class ServerAccess:
     async def connect(self, database: str) -> Connection:
         """An asyncpg connection to `database`, set up for backups. Raises BackupError."""
         try:
-            return await asyncpg.connect(
+            connection = await asyncpg.connect(
                 self._dsn, database=database, timeout=CONNECT_SECONDS, server_settings=_SESSION
             )
+            await connection.execute(_NO_IDLE_TIMEOUT)
+            return connection
         except asyncpg.InvalidCatalogNameError:
             raise BackupError(
                 f'database "{database}" does not exist',
@@ -118,6 +127,14 @@ async def identify(connection: Connection, access: ServerAccess) -> DatabaseIden
             )
         )
     return DatabaseIdentity(server, row["datname"], row["oid"])
+
+
+async def disconnect(connection: Connection) -> None:
+    """Close a connection that may be broken already: that is no news to anybody."""
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # TimeoutError is an OSError
+        connection.terminate()
 
 
 def quote_identifier(name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import ServerAccess, identify
+from dbguard.guards.backup.access import ServerAccess, disconnect, identify
 from dbguard.guards.backup.model import Backup, Clock, DatabaseIdentity
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.requirement import BackupVerdict, StoredBackup, command, evaluate
@@ -52,7 +52,7 @@ class BackupGuard:
                 hint="Check the control connection (catalog.dsn) and try again.",
             ) from None
         finally:
-            await connection.close()
+            await disconnect(connection)
 
     def _stored(self, database: str) -> tuple[StoredBackup, ...]:
         return tuple(

@@ -56,6 +56,7 @@ _SAFE: Final = (
     "server version: ",
     "aborting because of server version mismatch",
     "invalid snapshot identifier",
+    'snapshot "',
     "could not import the requested snapshot",
     "query would be affected by row-level security policy",
     'extension "',

@@ -17,7 +17,13 @@ from typing import Final
 import asyncpg
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import Connection, ServerAccess, quote_identifier, quote_literal
+from dbguard.guards.backup.access import (
+    Connection,
+    ServerAccess,
+    disconnect,
+    quote_identifier,
+    quote_literal,
+)
 
 PREFIX: Final = "dbguard_scratch_"
 MARKER_SUFFIX: Final = ".scratch"
@@ -48,7 +54,7 @@ async def scratch_database(
         await _drop(access, connection, name)
         marker.unlink(missing_ok=True)
     finally:
-        await connection.close()
+        await disconnect(connection)
 
 
 async def drop_leftovers(access: ServerAccess, directory: Path) -> None:
@@ -62,7 +68,7 @@ async def drop_leftovers(access: ServerAccess, directory: Path) -> None:
             await _drop(access, connection, PREFIX + marker.name.removesuffix(MARKER_SUFFIX))
             marker.unlink(missing_ok=True)
     finally:
-        await connection.close()
+        await disconnect(connection)
 
 
 async def _create(connection: Connection, name: str, like: str) -> None:
@@ -91,16 +97,17 @@ async def _create(connection: Connection, name: str, like: str) -> None:
 
 
 async def _drop(access: ServerAccess, connection: Connection, name: str) -> None:
+    """Drop it over `connection`, or over a new one: a restore can outlast a firewall's patience."""
     statement = f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)"
     try:
-        if connection.is_closed():
-            connection = await access.connect(access.database)
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
-        else:
+        try:
             await connection.execute(statement)
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+            second = await access.connect(access.database)
+            try:
+                await second.execute(statement)
+            finally:
+                await disconnect(second)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, BackupError):
         raise BackupError(
             f'scratch database "{name}" could not be dropped',

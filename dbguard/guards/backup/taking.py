@@ -6,17 +6,17 @@ import asyncio
 import enum
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import Connection, ServerAccess, identify
+from dbguard.guards.backup.access import Connection, ServerAccess, disconnect, identify
 from dbguard.guards.backup.binaries import Binaries, find_binaries
 from dbguard.guards.backup.counting import count_rows
 from dbguard.guards.backup.dump_file import (
@@ -34,6 +34,7 @@ from dbguard.guards.backup.scratch import drop_leftovers, scratch_database
 
 OLDEST_SERVER: Final = 13
 """DROP DATABASE … WITH (FORCE) came with 13, and a scratch database must be droppable."""
+T = TypeVar("T")
 TIMEOUT_SINCE: Final = 17
 """The release that brought the setting transaction_timeout."""
 _TABLE_BYTES: Final = """
@@ -41,7 +42,6 @@ SELECT coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0)::pg_catalog.int8
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
-
 
 _CODES: Final = {
     "42501": (
@@ -133,7 +133,8 @@ async def take_backup(database: str, context: BackupContext) -> Backup:
                 bytes=final.stat().st_size,
                 sha256=digest,
             )
-            await asyncio.to_thread(context.registry.add, backup)
+            # Not in a thread: an interruption in between would leave a row without its file.
+            context.registry.add(backup)
             kept = True
             return backup
         except BackupError as error:
@@ -175,7 +176,7 @@ async def verify_backup(backup_id: str, context: BackupContext) -> Backup:
         try:
             major = _server_major(connection)
         finally:
-            await connection.close()
+            await disconnect(connection)
         binaries = await _binaries(major, context)
         try:
             await asyncio.to_thread(_check_file, backup, backup.path)
@@ -211,15 +212,15 @@ async def _snapshot(database: str, context: BackupContext) -> AsyncIterator[_Sna
         counts = await count_rows(connection)
         snapshot = _Snapshot(identity, taken_at, name, counts, binaries)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        await connection.close()
+        await disconnect(connection)
         raise _query_failed("rows could not be counted for the backup", error) from None
     except BaseException:
-        await connection.close()
+        await disconnect(connection)
         raise
     try:
         yield snapshot
     finally:
-        await connection.close()
+        await disconnect(connection)
 
 
 async def _dump(snapshot: _Snapshot, path: Path, context: BackupContext) -> None:
@@ -247,45 +248,58 @@ async def _prove(backup: Backup, path: Path, binaries: Binaries, context: Backup
     database = backup.database.name
     context.progress(Step.RESTORE)
     async with scratch_database(access, database, backup.id, context.directory) as scratch:
-        connection = await access.connect(scratch)
-        try:
-            superuser = await connection.fetchval(
-                "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
-            )
-            # Such a pair always meets one error, so it has to go on and be judged by its messages.
-            skewed = _server_major(connection) < TIMEOUT_SINCE <= binaries.major
-            # Owners and grants need a superuser; the rows do not depend on them.
-            plain = [] if superuser else ["--no-owner", "--no-privileges"]
-            await run_program(
-                [
-                    str(binaries.pg_restore),
-                    *([] if skewed else ["--exit-on-error"]),
-                    "--no-password",
-                    # A copy must not subscribe to anything, nor need the original's disks.
-                    "--no-publications",
-                    "--no-subscriptions",
-                    "--no-tablespaces",
-                    *plain,
-                    f"--dbname={access.command_line_url(scratch)}",
-                    str(path),
-                ],
-                _environment(binaries, context),
-                what=f'restoring the dump of database "{database}"',
-                hint="This dump does not count. Correct the cause and take a new backup.",
-                harmless=only_unknown_timeout if skewed else lambda messages: False,
-            )
-            context.progress(Step.COMPARE)
-            restored = await count_rows(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise _query_failed("restored copy could not be checked", error) from None
-        finally:
-            await connection.close()
+        skewed, superuser = await _ask_scratch(access, scratch, _restore_facts)
+        # pg_restore of 17 and later always meets one error on older servers, so there it has to
+        # go on and be judged by its messages.
+        skewed = skewed and binaries.major >= TIMEOUT_SINCE
+        await run_program(
+            [
+                str(binaries.pg_restore),
+                *([] if skewed else ["--exit-on-error"]),
+                "--no-password",
+                # A copy must not subscribe to anything, nor need the original's disks.
+                "--no-publications",
+                "--no-subscriptions",
+                "--no-tablespaces",
+                # Owners and grants need a superuser; the rows do not depend on them.
+                *([] if superuser else ["--no-owner", "--no-privileges"]),
+                f"--dbname={access.command_line_url(scratch)}",
+                str(path),
+            ],
+            _environment(binaries, context),
+            what=f'restoring the dump of database "{database}"',
+            hint="This dump does not count. Correct the cause and take a new backup.",
+            harmless=only_unknown_timeout if skewed else lambda messages: False,
+        )
+        context.progress(Step.COMPARE)
+        restored = await _ask_scratch(access, scratch, count_rows)
     if difference := backup.counts.difference(restored):
         raise BackupError(
             f'restored copy differs from the snapshot of database "{database}"',
             detail=f"{difference[:1].upper()}{difference[1:]}.",
             hint="This dump does not count. Take a new backup.",
         )
+
+
+async def _ask_scratch(
+    access: ServerAccess, scratch: str, ask: Callable[[Connection], Awaitable[T]]
+) -> T:
+    """Ask the scratch database something, over a connection that is closed while it is filled."""
+    connection = await access.connect(scratch)
+    try:
+        return await ask(connection)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise _query_failed("restored copy could not be checked", error) from None
+    finally:
+        await disconnect(connection)
+
+
+async def _restore_facts(connection: Connection) -> tuple[bool, bool]:
+    """Whether the server is older than the setting transaction_timeout; whether we rule it."""
+    superuser = await connection.fetchval(
+        "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    )
+    return _server_major(connection) < TIMEOUT_SINCE, bool(superuser)
 
 
 async def _binaries(server_major: int, context: BackupContext) -> Binaries:

@@ -269,6 +269,44 @@ async def test_next_run_cleans_up_after_a_killed_one(
     await take_backup(clinic.name, context)
 
 
+async def test_idle_connections_may_break_meanwhile(
+    context: BackupContext, clinic: Any, pg_server: Any
+) -> None:
+    """A firewall forgets idle connections; those that only wait are not needed to be alive."""
+    ended = []
+
+    def break_idle(step: Step) -> None:
+        if step is Step.COMPARE:
+            ended.extend(
+                pg_server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'dbguard backup'"
+                )
+            )
+
+    backup = await take_backup(clinic.name, replace(context, progress=break_idle))
+    assert ended == [(True,)]
+    assert backup.status is BackupStatus.VERIFIED
+
+
+async def test_connection_lost_while_dumping(
+    context: BackupContext, clinic: Any, pg_server: Any, tmp_path: Path
+) -> None:
+    slow = await with_fake(context, tmp_path / "bin", "pg_dump", 'sleep 1; exec "$real" "$@"')
+
+    def cut(step: Step) -> None:
+        if step is Step.DUMP:
+            pg_server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'dbguard backup'"
+            )
+
+    with pytest.raises(BackupError) as caught:
+        await take_backup(clinic.name, replace(slow, progress=cut))
+    assert "snapshot" in caught.value.detail
+    assert not (await guard_of(context).check(HOUR, clinic.name)).satisfied
+
+
 async def test_lock_held_by_somebody_else_ends_in_a_clear_error(
     context: BackupContext, clinic: Any
 ) -> None:
