@@ -59,7 +59,9 @@ def test_ddl_needs_a_verified_backup(
         restored.drop()
 
     decisions = [
-        (r["decision"], r["requirements"]) for r in guarded.records("decision") if r["text"] == statement
+        (r["decision"], r["requirements"])
+        for r in guarded.records("decision")
+        if r["text"] == statement
     ]
     assert [d for d, _ in decisions] == ["deny", "allow"]
     assert decisions[1][1][0].startswith("backup ")

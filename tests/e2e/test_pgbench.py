@@ -30,9 +30,7 @@ def test_pgbench(guard: Any, pg_database: Any, pg_server: Any) -> None:
     assert made.returncode == 0, made.stderr
     for mode in ("simple", "extended", "prepared"):
         for script in ("tpcb-like", "select-only"):
-            ran = pgbench(
-                binary, guarded, "-n", "-c", "8", "-t", "12", "-M", mode, "-b", script
-            )
+            ran = pgbench(binary, guarded, "-n", "-c", "8", "-t", "12", "-M", mode, "-b", script)
             assert ran.returncode == 0, (mode, script, ran.stderr)
             assert "number of transactions actually processed: 96/96" in ran.stdout
             assert "ERROR" not in ran.stderr
