@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from dbguard.policy.binding import BoundPolicy, bind
 from dbguard.policy.decision import Principal
 from dbguard.policy.loading import load_documents
@@ -42,13 +44,14 @@ STATS = _relation(8, "pg_catalog.pg_stats", "tablename", "most_common_vals", kin
 TOAST = _relation(9, "pg_toast.pg_toast_1", "chunk_data", kind=RelationKind.TOAST_TABLE)
 LABS = _relation(10, "clinic.lab_results", "taken", kind=RelationKind.PARTITIONED_TABLE)
 PARTITION = _relation(11, "clinic.lab_results_2024", "taken", parents=(10,))
+GUARDED = dataclasses.replace(_relation(12, "public.guarded", "x"), has_row_security=True)
 
 SNAPSHOT = Snapshot(
     "clinic",
     180000,
     1,
     frozenset({"clinic", "public", "pg_catalog"}),
-    (PATIENTS, NOTES, OVERVIEW, IDS, ODD, BENCH, ACTIVITY, STATS, TOAST, LABS, PARTITION),
+    (PATIENTS, NOTES, OVERVIEW, IDS, ODD, BENCH, ACTIVITY, STATS, TOAST, LABS, PARTITION, GUARDED),
     (),
 )
 SOURCES = {

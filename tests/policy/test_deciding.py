@@ -34,6 +34,7 @@ from .clinic import (
     CLERK,
     CLINICIAN,
     DBA,
+    GUARDED,
     IDS,
     NOBODY,
     NOTES,
@@ -226,6 +227,14 @@ DENIED = [
         "defaults.classified",
         "updating clinic.patients.ssn is not allowed for analyst, who sees masked values there",
         "Leave these columns out of SET, so that masked values never replace real ones.",
+    ),
+    (
+        "overwriting by MERGE",
+        writing(Action.MERGE, PATIENTS, "ssn"),
+        ANALYST,
+        "defaults.classified",
+        "updating clinic.patients.ssn is not allowed for analyst, who sees masked values there",
+        "",
     ),
     (
         "masked into classified",
@@ -478,6 +487,8 @@ def test_catalog_values_are_null_without_raw_access(relation: object, column: st
         (select(PATIENTS, ssn=OUT), ANALYST, ErrorTexts.SHOW),
         (select(OVERVIEW, number=OUT), ANALYST, ErrorTexts.WITHHOLD),
         (select(IDS, id=OUT), NOBODY, ErrorTexts.WITHHOLD),
+        (select(GUARDED, x=OUT), NOBODY, ErrorTexts.WITHHOLD),
+        (select(GUARDED, x=OUT), DBA, ErrorTexts.SHOW),
         (select(ACTIVITY, pid=OUT), NOBODY, ErrorTexts.SHOW),
         (writing(Action.INSERT, PATIENTS, "id"), ANALYST, ErrorTexts.WITHHOLD),
         (writing(Action.INSERT, PATIENTS, "id"), CLINICIAN, ErrorTexts.SHOW),
@@ -685,6 +696,23 @@ rules:
     assert (masked.rule, masked.mask.keep) == ("b", 2)
 
 
+def test_two_tags_show_what_both_allow() -> None:
+    policy = bound(
+        CLASSIFICATION
+        + """
+  - {tag: eu, tables: [clinic.*]}
+masks:
+  tail: {phi.ssn: {keep_last: 4}}
+  none: {eu: null}
+rules:
+  - {id: a, allow: [read], data: [phi.ssn], masked: tail}
+  - {id: b, allow: [read], data: [eu], masked: none}
+"""
+    )
+    (masked,) = decide(policy, select(PATIENTS, ssn=OUT), NOBODY, "test").masks
+    assert (masked.tag, masked.mask.kind, masked.rule) == ("eu", MaskKind.NULL, "b")
+
+
 def test_copy_out_needs_its_own_grant() -> None:
     policy = bound(CLASSIFICATION + "rules: [{id: a, allow: [select], data: [phi]}]")
     out = StatementFacts(
@@ -749,6 +777,10 @@ rules: [{id: objects, allow: [all], roles: [builder]}]
             "renaming clinic.patients, clinic.notes, clinic.overview and clinic.odd, which hold",
         ),
         (StatementFacts(Action.DROP, statement_tag="DropdbStmt"), "dropping everything in the"),
+        (
+            StatementFacts(Action.ALTER, statement_tag="AlterPublicationStmt"),
+            "altering everything in the database, which holds",
+        ),
         (StatementFacts(Action.ROLE, statement_tag="DropOwnedStmt"), "changing the owner of every"),
         (
             StatementFacts(Action.CREATE, statement_tag="CreatePublicationStmt"),
