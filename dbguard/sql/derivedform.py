@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,8 +48,9 @@ def strings(parts: Sequence[Node]) -> list[str | None]:
     return [part["String"].get("sval", "") if "String" in part else None for part in parts]
 
 
+@functools.lru_cache(maxsize=4096)
 def mask_tree(mask: str) -> Node:
-    """The tree of one mask expression.
+    """The tree of one mask expression; shared, so not to be changed.
 
     Raises:
         NotUnderstood: it is no single expression, or nothing but a column.

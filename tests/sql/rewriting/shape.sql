@@ -143,3 +143,11 @@ SELECT j.c FROM (visits v JOIN patients p ON v.patient_id = p.id) AS j(a, b, c, 
 UPDATE scratch SET (id, body) = (SELECT id, ssn FROM patients p WHERE p.id = scratch.id) RETURNING *
 DECLARE c CURSOR FOR SELECT id, ssn FROM patients FOR UPDATE; FETCH 1 FROM c; UPDATE patients SET provider_id = 2 WHERE CURRENT OF c
 SELECT ssn FROM patients WHERE id = 1; SELECT p FROM patients p
+SELECT p.ssn FROM current_database.clinic.patients p
+SELECT current_database.clinic.patients.* FROM current_database.clinic.patients
+COPY current_database.clinic.patients (ssn) TO STDOUT
+SELECT p.* IS NOT NULL, p.* IS DISTINCT FROM NULL FROM patients p
+SELECT count(p), count(p.*), count(DISTINCT p.ssn) FROM patients p
+SELECT ssn FROM patients WHERE (SELECT true)
+SELECT (SELECT max(q.ssn) FROM patients q WHERE q.dob = p.dob) FROM patients p GROUP BY p.id
+SELECT ssn, row_number() OVER () FROM patients ORDER BY id OFFSET 3 ROWS FETCH NEXT 2 ROWS ONLY
