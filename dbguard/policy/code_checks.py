@@ -54,7 +54,7 @@ def _check_reaching(case: Case, verdict: Verdict, function: FunctionUse) -> None
         verdict.reasons.append(
             Reason(
                 UNPARSED,
-                f"function {_name(function)} can reach data by itself, and "
+                f"function {_name(function)} reaches beyond its arguments, and "
                 f"{case.principal.user} does not hold raw access to everything",
                 "Write the statement without it.",
             )

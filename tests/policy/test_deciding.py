@@ -330,7 +330,7 @@ DENIED = [
         unknown(FunctionTrust.REACHES),
         ANALYST,
         "defaults.unparsed",
-        f"function public.f can reach data by itself, and analyst {RAW_ONLY}",
+        f"function public.f reaches beyond its arguments, and analyst {RAW_ONLY}",
         "Write the statement without it.",
     ),
     (
