@@ -10,6 +10,7 @@ from dbguard.errors import NotUnderstood, SyntaxRefused
 
 from . import referee
 from .referee import Node
+from .rewrite import INNER, SYSTEM_COLUMNS
 from .snapshot import Relation
 
 LOCATIONS = frozenset(
@@ -25,9 +26,6 @@ LOCATIONS = frozenset(
     }
 )
 """Fields of libpg_query's trees that say where something stands, not what it is."""
-
-_INNER = "t"
-_SYSTEM = {-1: "ctid", -2: "xmin", -3: "cmin", -4: "xmax", -5: "cmax", -6: "tableoid"}
 
 
 class Mismatch(Exception):
@@ -124,7 +122,7 @@ def _check_from(
         "schemaname": relation.schema,
         "relname": relation.name,
         "relpersistence": "p",
-        "alias": {"aliasname": _INNER},
+        "alias": {"aliasname": INNER},
     }
     if inherits:
         expected["inh"] = True
@@ -139,7 +137,7 @@ def _target(number: int, relation: Relation, masks: Mapping[int, str]) -> Node:
             raise Mismatch("a masked column that does not exist")
         return {"name": column.name, "val": mask_tree(masks[number])}
     if number < 0:
-        name = _SYSTEM[number]
+        name = SYSTEM_COLUMNS[number]
         return {"name": name, "val": _column(name)}
     column = relation.column(number)
     if column is None:
@@ -148,5 +146,5 @@ def _target(number: int, relation: Relation, masks: Mapping[int, str]) -> Node:
 
 
 def _column(name: str) -> Node:
-    parts = [{"String": {"sval": _INNER}}, {"String": {"sval": name}}]
+    parts = [{"String": {"sval": INNER}}, {"String": {"sval": name}}]
     return {"ColumnRef": {"fields": parts}}

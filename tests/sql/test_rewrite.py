@@ -137,8 +137,8 @@ CASES = [
     ("SELECT clinic.patients.id FROM patients", 'SELECT clinic.patients.id FROM "clinic".patients'),
     (
         "SELECT clinic.patients.ssn, other.patients.id FROM patients, other.patients",
-        f'SELECT "patients_1".ssn, "patients_2".id FROM (SELECT {SSN} FROM {P} AS t) AS "patients_1",'
-        ' (SELECT t."id" FROM "other"."patients" AS t) AS "patients_2"',
+        f'SELECT "patients_1".ssn, "patients_2".id FROM (SELECT {SSN} FROM {P} AS t)'
+        ' AS "patients_1", (SELECT t."id" FROM "other"."patients" AS t) AS "patients_2"',
     ),
     # 6: system columns
     (
@@ -248,6 +248,15 @@ def test_what_holds_no_mask_is_only_qualified() -> None:
     assert sent("SELECT ssn FROM patients", masks={}) == 'SELECT ssn FROM "clinic".patients'
     assert sent("COPY patients TO STDOUT", masks={1: {}}) == 'COPY "clinic".patients TO STDOUT'
     assert sent("TABLE ONLY patients", masks={}) == 'TABLE ONLY "clinic".patients'
+
+
+def test_namesakes_are_replaced_together_or_not_at_all() -> None:
+    text = "SELECT clinic.patients.ssn, other.patients.id FROM patients, other.patients"
+    assert sent(text, masks={1: MASKS[1]}) == (
+        f'SELECT "patients_1".ssn, "patients_2".id FROM (SELECT {SSN} FROM {P} AS t) AS'
+        ' "patients_1", (SELECT t."id" FROM "other"."patients" AS t) AS "patients_2"'
+    )
+    assert sent(text, masks={}) == text.replace("FROM patients", 'FROM "clinic".patients')
 
 
 def test_older_servers_copy_no_materialized_views() -> None:

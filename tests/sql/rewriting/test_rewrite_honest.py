@@ -39,6 +39,8 @@ def row_types(clinic: Any) -> set[int]:
 def test_results_have_the_same_shape(clinic: Any, text: str) -> None:
     text = text.replace("current_database.", f"{clinic.snapshot.database}.")
     direct = clinic.run(text)
+    if direct.errors and clinic.snapshot.server_version < 180000:
+        pytest.skip("newer than the server")
     masked = clinic.run(clinic.rewritten(text).text)
     assert direct.errors == masked.errors == ()
     assert masked.leaks() == []
