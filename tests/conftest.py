@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -255,14 +256,20 @@ def _embedded(stack: ExitStack) -> PgServer:
 
 def _container_or_embedded(stack: ExitStack) -> PgServer:
     from docker.errors import DockerException
-    from testcontainers.community.postgres import PostgresContainer
     from testcontainers.core.exceptions import ContainerStartException
 
-    container = PostgresContainer(
-        IMAGE, username="postgres", password="super-demo", dbname="postgres", driver=None
-    )
     try:
-        container.start()
+        from testcontainers.community.postgres import PostgresContainer
+    except ModuleNotFoundError:  # its place in earlier versions
+        from testcontainers.postgres import PostgresContainer
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs are not our errors
+            container = PostgresContainer(
+                IMAGE, username="postgres", password="super-demo", dbname="postgres", driver=None
+            )
+            container.start()
     except (DockerException, ContainerStartException, OSError):
         # An engine without the image and without a network is like no engine.
         return _embedded(stack)

@@ -70,8 +70,6 @@ class _Watched:
     """How many of them the snapshot answers: those asked before its load began."""
     confirmed: float = 0.0
     """time.monotonic() before the last look that found or made the snapshot current."""
-    failures: int = 0
-    next_poll: float = 0.0
 
 
 class Catalog:
@@ -141,11 +139,14 @@ class Catalog:
 
     async def watch(self) -> None:
         """Look for changes once a second in every database in use, until cancelled."""
-        while True:
-            now = time.monotonic()
-            due = [w for w in self._databases.values() if w.snapshot and w.next_poll <= now]
-            await asyncio.gather(*(self._poll(w) for w in due))
-            await asyncio.sleep(self._poll_seconds)
+        async with asyncio.TaskGroup() as group:
+            known: set[str] = set()
+            while True:
+                for name, watched in list(self._databases.items()):
+                    if watched.snapshot is not None and name not in known:
+                        known.add(name)
+                        group.create_task(self._poll(watched), name=f"catalog poll {name}")
+                await asyncio.sleep(self._poll_seconds)
 
     async def close(self) -> None:
         """Close the control connections."""
@@ -158,16 +159,19 @@ class Catalog:
         return time.monotonic() - watched.confirmed > self._stale_seconds
 
     async def _poll(self, watched: _Watched) -> None:
-        try:
-            await self._use(watched, functools.partial(self._look, watched))
-        except CatalogUnavailable as error:
-            # Whoever needs the snapshot gets the error; here it only has to be tried again.
-            watched.failures += 1
-            pause = min(self._poll_seconds * 2**watched.failures, LONGEST_PAUSE)
-            watched.next_poll = time.monotonic() + pause
-            log.warning(
-                "catalog unavailable", database=watched.name, cause=error.detail, retry_in=pause
-            )
+        """Look again and again; a database that does not answer holds up no other one."""
+        pause = self._poll_seconds
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._use(watched, functools.partial(self._look, watched))
+                pause = self._poll_seconds
+            except CatalogUnavailable as error:
+                # Whoever needs the snapshot gets the error; here it only has to be tried again.
+                pause = min(pause * 2, LONGEST_PAUSE)
+                log.warning(
+                    "catalog unavailable", database=watched.name, cause=error.detail, retry_in=pause
+                )
 
     async def _use(
         self, watched: _Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
@@ -188,7 +192,6 @@ class Catalog:
                     await self._attempt(watched, work)
             except FAILURES as error:
                 raise _unavailable(watched.name, error) from error
-            watched.failures, watched.next_poll = 0, 0.0
 
     async def _attempt(
         self, watched: _Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
