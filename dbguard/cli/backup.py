@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -90,6 +91,9 @@ def list_backups(
         typer.echo(json.dumps([_document(backup) for backup in backups], ensure_ascii=False))
     elif backups:
         Console().print(_table(backups))
+        for backup in backups:
+            if backup.error:
+                _say(f"{backup.id}: {backup.error}")
     else:
         _say("no backups yet")
         _say(f"  Run: dbguard backup now --database {database or 'DATABASE'}")
@@ -200,20 +204,23 @@ def _state(backup: Backup) -> str:
 
 
 def _table(backups: tuple[Backup, ...]) -> Table:
-    table = Table(title="Backups, newest first", title_justify="left")
-    for name in ("id", "database", "snapshot (UTC)", "state", "size", "rows", "reason"):
-        numeric = name in ("size", "rows")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=name == "id")
+    """Fits a terminal of 80 columns; reasons of failures are told below it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("id", "database", "snapshot (UTC)", "state", "size"):
+        table.add_column(
+            name,
+            justify="right" if name == "size" else "left",
+            no_wrap=name != "database",
+            overflow="fold",
+        )
     for backup in backups:
         state = _state(backup)
         table.add_row(
             Text(backup.id),
             Text(backup.database.name),
-            f"{backup.snapshot_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            f"{backup.snapshot_at.astimezone(UTC):%Y-%m-%d %H:%M}",
             Text(state, style="green" if state == "verified" else "red"),
             _size(backup.bytes) if backup.path else "",
-            str(backup.counts.rows),
-            Text(backup.error),
         )
     return table
 

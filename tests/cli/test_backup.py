@@ -59,7 +59,16 @@ def test_now_list_verify(config: Path, pg_database: Any) -> None:
     changed = run("verify", document["id"], "-c", str(config))
     assert changed.exit_code == 1
     assert "was changed" in changed.stderr
-    assert run("list", "-c", str(config)).exit_code == 1
+    failed = run("list", "-c", str(config))
+    assert failed.exit_code == 1
+    assert f"{document['id']}: file of backup {document['id']} was changed." in failed.stdout
+
+
+def test_list_fits_a_terminal(config: Path, pg_database: Any) -> None:
+    run("now", "-d", pg_database.name, "-c", str(config))
+    narrow = CliRunner().invoke(app, ["list", "-c", str(config)], env={"COLUMNS": "80"})
+    assert "…" not in narrow.stdout
+    assert "verified" in narrow.stdout
 
 
 def test_errors_are_lines_with_a_remedy(config: Path, tmp_path: Path) -> None:
