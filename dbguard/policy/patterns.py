@@ -28,9 +28,14 @@ class Pattern:
 
     def matches(self, *names: str) -> bool:
         """Whether the names, schema first, one for each part, match."""
-        if names[0] in SYSTEM_SCHEMAS and not self.literal_schema:
+        rest = zip(self.parts[2:], names[2:], strict=True)
+        return self.covers_table(*names[:2]) and all(p.fullmatch(n) for p, n in rest)
+
+    def covers_table(self, schema: str, table: str) -> bool:
+        """Whether the first two parts match."""
+        if schema in SYSTEM_SCHEMAS and not self.literal_schema:
             return False
-        return all(p.fullmatch(n) for p, n in zip(self.parts, names, strict=True))
+        return bool(self.parts[0].fullmatch(schema) and self.parts[1].fullmatch(table))
 
     def __str__(self) -> str:
         return self.text
