@@ -82,7 +82,7 @@ def _base(info: ValidationInfo) -> Path:
 
 def _resolve_path(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str):
-        if not value or "\0" in value:
+        if not value.isprintable() or not value:
             raise ValueError("must be a path")
         return _base(info) / value
     return _base(info) / value if isinstance(value, Path) else value
@@ -105,6 +105,8 @@ def _resolve_secret(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str) or not info.context:
         return value
     if value.startswith("file:"):
+        if not value.isprintable():
+            raise ValueError("secret file must be a path")
         path = _base(info) / value.removeprefix("file:")
         try:
             return path.read_text("utf-8").rstrip("\r\n")
@@ -115,6 +117,8 @@ def _resolve_secret(value: object, info: ValidationInfo) -> object:
             raise ValueError(f"secret file {path} is not UTF-8 text") from None
     if value.startswith("env:"):
         name = value.removeprefix("env:")
+        if not name.isprintable():
+            raise ValueError("secret must name a variable")
         if name not in info.context["environ"]:
             raise ValueError(f"secret comes from the variable {name}, which is not set")
         return info.context["environ"][name]
@@ -214,7 +218,13 @@ class StateSettings(Section):
                 "a PostgreSQL store is not supported in this release; use sqlite:///FILE"
             )
         rest = value.removeprefix("sqlite:///")
-        if rest == value or not rest or "\0" in rest or "?" in rest or "#" in rest:
+        if (
+            rest == value
+            or not rest
+            or not unquote(rest).isprintable()
+            or "?" in rest
+            or "#" in rest
+        ):
             raise ValueError("must be sqlite:///FILE")
         return f"sqlite:///{_base(info) / unquote(rest)}"
 

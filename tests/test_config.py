@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dbguard.config import (
     Durability,
@@ -341,3 +343,37 @@ def test_hostile_files_are_problems(text: str) -> None:
     document = parse_document(text, "f")
     assert document.problems
     assert all(str(problem).startswith("f:") for problem in document.problems)
+
+
+@given(st.text(alphabet="ab:-[]{}&*!|>#%@`'\",?\n\t 01.~<=é\x85\u2028", max_size=60))
+@settings(max_examples=400, deadline=None)
+def test_any_text_is_read_or_is_a_problem(text: str) -> None:
+    document = parse_document(text, "f")
+    assert all(problem.position.line >= 1 for problem in document.problems)
+
+
+@given(st.binary(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_are_read_or_are_a_problem(data: bytes) -> None:
+    parse_document(data, "f")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"DBGUARD_{'__'.join(path).upper()}" for path in setting_paths()]),
+        st.one_of(
+            st.text(max_size=12).filter(lambda text: "\0" not in text),
+            st.sampled_from(
+                ["file:x\ny", "env:\n", "sqlite:///a%0Ab", "1", "require", "postgresql://u@h"]
+            ),
+        ),
+        max_size=6,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_any_value_is_taken_or_refused_in_words(environ: dict[str, str]) -> None:
+    try:
+        load_settings(None, {"DBGUARD_CATALOG__DSN": DSN} | environ)
+    except ConfigurationError as error:
+        for line in error.message.splitlines():
+            assert line.startswith(("variable DBGUARD_", "environment variables: "))
