@@ -68,6 +68,19 @@ class Server:
             ).fetchall()
         return {(r[0], r[1]) for r in rows}
 
+    def body_dependencies(self, statement: str) -> set[Pair]:
+        """The pairs that an SQL function with `statement` as its body depends on."""
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute(
+                f"CREATE FUNCTION oracle_body() RETURNS void BEGIN ATOMIC {statement}; SELECT; END".encode()
+            )
+            rows = self.connection.execute(
+                "SELECT refobjid::int, refobjsubid FROM pg_depend"
+                " WHERE classid = 'pg_proc'::regclass AND objid = 'oracle_body'::regproc"
+                " AND refclassid = 'pg_class'::regclass"
+            ).fetchall()
+        return {(r[0], r[1]) for r in rows}
+
     def origins(self, query: str) -> list[tuple[str, Pair]]:
         """Name, table OID and attribute number of each output column."""
         connection = self.connection.pgconn

@@ -114,3 +114,30 @@ def test_mistakes_are_reported_as_the_server_reports_them(
         servers.value.diag.message_primary,
         int(position) if position else None,
     )
+
+
+CHANGES = [p.strip() for p in (CORPUS / "changes.sql").read_text().split("\n\n")]
+
+
+@pytest.mark.parametrize("statement", CHANGES)
+def test_changes_use_the_columns_that_a_function_body_depends_on(
+    statement: str, server: Server, snapshot: Snapshot
+) -> None:
+    if snapshot.server_version < 150_000 or ("MERGE" in statement and _before_17(snapshot)):
+        pytest.skip("SQL-standard function bodies came with 14, MERGE in them with 17")
+    server.connection.execute("CREATE SEQUENCE IF NOT EXISTS x")
+    facts = _facts(statement, server, snapshot)
+    columns = {(c.column.relation, c.column.number) for c in facts.columns}
+    expected = {
+        (oid, number)
+        for oid, number in server.body_dependencies(statement)
+        if number != 0 and snapshot.relation_by_oid[oid].kind is not RelationKind.COMPOSITE_TYPE
+    }
+    if "DO UPDATE" in statement:  # the body depends on every column of `excluded`
+        expected = {(c.relation, c.number) for c in (f.target for f in facts.flows)}
+    assert expected <= columns
+    assert not facts.opaque
+
+
+def _before_17(snapshot: Snapshot) -> bool:
+    return snapshot.server_version < 170_000

@@ -201,7 +201,8 @@ def outputs(sql: str) -> list[tuple[str, str | None, tuple[str, ...]]]:
 OUTPUTS = [
     ("SELECT ssn AS x FROM patients", [("x", P + "ssn", (P + "ssn",))]),
     ("SELECT lower(ssn) FROM patients", [("lower", None, (P + "ssn",))]),
-    ("SELECT ssn::text FROM patients", [("ssn", None, (P + "ssn",))]),
+    ("SELECT ssn::text FROM patients", [("ssn", P + "ssn", (P + "ssn",))]),
+    ("SELECT ssn::varchar(3) FROM patients", [("ssn", None, (P + "ssn",))]),
     ("SELECT count(ssn) FROM patients", [("count", None, ())]),
     ("SELECT ssn IS NULL FROM patients", [("?column?", None, ())]),
     ("SELECT q.x FROM (SELECT ssn AS x FROM patients) q", [("x", P + "ssn", (P + "ssn",))]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbguard.sql.facts import EffectKind, FunctionTrust, SessionEffect
-from dbguard.sql.functions import FunctionReference, refer
+from dbguard.sql.functions import FunctionReference, refer, takes
 
 from .context import Context
 from .earlier import DOUBT
@@ -14,6 +14,39 @@ def is_function(ctx: Context, name: str) -> bool:
     """Whether any visible function has this name, whatever its arguments."""
     path = ctx.names.path
     return any(f.schema in path for f in ctx.snapshot.functions_by_name.get(name, ()))
+
+
+_ROW_ARGUMENTS = frozenset(
+    {
+        "any",
+        '"any"',
+        "record",
+        "anyelement",
+        "anynonarray",
+        "anycompatible",
+        "anycompatiblenonarray",
+    }
+)
+
+
+def takes_row(ctx: Context, name: str) -> bool:
+    """Whether a visible function of this name can be called with a row alone.
+
+    Otherwise `name(row)` is a column (ParseFuncOrColumn); nothing is cast to or from rows
+    implicitly.
+    """
+    path = ctx.names.path
+    return any(
+        function.schema in path
+        and takes(function, 1)
+        and (not function.arguments or _is_row_type(ctx, function.arguments[0]))
+        for function in ctx.snapshot.functions_by_name.get(name, ())
+    )
+
+
+def _is_row_type(ctx: Context, argument: str) -> bool:
+    # any composite counts: it may be the row type of an inheritance parent
+    return argument in _ROW_ARGUMENTS or ctx.ledger.composite(argument) is not None
 
 
 def note_call(

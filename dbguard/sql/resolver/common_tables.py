@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from dbguard.sql.facts import Use
 from dbguard.sql.referee import Node
 
@@ -17,33 +19,27 @@ def with_clause(ctx: Context, fields: Node, scope: Scope) -> None:
     if not clause:
         return
     tables = [n["CommonTableExpr"] for n in clause.get("ctes", ())]
-    if clause.get("recursive"):
-        pending = {t["ctename"]: t for t in tables}
+    if not clause.get("recursive"):
         for table in tables:
-            scope.common[table["ctename"]] = CommonTable(table["ctename"])
-        for table in tables:
-            common = scope.common[table["ctename"]]
-            if common.columns is None:
-                _recursive_table(ctx, table, scope, common, pending)
+            columns = _named(table, ctx.query(ctx, table["ctequery"], scope))
+            columns = _search_and_cycle(ctx, table, columns, scope)
+            scope.common[table["ctename"]] = CommonTable(table["ctename"], columns)
         return
+    pending: list[CommonTable] = []
     for table in tables:
-        columns = _named(table, ctx.query(ctx, table["ctequery"], scope))
-        columns = _search_and_cycle(ctx, table, columns, scope)
-        scope.common[table["ctename"]] = CommonTable(table["ctename"], columns)
+        common = CommonTable(table["ctename"])
+        common.read = partial(_read_recursive, ctx, table, scope, common)
+        scope.common[common.name] = common
+        pending.append(common)
+    for common in pending:
+        common.read_now()
 
 
-def _recursive_table(
-    ctx: Context, table: Node, scope: Scope, common: CommonTable, pending: dict[str, Node]
-) -> None:
-    """One table of WITH RECURSIVE.
+def _read_recursive(ctx: Context, table: Node, scope: Scope, common: CommonTable) -> None:
+    """One table of WITH RECURSIVE; one that it names before its turn is read then.
 
     While it is read, its columns are cells; the cells' contents are what the whole query gives.
-    Tables that it refers to before they are read are read then (PostgreSQL sorts them first).
     """
-    pending.pop(table["ctename"], None)
-    for name in _mentioned(table["ctequery"]) & pending.keys():
-        if name in pending:
-            _recursive_table(ctx, pending[name], scope, scope.common[name], pending)
     body = table["ctequery"].get("SelectStmt", {})
     if body.get("op", "SETOP_NONE") == "SETOP_NONE":
         columns = _named(table, ctx.query(ctx, table["ctequery"], scope))
@@ -69,21 +65,6 @@ def _recursive_table(
         cells[i] = either(cells[i], column.value)
     if not body.get("all"):
         ctx.ledger.mark_all(cells, Use.GROUP)
-
-
-def _mentioned(node: object) -> set[str]:
-    """Every unqualified relation name below `node`."""
-    found: set[str] = set()
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, list):
-            todo.extend(current)
-        elif isinstance(current, dict):
-            if "relname" in current and "schemaname" not in current:
-                found.add(current["relname"])
-            todo.extend(current.values())
-    return found
 
 
 def _named(table: Node, columns: list[NamedValue]) -> list[NamedValue]:

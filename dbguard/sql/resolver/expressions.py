@@ -8,10 +8,11 @@ from typing import Any
 from dbguard.sql.facts import Use
 from dbguard.sql.referee import Node
 
-from .calls import is_function, note_call, result_of
+from .calls import is_function, note_call, result_of, takes_row
 from .columns import column_reference, field_of, whole_row_item
 from .context import Context, strings
 from .ledger import TypeRow
+from .plain_nodes import PLAIN_NODES
 from .scope import Scope
 from .settings_calls import note_set_config
 from .type_names import note_operator, note_type
@@ -33,7 +34,7 @@ def expression(ctx: Context, node: Node, scope: Scope | None) -> Value:
     handler = _HANDLERS.get(tag)
     if handler is not None:
         return handler(ctx, fields, scope)
-    if tag not in _PLAIN:
+    if tag not in PLAIN_NODES:
         ctx.opaque(f"the construct {tag}", fields)
     return _children(ctx, fields, scope)
 
@@ -118,8 +119,17 @@ def _note_operators(ctx: Context, fields: Node) -> None:
 def _cast(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     value = expression(ctx, fields["arg"], scope)
     type_name = note_type(ctx, fields["typeName"])
+    if type_name is not None and _same_type(value.type_name, type_name, fields["typeName"]):
+        return value
     row = ctx.ledger.composite(type_name) if type_name else None
     return computed((value,), type_name, row)
+
+
+def _same_type(have: str | None, wanted: str, fields: Node) -> bool:
+    """Whether a cast changes nothing: the same type, and no length asked for."""
+    if have is None or "typmods" in fields:
+        return False
+    return have == wanted or have.partition("(")[0] == wanted
 
 
 def _null_test(ctx: Context, fields: Node, scope: Scope | None) -> Value:
@@ -216,7 +226,7 @@ def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     order: list[Node] = fields.get("agg_order", [])
     if len(arguments) == 1 and len(names) == 1 and not order and "over" not in fields:
         item = whole_row_item(ctx, arguments[0], scope)
-        if item is not None and item.matches(names[0]) and not is_function(ctx, names[0]):
+        if item is not None and item.matches(names[0]) and not takes_row(ctx, names[0]):
             found = item.find(names[0])
             assert found is not None
             ctx.ledger.seen.add(("function", location))
@@ -354,39 +364,3 @@ _HANDLERS: Mapping[str, Handler] = {
     "JsonArrayAgg": _json_aggregate,
     "JsonArrayQueryConstructor": _json_query_array,
 }
-
-_PLAIN = frozenset(
-    [
-        "BoolExpr",
-        "CaseWhen",
-        "CoalesceExpr",
-        "MinMaxExpr",
-        "XmlExpr",
-        "XmlSerialize",
-        "CollateClause",
-        "BooleanTest",
-        "A_Indices",
-        "GroupingFunc",
-        "List",
-        "JsonParseExpr",
-        "JsonScalarExpr",
-        "JsonSerializeExpr",
-        "JsonObjectConstructor",
-        "JsonArrayConstructor",
-        "JsonKeyValue",
-        "JsonValueExpr",
-        "JsonIsPredicate",
-        "JsonFuncExpr",
-        "JsonArgument",
-        "JsonFormat",
-        "JsonBehavior",
-        "JsonOutput",
-        "JsonReturning",
-        "JsonTablePathSpec",
-        "Boolean",
-        "Float",
-        "BitString",
-        "DefElem",
-    ]
-)
-"""Nodes that carry what their children carry."""

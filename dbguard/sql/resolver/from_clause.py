@@ -28,11 +28,11 @@ _WIDTH = {
     "numeric": 4,
     "real": 5,
     "double precision": 6,
-    "character": 1,
-    "character varying": 2,
-    "text": 3,
+    "date": 1,
+    "timestamp without time zone": 2,
+    "timestamp with time zone": 3,
 }
-"""Which of two types a merged column has (select_common_type): the wider one."""
+"""Of two types, the one that the other is implicitly cast to; strings are cast both ways."""
 
 
 def from_clause(ctx: Context, nodes: Sequence[Node], scope: Scope) -> None:
@@ -88,6 +88,7 @@ def range_variable(ctx: Context, fields: Node, scope: Scope) -> Item:
     name = fields["relname"]
     ctx.ledger.seen.add(("relation", fields.get("location", 0)))
     if "schemaname" not in fields and (common := scope.common_table(name)) is not None:
+        common.read_now()
         if common.columns is None:
             ctx.opaque("a WITH RECURSIVE query that refers to itself in an unusual place", fields)
             return DerivedItem(alias or name, [], open_value=EMPTY)
@@ -267,17 +268,20 @@ def _merge(ctx: Context, name: str, left: list[Entry], right: list[Entry], kind:
     first, second = (b, a) if kind == "JOIN_RIGHT" else (a, b)
     if a.type_name == b.type_name:
         return first
-    wider = _wider(a, b)
-    if wider is first:
+    common = _common_type(a.type_name or "", b.type_name or "")
+    if first.type_name == common:
         return first
-    if kind == "JOIN_INNER":
+    if kind == "JOIN_INNER" and second.type_name == common:
         return second
-    return computed((first,))
+    return computed((first,), common)
 
 
-def _wider(a: Value, b: Value) -> Value:
-    names = [(v.type_name or "").partition("(")[0] for v in (a, b)]
-    return b if _WIDTH.get(names[1], 0) > _WIDTH.get(names[0], 0) else a
+def _common_type(left: str, right: str) -> str:
+    """select_common_type, for two types with or without length; the result has none."""
+    left, right = left.partition("(")[0], right.partition("(")[0]
+    if "." in left and "." not in right:  # a domain gives way to its base type
+        return right
+    return right if _WIDTH.get(right, 0) > _WIDTH.get(left, 0) else left
 
 
 def _side_column(ctx: Context, name: str, side: list[Entry], which: str) -> Value:

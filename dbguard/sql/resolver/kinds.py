@@ -8,11 +8,12 @@ from dbguard.sql.facts import Action, EffectKind, SessionEffect, Use, Wrapper
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
 
-from . import code_statements, objects, privileges, session_commands
+from . import code_statements, definitions, privileges, session_commands
 from .context import Context, strings
 from .expressions import expression
 from .from_clause import relation_item
 from .modifications import ACTIONS, modification, target_item
+from .objects import note_object
 from .outcome import Handler, Outcome, option_is_on
 from .queries import query
 from .relation_names import named_relation, new_relation
@@ -178,7 +179,7 @@ def _reindex(ctx: Context, fields: Node) -> Outcome:
         kind = fields.get("kind", "").removeprefix("REINDEX_OBJECT_").lower()
         ctx.ledger.object(kind, None, fields["name"])
     if fields.get("kind") == "REINDEX_OBJECT_INDEX":
-        objects.note_object(ctx, "index", fields["relation"])
+        note_object(ctx, "index", fields["relation"])
         return Outcome(Action.REINDEX)
     return _maintenance(Action.REINDEX)(ctx, fields)
 
@@ -203,7 +204,7 @@ HANDLERS: Mapping[str, Handler] = {
     "ClusterStmt": _maintenance(Action.CLUSTER),
     "RefreshMatViewStmt": _refresh,
     **session_commands.HANDLERS,
-    **objects.HANDLERS,
+    **definitions.HANDLERS,
     **privileges.HANDLERS,
     **code_statements.HANDLERS,
 }

@@ -7,7 +7,6 @@ from typing import Any
 
 from dbguard.sql.facts import Action, EffectKind, SessionEffect
 from dbguard.sql.referee import Node
-from dbguard.sql.snapshot import Column, Relation, RelationKind
 
 from .calls import note_call
 from .context import Context, strings
@@ -84,63 +83,7 @@ def catalog_change(ctx: Context, *names: str, code: bool = False) -> None:
     ctx.names.uncertain = ctx.names.uncertain or code
 
 
-def _create_table(ctx: Context, fields: Node) -> Outcome:
-    was_changed = ctx.names.changed
-    relation = fields["relation"]
-    schema, name = new_relation(ctx, relation, Action.CREATE, "table")
-    simulated = _simulated(ctx, fields, schema, name)
-    for node in (*fields.get("inhRelations", ()), *fields.get("tableElts", ())):
-        if "RangeVar" in node:
-            named_relation(ctx, node["RangeVar"], Action.SELECT)
-        elif "TableLikeClause" in node:
-            named_relation(ctx, node["TableLikeClause"]["relation"], Action.SELECT)
-    _note_foreign_keys(ctx, fields, (schema, name))
-    note_contents(ctx, [fields.get("tableElts", []), fields.get("constraints", [])])
-    if simulated is None:
-        ctx.names.alter(name)
-    else:
-        ctx.names.changed = was_changed
-        ctx.names.created[schema, name] = simulated
-    return Outcome(Action.CREATE)
-
-
-def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) -> None:
-    for node in walk(fields):
-        if isinstance(node.get("pktable"), dict):
-            target = node["pktable"]
-            if own is not None and target["relname"] == own[1] and "schemaname" not in target:
-                continue
-            named_relation(ctx, target, Action.ALTER)
-
-
-def _simulated(ctx: Context, fields: Node, schema: str, name: str) -> Relation | None:
-    """The table as later statements of the same text see it, if its columns are all plain."""
-    columns: list[Column] = []
-    if fields.keys() & {"inhRelations", "ofTypename", "partbound"}:
-        return None
-    for node in fields.get("tableElts", ()):
-        if "Constraint" in node:
-            continue
-        if "ColumnDef" not in node:
-            return None
-        column = node["ColumnDef"]
-        kinds = [n["Constraint"].get("contype") for n in column.get("constraints", ())]
-        type_name = ".".join(strings(column["typeName"].get("names")))
-        columns.append(
-            Column(
-                len(columns) + 1,
-                column["colname"],
-                type_name,
-                type_name,
-                "U",
-                generated="CONSTR_GENERATED" in kinds,
-            )
-        )
-    number = -1 - len(ctx.names.created)
-    return Relation(number, schema, name, RelationKind.TABLE, tuple(columns))
-
-
-def _create_index(ctx: Context, fields: Node) -> Outcome:
+def create_index(ctx: Context, fields: Node) -> Outcome:
     named_relation(ctx, fields["relation"], Action.CREATE)
     note_contents(ctx, [fields.get("indexParams", []), fields.get("whereClause", {})])
     if "idxname" in fields:
@@ -149,13 +92,13 @@ def _create_index(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE)
 
 
-def _create_sequence(ctx: Context, fields: Node) -> Outcome:
+def create_sequence(ctx: Context, fields: Node) -> Outcome:
     new_relation(ctx, fields["sequence"], Action.CREATE, "sequence")
     ctx.names.alter(fields["sequence"]["relname"])
     return Outcome(Action.CREATE)
 
 
-def _create_schema(ctx: Context, fields: Node) -> Outcome:
+def create_schema(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("schema", None, fields.get("schemaname", ""))
     catalog_change(ctx, code=True)
     outcomes = {"CreateStmt", "ViewStmt", "IndexStmt", "CreateSeqStmt"}
@@ -167,7 +110,7 @@ def _create_schema(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE)
 
 
-def _create_foreign_table(ctx: Context, fields: Node) -> Outcome:
+def create_foreign_table(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("foreign_server", None, fields.get("servername", ""))
     new_relation(
         ctx,
@@ -179,7 +122,7 @@ def _create_foreign_table(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE)
 
 
-def _composite_type(ctx: Context, fields: Node) -> Outcome:
+def composite_type(ctx: Context, fields: Node) -> Outcome:
     variable = fields["typevar"]
     ctx.ledger.object("type", variable.get("schemaname"), variable["relname"])
     catalog_change(ctx)
@@ -229,7 +172,7 @@ def _relations_below(fields: Node) -> Iterator[Node]:
             yield node
 
 
-def _alter_table(ctx: Context, fields: Node) -> Outcome:
+def alter_table(ctx: Context, fields: Node) -> Outcome:
     commands = [n["AlterTableCmd"] for n in fields.get("cmds", ())]
     kinds = {c.get("subtype", "") for c in commands}
     action = Action.ALTER
@@ -261,7 +204,7 @@ def _alter_table(ctx: Context, fields: Node) -> Outcome:
     return Outcome(action)
 
 
-def _drop(ctx: Context, fields: Node) -> Outcome:
+def drop(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "removeType")
     missing_ok = bool(fields.get("missing_ok"))
     for node in fields.get("objects", ()):
@@ -299,7 +242,7 @@ def note_target(
         ctx.ledger.object(kind, parts[-2] if len(parts) > 1 else None, parts[-1])
 
 
-def _comment(action: Action) -> Handler:
+def comment(action: Action) -> Handler:
     def handle(ctx: Context, fields: Node) -> Outcome:
         note_target(ctx, kind_name(fields, "objtype"), fields["object"], action)
         ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
@@ -308,7 +251,7 @@ def _comment(action: Action) -> Handler:
     return handle
 
 
-def _rename(ctx: Context, fields: Node) -> Outcome:
+def rename(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "renameType")
     if kind in ("attribute", "type", "index") and "relation" in fields:
         note_object(ctx, "index" if kind == "index" else "type", fields["relation"])
@@ -326,7 +269,7 @@ def _rename(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.ROLE if kind == "role" else Action.RENAME)
 
 
-def _object_statement(action: Action) -> Handler:
+def object_statement(action: Action) -> Handler:
     """ALTER … SET SCHEMA, OWNER TO, DEPENDS ON EXTENSION: a relation or an object."""
 
     def handle(ctx: Context, fields: Node) -> Outcome:
@@ -348,7 +291,7 @@ def _object_statement(action: Action) -> Handler:
     return handle
 
 
-def _define(ctx: Context, fields: Node) -> Outcome:
+def define(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "kind")
     note_object(ctx, kind, fields.get("defnames", []))
     code = kind in ("aggregate", "operator", "type")
@@ -356,7 +299,7 @@ def _define(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE_FUNCTION if code else Action.CREATE)
 
 
-def _truncate(ctx: Context, fields: Node) -> Outcome:
+def truncate(ctx: Context, fields: Node) -> Outcome:
     for node in fields.get("relations", ()):
         relation = named_relation(ctx, node["RangeVar"], Action.TRUNCATE)
         if relation is not None and relation.has_triggers:
@@ -366,70 +309,8 @@ def _truncate(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.TRUNCATE)
 
 
-def _import_schema(ctx: Context, fields: Node) -> Outcome:
+def import_schema(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("foreign_server", None, fields.get("server_name", ""))
     ctx.ledger.object("schema", None, fields.get("local_schema", ""))
     catalog_change(ctx, code=True)
     return Outcome(Action.IMPORT)
-
-
-_A, _C, _D = Action.ALTER, Action.CREATE, Action.DROP
-
-HANDLERS: Mapping[str, Handler] = {
-    "CreateStmt": _create_table,
-    "IndexStmt": _create_index,
-    "CreateSeqStmt": _create_sequence,
-    "CreateSchemaStmt": _create_schema,
-    "CreateForeignTableStmt": _create_foreign_table,
-    "CompositeTypeStmt": _composite_type,
-    "AlterTableStmt": _alter_table,
-    "DropStmt": _drop,
-    "CommentStmt": _comment(Action.COMMENT),
-    "SecLabelStmt": _comment(Action.SECURITY_LABEL),
-    "RenameStmt": _rename,
-    "AlterObjectSchemaStmt": _object_statement(Action.ALTER),
-    "AlterObjectDependsStmt": _object_statement(Action.ALTER),
-    "AlterOwnerStmt": _object_statement(Action.ROLE),
-    "DefineStmt": _define,
-    "TruncateStmt": _truncate,
-    "ImportForeignSchemaStmt": _import_schema,
-    "CreateDomainStmt": named(_C, "domain", "domainname"),
-    "CreateEnumStmt": named(_C, "type", "typeName"),
-    "CreateRangeStmt": named(_C, "type", "typeName"),
-    "AlterEnumStmt": named(_A, "type", "typeName"),
-    "AlterTypeStmt": named(_A, "type", "typeName"),
-    "AlterDomainStmt": named(_A, "domain", "typeName"),
-    "AlterCollationStmt": named(_A, "collation", "collname"),
-    "AlterOperatorStmt": named(_A, "operator", "opername"),
-    "AlterSeqStmt": named(_A, "sequence"),
-    "CreateStatsStmt": named(_C, "statistic_ext", "defnames"),
-    "AlterStatsStmt": named(_A, "statistic_ext", "defnames"),
-    "CreateConversionStmt": named(_C, "conversion", "conversion_name"),
-    "CreateOpClassStmt": named(_C, "opclass", "opclassname"),
-    "CreateOpFamilyStmt": named(_C, "opfamily", "opfamilyname"),
-    "AlterOpFamilyStmt": named(_A, "opfamily", "opfamilyname"),
-    "AlterTSDictionaryStmt": named(_A, "tsdictionary", "dictname"),
-    "AlterTSConfigurationStmt": named(_A, "tsconfiguration", "cfgname"),
-    "CreateAmStmt": named(_C, "access_method", "amname"),
-    "ReplicaIdentityStmt": named(_A, "replica_identity", "name"),
-    "CreatePublicationStmt": named(_C, "publication", "pubname"),
-    "AlterPublicationStmt": named(_A, "publication", "pubname"),
-    "CreateSubscriptionStmt": named(_C, "subscription", "subname"),
-    "AlterSubscriptionStmt": named(_A, "subscription", "subname"),
-    "DropSubscriptionStmt": named(_D, "subscription", "subname"),
-    "CreateFdwStmt": named(_C, "fdw", "fdwname"),
-    "AlterFdwStmt": named(_A, "fdw", "fdwname"),
-    "CreateForeignServerStmt": named(_C, "foreign_server", "servername"),
-    "AlterForeignServerStmt": named(_A, "foreign_server", "servername"),
-    "CreateUserMappingStmt": named(_C, "foreign_server", "servername", "user"),
-    "AlterUserMappingStmt": named(_A, "foreign_server", "servername", "user"),
-    "DropUserMappingStmt": named(_D, "foreign_server", "servername", "user"),
-    "CreateTableSpaceStmt": named(_C, "tablespace", "tablespacename"),
-    "DropTableSpaceStmt": named(_D, "tablespace", "tablespacename"),
-    "AlterTableSpaceOptionsStmt": named(_A, "tablespace", "tablespacename"),
-    "AlterTableMoveAllStmt": named(_A, "tablespace", "orig_tablespacename"),
-    "CreatedbStmt": named(_C, "database", "dbname"),
-    "AlterDatabaseStmt": named(_A, "database", "dbname"),
-    "AlterDatabaseRefreshCollStmt": named(_A, "database", "dbname"),
-    "DropdbStmt": named(_D, "database", "dbname"),
-}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -229,6 +229,13 @@ class CommonTable:
 
     name: str
     columns: Sequence[NamedValue] | None = None
+    read: Callable[[], None] | None = None
+    """Reads it, if that has not begun."""
+
+    def read_now(self) -> None:
+        if self.read is not None:
+            read, self.read = self.read, None
+            read()
 
 
 @dataclass(slots=True)

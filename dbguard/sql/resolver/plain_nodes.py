@@ -1,0 +1,39 @@
+"""Expression nodes without a meaning of their own for the walk."""
+
+from __future__ import annotations
+
+PLAIN_NODES = frozenset(
+    [
+        "BoolExpr",
+        "CaseWhen",
+        "CoalesceExpr",
+        "MinMaxExpr",
+        "XmlExpr",
+        "XmlSerialize",
+        "CollateClause",
+        "BooleanTest",
+        "A_Indices",
+        "GroupingFunc",
+        "List",
+        "JsonParseExpr",
+        "JsonScalarExpr",
+        "JsonSerializeExpr",
+        "JsonObjectConstructor",
+        "JsonArrayConstructor",
+        "JsonKeyValue",
+        "JsonValueExpr",
+        "JsonIsPredicate",
+        "JsonFuncExpr",
+        "JsonArgument",
+        "JsonFormat",
+        "JsonBehavior",
+        "JsonOutput",
+        "JsonReturning",
+        "JsonTablePathSpec",
+        "Boolean",
+        "Float",
+        "BitString",
+        "DefElem",
+    ]
+)
+"""Nodes that carry what their children carry."""
