@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dbguard.sql.facts import Action, ActionClass
 
 from . import document
 from .decision import Mask
-from .document import FileShape, MaskShape, RuleShape
+from .document import TAG_EXPRESSION, FileShape, MaskShape, RuleShape
 from .durations import parse_duration
 from .masks import mask_of
 from .model import (
@@ -172,6 +173,8 @@ class _Linker:
                     continue
                 if rule := self._rule(doc, at, shape, place, profiles):
                     result.append(rule)
+            for index, entry in doc.broken_rules.items():
+                self._check_references(doc, index, entry)
         if not self._known("rules"):
             place = Place(self.documents[0].tree.file if self.documents else "rules")
             self._report(place, "no rules at all", "add a rules: list to a file of the folder")
@@ -188,15 +191,8 @@ class _Linker:
         before = len(self.problems)
         effect = self._effect(shape, place)
         words = shape.allow or shape.deny or shape.actions
-        for i, role in enumerate(shape.roles):
-            if role not in self._known("roles"):
-                self._report(
-                    place_of(doc, "rules", at, "roles", i),
-                    f"unknown role {role!r}",
-                    did_you_mean(role, self._known("roles"), "define it under roles:"),
-                )
-        for i, tag in enumerate(shape.data):
-            self._check_tag(tag, place_of(doc, "rules", at, "data", i))
+        index = doc.rules[at]
+        self._check_references(doc, index, {"roles": shape.roles, "data": shape.data})
         if shape.masked is not None:
             self._check_masked(shape, place_of(doc, "rules", at, "masked"), profiles)
         places = [place_of(doc, "rules", at, "tables", i) for i in range(len(shape.tables))]
@@ -219,6 +215,20 @@ class _Linker:
             backup=Backup(parse_duration(backup.max_age), backup.on_missing) if backup else None,
             because=shape.because or "",
         )
+
+    def _check_references(self, doc: Document, index: int, entry: Mapping[str, object]) -> None:
+        """The roles and tags that a rule names; of a broken rule, as far as they can be read."""
+        roles, data = entry.get("roles"), entry.get("data")
+        for i, role in enumerate(roles if isinstance(roles, list | tuple) else ()):
+            if isinstance(role, str) and role not in self._known("roles"):
+                self._report(
+                    doc.tree.place(("rules", index, "roles", i)),
+                    f"unknown role {role!r}",
+                    did_you_mean(role, self._known("roles"), "define it under roles:"),
+                )
+        for i, tag in enumerate(data if isinstance(data, list | tuple) else ()):
+            if isinstance(tag, str) and re.match(TAG_EXPRESSION, tag):
+                self._check_tag(tag, doc.tree.place(("rules", index, "data", i)))
 
     def _effect(self, shape: RuleShape, place: Place) -> RuleEffect | None:
         given = [

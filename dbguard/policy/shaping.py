@@ -31,6 +31,8 @@ class Document:
     """For each rule of `content`, its index in the file."""
     classification: tuple[int, ...]
     """For each entry of `content`, its index in the file."""
+    broken_rules: Mapping[int, Mapping[str, object]]
+    """Rules that are left out, by index, for what can still be checked about them."""
     names: Mapping[str, frozenset[str]]
     """By section, all names the file means to define, broken entries included."""
 
@@ -58,13 +60,24 @@ def _document(sound: dict[str, object], tree: Tree) -> Document:
         if isinstance(entries, list):
             indices[section] = tuple(i for i, entry in enumerate(entries) if entry is not _BROKEN)
             sound = {**sound, section: [e for e in entries if e is not _BROKEN]}
+    rules = indices.get("rules", ())
     return Document(
         FileShape.model_validate(sound),
         tree,
-        indices.get("rules", ()),
+        rules,
         indices.get("classification", ()),
+        _broken_rules(tree.value, rules),
         _names(tree.value),
     )
+
+
+def _broken_rules(value: object, sound: tuple[int, ...]) -> Mapping[int, Mapping[str, object]]:
+    entries = value.get("rules") if isinstance(value, dict) else None
+    return {
+        at: entry
+        for at, entry in enumerate(entries if isinstance(entries, list) else ())
+        if at not in sound and isinstance(entry, dict)
+    }
 
 
 _BROKEN = object()

@@ -123,6 +123,18 @@ def test_all_mistakes_of_all_files_at_once() -> None:
     ]
 
 
+def test_broken_rules_are_checked_as_far_as_they_can_be_read() -> None:
+    found = errors(
+        BASE + "rules:\n  - {id: a, alow: [read], roles: [analist, 3], data: [phi.snn, '*', phi]}"
+    )
+    assert [line.split(": ", 1)[1] for line in found] == [
+        "unknown key 'alow'; did you mean 'allow'?",
+        "unknown role 'analist'; did you mean 'analyst'?",
+        "an entry of roles should be a text; put it in quotes",
+        "unknown tag 'phi.snn'; did you mean 'phi.ssn'?",
+    ]
+
+
 def test_broken_entries_stay_known_by_name() -> None:
     found = errors(
         "classification: [{tag: phi, columns: 3}]\nroles: {analyst: {user: [a]}}\n"
