@@ -74,7 +74,7 @@ def parse_snapshot(document: str, epoch: int) -> Snapshot:
                 extension=extensions.get(("pg_type", oid)),
             )
             for oid, space, name, kind, _, relation, *_ in parts["types"]
-            if schemas[space] != "pg_catalog"
+            if schemas.get(space, "pg_catalog") != "pg_catalog"
         ),
         operators=tuple(
             Operator(
@@ -104,7 +104,8 @@ class _Types:
         self.collation: dict[str, str] = {}
         self.domain = {oid: (base, mod, text) for oid, base, mod, text in parts["domains"]}
         for oid, space, _, kind, category, relation, element, collation, _, shown in parts["types"]:
-            self._schema[oid] = schemas[space]
+            # Any type can be a column's, even one in another session's temporary schema.
+            self._schema[oid] = schemas.get(space, "")
             self._visible[oid] = shown
             self._kind[oid] = kind
             self._relation[oid] = relation
@@ -130,7 +131,7 @@ class _Types:
         schema = self._schema[named]
         if schema == "pg_catalog":
             return formatted.removeprefix("pg_catalog.")
-        if self._visible[named]:
+        if schema and self._visible[named]:
             plain = schema.isascii() and schema.isidentifier() and schema == schema.lower()
             return f"{schema if plain else quote(schema)}.{formatted}"
         return formatted

@@ -62,7 +62,7 @@ SELECT pg_catalog.json_build_object(
         CASE WHEN t.typlen {_EQ} -1 AND t.typcategory {_EQ} 'A' THEN t.typelem ELSE 0 END,
         t.typcollation, pg_catalog.format_type(t.oid, NULL), pg_catalog.pg_type_is_visible(t.oid)
       ) ORDER BY t.oid)
-    FROM pg_catalog.pg_type t JOIN spaces s ON s.oid {_EQ} t.typnamespace),
+    FROM pg_catalog.pg_type t),
   'domains', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         d.domain, d.base, d.typmod,
         CASE WHEN d.typmod {_NE} -1 THEN pg_catalog.format_type(d.base, d.typmod) END

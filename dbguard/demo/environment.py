@@ -66,7 +66,7 @@ _SERVER_SETTINGS = {
 Notify = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Demo:
     """A prepared demo whose server runs."""
 

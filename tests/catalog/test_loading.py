@@ -306,6 +306,27 @@ async def test_temporary_relations_of_the_own_session_only(pg_database: Any) -> 
         await two.close()
 
 
+async def test_a_column_of_somebody_elses_temporary_type(pg_database: Any) -> None:
+    """Nobody can make the catalog unreadable with it."""
+    owner = await asyncpg.connect(pg_database.dsn())
+    reader = await asyncpg.connect(pg_database.dsn(), server_settings={"search_path": ""})
+    try:
+        await owner.execute(
+            "CREATE TYPE pg_temp.short_lived AS (a int); CREATE DOMAIN pg_temp.d AS varchar(3);"
+            "CREATE TABLE public.odd (a pg_temp.short_lived, b pg_temp.d, c pg_temp.d[]);"
+            "CREATE FUNCTION public.odd(pg_temp.d) RETURNS pg_temp.short_lived"
+            " LANGUAGE sql AS 'SELECT NULL::pg_temp.short_lived'"
+        )
+        snapshot = await load_snapshot(reader, 1)
+        odd = snapshot.relation_by_name["public", "odd"]
+        assert [c.base_type for c in odd.columns][1] == "character varying(3)"
+        assert odd.columns[0].type_name.endswith(".short_lived")
+        assert not any(t.name == "short_lived" for t in snapshot.types)
+    finally:
+        await owner.close()
+        await reader.close()
+
+
 async def test_a_locked_table_leaves_its_views_out(pg_database: Any) -> None:
     """Instead of waiting for whoever holds it."""
     pg_database.execute(DDL)
