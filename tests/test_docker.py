@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import socket
@@ -95,6 +96,10 @@ def test_mounted_files_exist_and_secrets_are_files() -> None:
             source = volume.split(":")[0]
             assert not source.startswith(".") or (DOCKER / source).exists()
     assert all(secret["file"].startswith("./secrets/") for secret in compose()["secrets"].values())
+    for script in (DOCKER / "initdb").iterdir():
+        assert os.access(
+            script, os.X_OK
+        )  # else the image's entrypoint sources it, `set -u` and all
     assert "secrets/" in (DOCKER / ".gitignore").read_text().split()
 
 
