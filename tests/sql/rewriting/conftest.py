@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,7 +176,7 @@ class Clinic:
         """Send `text` and take back everything the server says; nothing stays changed."""
         notices: list[str] = []
         path = ", ".join(s for s in self.search_path if s != "pg_catalog")
-        with psycopg.connect(self.database.dsn(), autocommit=True) as connection:
+        with closing(psycopg.connect(self.database.dsn(), autocommit=True)) as connection:
             connection.add_notice_handler(
                 lambda d: notices.append(f"{d.message_primary} {d.message_detail}")
             )

@@ -247,3 +247,28 @@ SELECT lower(p.ssn), lower(p) FROM patients p
 SELECT p.lowered FROM patients p
 SELECT (clinic.patients).ssn FROM clinic.patients
 SELECT clinic.patients FROM clinic.patients
+SELECT x.* FROM patients p, LATERAL (SELECT p.*) x
+SELECT (SELECT x.ssn FROM (SELECT p.*) x) FROM patients p
+SELECT json_agg(x) FROM (SELECT p FROM patients p) x
+SELECT to_jsonb(x) -> 'p' ->> 'ssn' FROM (SELECT p FROM patients p) x
+WITH RECURSIVE r AS (SELECT id, ssn FROM patients WHERE id = 1 UNION ALL SELECT p.id, p.ssn FROM r JOIN patients p ON p.id = r.id + 1) SEARCH DEPTH FIRST BY ssn SET o SELECT o FROM r
+WITH RECURSIVE r AS (SELECT id, ssn FROM patients WHERE id = 1 UNION ALL SELECT p.id, p.ssn FROM r JOIN patients p ON p.id = r.id + 1) CYCLE ssn SET c USING path SELECT path FROM r
+SELECT ssn FROM patients WHERE ssn IS NOT DISTINCT FROM (SELECT max(ssn) FROM patients)
+SELECT p.ssn FROM patients p WINDOW w AS (PARTITION BY p.ssn ORDER BY p.dob)
+SELECT array_agg(DISTINCT ssn ORDER BY ssn), count(*) FILTER (WHERE ssn ~ '^987') FROM patients
+SELECT CAST(ROW(p.*) AS text), CAST(p AS varchar) FROM patients p
+SELECT string_to_table(p::text, ',') FROM patients p
+SELECT regexp_split_to_table(ssn, '-') FROM patients
+SELECT ssn, * FROM patients, LATERAL (VALUES (patients.ssn, patients)) v(a, b)
+SELECT v.b FROM patients, LATERAL (VALUES (patients.ssn, patients)) v(a, b)
+SELECT (v.b).ssn FROM patients, LATERAL (VALUES (patients.ssn, patients)) v(a, b)
+SELECT f FROM patients, generate_series(1, age) f
+SELECT pg_typeof(ssn), pg_column_size(ssn), octet_length(name), bit_length(note) FROM patients
+SELECT num_nulls(VARIADIC ARRAY[ssn]), jsonb_build_object(VARIADIC ARRAY[ssn, name]) FROM patients
+SELECT jsonb_pretty(to_jsonb(p)), jsonb_object_keys(to_jsonb(p)) FROM patients p
+SELECT sha256(ssn::bytea) = sha256('987-65-0001') FROM patients WHERE id = 1
+SELECT row_to_json(j) FROM (patients NATURAL JOIN providers) j
+SELECT j.* FROM (ONLY patients CROSS JOIN providers) AS j(a, b, c)
+SELECT j.c FROM ((patients p JOIN visits v USING (id)) CROSS JOIN providers) AS j(a, b, c)
+SELECT m.id, patients.ssn FROM patients JOIN visits USING (id) AS m
+SELECT m FROM patients JOIN overview USING (id, ssn) AS m

@@ -32,3 +32,6 @@ SELECT p.id, p.provider_id FROM patients p GROUP BY p.id ORDER BY 1
 SELECT id FROM patients ORDER BY id FETCH FIRST 2 ROWS WITH TIES
 SELECT j.c FROM (visits v JOIN patients p ON v.patient_id = p.id) AS j(a, b, c, d, e, f, g, h)
 SELECT j.a, j.f FROM (visits v JOIN patients p ON v.patient_id = p.id) AS j(a, b, c, d, e, f, g) ORDER BY 1
+SELECT id FROM U&"Odd T!00E4ble" UESCAPE '!' ORDER BY id
+SELECT"id"FROM"patients"ORDER/**/BY"id"
+SELECT id FROM(patients CROSS JOIN(SELECT 1)x)ORDER BY id
