@@ -7,6 +7,8 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dbguard.errors import ConfigurationError
 from dbguard.policy.decision import Mask, MaskKind
@@ -305,3 +307,47 @@ def test_json_schema_describes_a_rules_file() -> None:
     }  # fmt: skip
     assert schema["additionalProperties"] is False
     assert "if" in schema["$defs"]["RuleShape"]["properties"]
+
+
+SHIPPED = {
+    p.name: p.read_text("utf-8") for p in sorted(HIPAA.glob("*.yaml")) if "cases" not in p.name
+}
+SCRAPS = [
+    "",
+    "3",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "- ",
+    "null",
+    "'",
+    '"',
+    "&a ",
+    "*a",
+    "!!x ",
+    "a: ",
+    "\n",
+    "?",
+    "é",
+    "\t",
+]
+
+
+@given(
+    st.sampled_from(sorted(SHIPPED)), st.floats(0, 1), st.integers(0, 12), st.sampled_from(SCRAPS)
+)
+@settings(deadline=None)
+def test_damaged_files_give_configuration_errors_only(
+    name: str, where: float, length: int, scrap: str
+) -> None:
+    text = SHIPPED[name]
+    at = int(len(text) * where)
+    damaged = {**SHIPPED, name: text[:at] + scrap + text[at + length :]}
+    try:
+        load_documents(damaged)
+    except ConfigurationError as error:
+        for line in str(error).splitlines():
+            assert line.split(":")[0] in SHIPPED, line
+            assert "; " in line
