@@ -47,3 +47,20 @@ def test_nothing_restricted_comes_through(clinic: Any, text: str) -> None:
     for one in sent:
         for binary in (False, True):
             assert clinic.run(one, binary=binary).leaks() == []
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT ssn FROM patients",
+        "SELECT dob FROM patients",
+        "SELECT p FROM patients p",
+        "SELECT bin, doc, home FROM patients",
+        "SELECT ssn::int FROM patients",
+    ],
+)
+def test_the_marks_are_found_where_nothing_is_masked(clinic: Any, text: str, binary: bool) -> None:
+    if not binary or "dob" not in text:
+        assert clinic.run(text, binary=binary).leaks()
+    assert not clinic.run(clinic.rewritten(text).text, binary=binary).leaks()
