@@ -446,3 +446,39 @@ OPAQUE = [
 @pytest.mark.parametrize("sql", OPAQUE)
 def test_opaque(sql: str) -> None:
     assert facts(sql).opaque
+
+
+PLACES = [
+    ("DROP TABLE IF EXISTS notes, clinic.providers CASCADE", ["notes,", "clinic.providers"]),
+    ("DROP VIEW /* x */ patient_names", ["patient_names"]),
+    ("DROP TRIGGER IF EXISTS t ON notes", ["notes"]),
+    ("COMMENT ON TABLE notes IS 'on table'", ["notes"]),
+    ("COMMENT ON COLUMN notes.body IS NULL", ["notes.body"]),
+    ("COMMENT ON CONSTRAINT c ON notes IS ''", ["notes"]),
+    ("SECURITY LABEL FOR x ON TABLE notes IS 'y'", ["notes"]),
+    ("ALTER TABLE ONLY notes RENAME TO x", ["notes"]),
+    ("TRUNCATE notes, providers", ["notes,", "providers"]),
+    ("GRANT SELECT ON notes TO bob", ["notes"]),
+    ("LOCK notes", ["notes"]),
+]
+
+
+@pytest.mark.parametrize(("sql", "starts"), PLACES)
+def test_utilities_have_sites(sql: str, starts: list[str]) -> None:
+    sites = read(sql).relations
+    assert all(site.role is SiteRole.NAME for site in sites)
+    assert len(sites) == len(starts)
+    for site, start in zip(sites, starts, strict=True):
+        assert sql[site.start :].startswith(start)
+
+
+def test_column_aliases_of_a_join_need_every_column() -> None:
+    reading = read("SELECT y FROM (patients p CROSS JOIN providers r) AS j (x, y)")
+    assert [site.whole for site in reading.relations] == [True, True]
+    assert reading.relations[0].columns == {2}
+
+
+def test_prepared_statements_inside_others_are_opaque() -> None:
+    assert facts("CREATE TABLE x AS EXECUTE q").opaque
+    assert facts("EXPLAIN ANALYZE EXECUTE q").opaque
+    assert not facts("EXECUTE q").opaque

@@ -23,6 +23,8 @@ class Context:
     view: SessionView
     names: Names
     ledger: Ledger
+    extent: tuple[int, int]
+    """Byte offsets of the statement in the text."""
     query: Callable[[Context, Node, Scope | None], list[NamedValue]]
     """Resolves a tagged SelectStmt, or a data-modifying statement inside WITH. Here, since
     expressions hold queries and queries hold expressions."""
@@ -35,6 +37,8 @@ class Context:
         raise UndefinedName(code, message, hint=hint, position=self.position(offset))
 
     def find_relation(self, schema: str | None, name: str) -> Relation | None:
+        if schema == "pg_temp":
+            schema = next((s for s in self.names.path if s.startswith("pg_temp_")), schema)
         if self.names.created:
             for candidate in (schema,) if schema is not None else self.names.path:
                 if candidate is not None and (
@@ -43,8 +47,6 @@ class Context:
                 ):
                     return found
             return None
-        if schema == "pg_temp":
-            schema = next((s for s in self.names.path if s.startswith("pg_temp_")), schema)
         return self.snapshot.find_relation(schema, name, self.names.path)
 
     def opaque(self, construct: str, fields: Mapping[str, Any] | None = None) -> None:

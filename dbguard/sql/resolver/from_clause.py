@@ -205,6 +205,9 @@ def _join(ctx: Context, fields: Node, scope: Scope) -> list[Entry]:
     _check_names(ctx, left, right)
     alias, column_aliases = _alias(fields)
     both = left + right
+    if column_aliases:  # they count columns, so none may be left out
+        for entry in both:
+            _touch_all(ctx, entry.item)
     kind = fields.get("jointype", "JOIN_INNER")
     merged: list[tuple[str, Value]] = []
     names = (
@@ -242,6 +245,14 @@ def _join(ctx: Context, fields: Node, scope: Scope) -> list[Entry]:
         item = DerivedItem(using["aliasname"], [NamedValue(n, v) for n, v in merged])
         result.append(Entry(item, by_column=False))
     return result
+
+
+def _touch_all(ctx: Context, item: Item) -> None:
+    if isinstance(item, RelationItem):
+        ctx.ledger.touch_whole(item.site)
+    elif isinstance(item, JoinItem):
+        for side in item.sides():
+            _touch_all(ctx, side)
 
 
 def _natural(left: list[Entry], right: list[Entry], both: list[Entry], ctx: Context) -> list[str]:

@@ -77,6 +77,8 @@ def _view(ctx: Context, fields: Node) -> Outcome:
 def inside(ctx: Context, node: Node) -> Outcome:
     """The statement that EXPLAIN, PREPARE, DECLARE or CREATE TABLE AS holds."""
     ((tag, fields),) = node.items()
+    if tag == "ExecuteStmt":
+        ctx.opaque("a prepared statement inside another statement")
     return outcome_of(ctx, tag, fields)
 
 
@@ -105,6 +107,7 @@ def _declare(ctx: Context, fields: Node) -> Outcome:
 
 
 def _execute(ctx: Context, fields: Node) -> Outcome:
+    # what was prepared is known to the session, not to the text
     for node in fields.get("params", ()):
         ctx.ledger.mark(expression(ctx, node, None), Use.COMPUTE)
     ctx.ledger.effect(SessionEffect(EffectKind.EXECUTE, fields["name"]))

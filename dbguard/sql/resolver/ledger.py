@@ -80,7 +80,8 @@ class Ledger:
     nested: set[Action] = field(default_factory=set)
     references: list[PendingReference] = field(default_factory=list)
     whole_rows: list[tuple[int, int]] = field(default_factory=list)
-    """Site and offset of whole-row references by the relation's own name."""
+    """Site and offset of references by the relation's own name that cannot be rewritten: whole
+    rows, FOR UPDATE OF."""
     groups: list[tuple[int, int, set[int], bool]] = field(default_factory=list)
     """First item's offset, site, attribute numbers, grouping sets."""
     calls: dict[int, None] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from dbguard.sql.referee import Node
 
 from .calls import note_call
 from .context import Context, strings
+from .name_offsets import relation_offsets
 from .outcome import Handler, Outcome
 from .relation_names import (
     named_relation,
@@ -207,8 +208,10 @@ def alter_table(ctx: Context, fields: Node) -> Outcome:
 def drop(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "removeType")
     missing_ok = bool(fields.get("missing_ok"))
-    for node in fields.get("objects", ()):
-        note_target(ctx, kind, node, Action.DROP, missing_ok=missing_ok)
+    nodes = fields.get("objects", [])
+    starts = _starts(ctx, kind, len(nodes))
+    for node, start in zip(nodes, starts, strict=True):
+        note_target(ctx, kind, node, Action.DROP, start, missing_ok=missing_ok)
         catalog_change(ctx, *object_parts(node), code=kind in _MEANING_KINDS)
     return Outcome(Action.POLICY if kind == "policy" else Action.DROP)
 
@@ -223,8 +226,20 @@ _DROPPED = {
 """What DROP's error calls a relation (dropmsgstrings in tablecmds.c)."""
 
 
+def _starts(ctx: Context, kind: str, count: int) -> list[int | None]:
+    if kind in _RELATION_KINDS or kind in _ON_RELATION:
+        return relation_offsets(ctx, kind, count)
+    return [None] * count
+
+
 def note_target(
-    ctx: Context, kind: str, node: Node, action: Action, *, missing_ok: bool = False
+    ctx: Context,
+    kind: str,
+    node: Node,
+    action: Action,
+    start: int | None,
+    *,
+    missing_ok: bool = False,
 ) -> None:
     """Note the object of DROP, COMMENT or SECURITY LABEL."""
     parts = object_parts(node)
@@ -232,9 +247,10 @@ def note_target(
         return
     if kind in _RELATION_KINDS:
         word = _DROPPED.get(kind, "relation") if action is Action.DROP else "relation"
-        relation_by_parts(ctx, parts, action, word, missing_ok=missing_ok)
+        relation_by_parts(ctx, parts, action, word, start=start, missing_ok=missing_ok)
     elif kind in _ON_RELATION and len(parts) > 1:
-        relation_by_parts(ctx, parts[:-1], action, "relation", missing_ok=missing_ok)
+        on = parts[:-1]
+        relation_by_parts(ctx, on, action, "relation", start=start, missing_ok=missing_ok)
         ctx.ledger.object(kind, None, parts[-1])
     elif kind in ("cast", "transform", "opclass", "opfamily"):
         ctx.ledger.object(kind, None, ".".join(parts))
@@ -244,7 +260,9 @@ def note_target(
 
 def comment(action: Action) -> Handler:
     def handle(ctx: Context, fields: Node) -> Outcome:
-        note_target(ctx, kind_name(fields, "objtype"), fields["object"], action)
+        kind = kind_name(fields, "objtype")
+        (start,) = _starts(ctx, kind, 1)
+        note_target(ctx, kind, fields["object"], action, start)
         ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
         return Outcome(action)
 

@@ -13,7 +13,7 @@ from .expressions import expression, note_sort_operator, window
 from .from_clause import from_clause
 from .grouping import GroupItems, note_group_dependency
 from .modifications import modification
-from .scope import Scope
+from .scope import RelationItem, Scope
 from .targets import target_list
 from .type_names import note_operator
 from .values import EMPTY, Key, NamedValue, Value, either
@@ -228,6 +228,9 @@ def _locking(ctx: Context, fields: Node, scope: Scope | None) -> None:
                 location = locked["RangeVar"].get("location", 0)
                 name = locked["RangeVar"]["relname"]
                 ctx.ledger.seen.add(("relation", location))
+                for item in scope.known if scope is not None else ():
+                    if isinstance(item, RelationItem) and item.name == name:
+                        ctx.ledger.whole_rows.append((item.site, location))
                 if scope is not None and all(i.name != name for i in scope.known):
                     strength = _STRENGTHS.get(
                         node["LockingClause"].get("strength", ""), "FOR UPDATE"

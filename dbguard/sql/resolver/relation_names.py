@@ -44,9 +44,15 @@ def named_relation(
 
 
 def relation_by_parts(
-    ctx: Context, parts: Sequence[str], action: Action, kind: str, *, missing_ok: bool = False
+    ctx: Context,
+    parts: Sequence[str],
+    action: Action,
+    kind: str,
+    *,
+    start: int | None = None,
+    missing_ok: bool = False,
 ) -> Relation | None:
-    """The same for a name that the grammar hands over as a list, without position."""
+    """The same for a name that the grammar hands over as a list; `start` is where it stands."""
     schema = parts[-2] if len(parts) > 1 else None
     relation = ctx.find_relation(schema, parts[-1])
     if relation is None:
@@ -56,6 +62,16 @@ def relation_by_parts(
             ctx.undefined("42P01", f'{kind} "{parts[-1]}" does not exist', -1)
         return None
     ctx.ledger.act(relation, action)
+    if start is not None:
+        ctx.ledger.mention(
+            Mention(
+                relation,
+                start,
+                SiteRole.NAME,
+                qualified=schema is not None,
+                simulated=relation.oid <= 0,
+            )
+        )
     if relation.temporary:
         ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY))
     return relation
@@ -65,11 +81,12 @@ def new_relation(ctx: Context, fields: Node, action: Action, kind: str) -> tuple
     """Note a relation that the statement creates; gives its schema and name."""
     name = fields["relname"]
     ctx.ledger.seen.add(("relation", fields.get("location", 0)))
-    if fields.get("relpersistence") == "t":
+    written = fields.get("schemaname") or ""
+    if fields.get("relpersistence") == "t" or written.startswith("pg_temp"):
         schema = next((s for s in ctx.names.path if s.startswith("pg_temp")), "pg_temp")
         ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY, name))
     else:
-        schema = fields.get("schemaname") or creation_schema(ctx)
+        schema = written or creation_schema(ctx)
         ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
     key = (0, schema, name, action)
     ctx.ledger.relation_actions.setdefault(key, RelationUse(0, schema, name, action))

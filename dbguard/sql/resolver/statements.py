@@ -29,7 +29,7 @@ def resolve_statement(
         UndefinedName: a name does not exist, in PostgreSQL's words.
     """
     ledger = Ledger(snapshot)
-    ctx = Context(raw, snapshot, view, names, ledger, query)
+    ctx = Context(raw, snapshot, view, names, ledger, (statement.start, statement.end), query)
     outcome = outcome_of(ctx, statement.tag, statement.node)
     return close(ctx, statement, outcome)
 
@@ -42,7 +42,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
     ledger.settle()
     for site, location in ledger.whole_rows:
         if ledger.mentions[site].renamed is not None:
-            ledger.note("a whole row of one of two relations of one name", ctx.position(location))
+            ledger.note("a reference to one of two relations of one name", ctx.position(location))
     facts = StatementFacts(
         action=outcome.action,
         wrapper=outcome.wrapper,
