@@ -9,7 +9,12 @@ from typing import Any
 import asyncpg
 import orjson
 
-from dbguard.catalog.query import SNAPSHOT_QUERY
+from dbguard.catalog.query import (
+    ONE_FUNCTION_QUERY,
+    ONE_VIEW_QUERY,
+    SNAPSHOT_QUERY,
+    WITHOUT_TEXTS_QUERY,
+)
 from dbguard.sql.names import quote
 from dbguard.sql.snapshot import (
     Column,
@@ -31,20 +36,63 @@ _RETURNED_MODES = frozenset("obt")
 """pg_proc.proargmodes of result columns: OUT, INOUT, TABLE."""
 
 
+UNKNOWN_TYPE = "???"
+"""PostgreSQL's own word for a type it cannot name. Here: one in another session's temporary
+schema, which a column or argument can have. No cast to it can be written."""
+
+UNKNOWN_CATEGORY = "X"
+"""pg_type.typcategory of the type "unknown"."""
+
+UNREADABLE = (
+    asyncpg.StatementTooComplexError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.InternalServerError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.LockNotAvailableError,
+)
+"""What deparsing one view or function can raise: it nests deeper than the server can print (a
+view can be made that is), was dropped or locked a moment ago, or takes more locks than there are.
+"""
+
+
 async def load_snapshot(connection: asyncpg.Connection, epoch: int) -> Snapshot:
     """Read the catalog of the database that `connection` is open on.
 
-    The connection's search_path should be empty, so that view definitions are fully qualified.
-    Raises asyncpg's errors; among them `LockNotAvailableError` when a view's tables were locked
-    in the moment between looking and reading (if the connection has a lock_timeout).
+    The connection's search_path should be empty, so that view definitions are fully qualified,
+    and it should have a lock_timeout. Raises asyncpg's errors.
     """
     return parse_snapshot(await read_document(connection), epoch)
 
 
 async def read_document(connection: asyncpg.Connection) -> str:
-    """The JSON document of `SNAPSHOT_QUERY`; equal documents mean equal catalogs."""
-    document: str = await connection.fetchval(SNAPSHOT_QUERY)
+    """The JSON document of `SNAPSHOT_QUERY`; equal documents mean equal catalogs.
+
+    Where one object's text cannot be had, the texts are read one by one and that one is left out.
+    """
+    try:
+        document: str = await connection.fetchval(SNAPSHOT_QUERY)
+    except UNREADABLE:
+        document = await _read_one_by_one(connection)
     return document
+
+
+async def _read_one_by_one(connection: asyncpg.Connection) -> str:
+    document: dict[str, Any] = orjson.loads(await connection.fetchval(WITHOUT_TEXTS_QUERY))
+    for part, query in (("views", ONE_VIEW_QUERY), ("atomic", ONE_FUNCTION_QUERY)):
+        found = []
+        for oid, *_ in document[part] or []:
+            try:
+                row = await connection.fetchrow(query, int(oid))
+            except UNREADABLE:
+                continue
+            if row is not None and None not in row:
+                found.append([oid, *row])
+        document[part] = found
+    return orjson.dumps(document).decode("utf-8")
 
 
 def parse_snapshot(document: str, epoch: int) -> Snapshot:
@@ -74,7 +122,7 @@ def parse_snapshot(document: str, epoch: int) -> Snapshot:
                 extension=extensions.get(("pg_type", oid)),
             )
             for oid, space, name, kind, _, relation, *_ in parts["types"]
-            if schemas.get(space, "pg_catalog") != "pg_catalog"
+            if schemas[space] != "pg_catalog"
         ),
         operators=tuple(
             Operator(
@@ -104,8 +152,7 @@ class _Types:
         self.collation: dict[str, str] = {}
         self.domain = {oid: (base, mod, text) for oid, base, mod, text in parts["domains"]}
         for oid, space, _, kind, category, relation, element, collation, _, shown in parts["types"]:
-            # Any type can be a column's, even one in another session's temporary schema.
-            self._schema[oid] = schemas.get(space, "")
+            self._schema[oid] = schemas[space]
             self._visible[oid] = shown
             self._kind[oid] = kind
             self._relation[oid] = relation
@@ -121,17 +168,19 @@ class _Types:
 
     def name(self, oid: str) -> str:
         """format_type(oid, NULL); `-` for none, as an operator without a left side has."""
-        return self._names.get(oid, "-" if oid == "0" else "???")
+        return self._names.get(oid, "-" if oid == "0" else UNKNOWN_TYPE)
 
     def qualified(self, oid: str, formatted: str) -> str:
         """What format_type would have said under an empty search_path."""
         # For an array it is the element's visibility that decides (format_type.c).
+        if oid not in self._schema:
+            return UNKNOWN_TYPE
         element = self._element[oid]
         named = element if element in self._schema else oid
         schema = self._schema[named]
         if schema == "pg_catalog":
             return formatted.removeprefix("pg_catalog.")
-        if schema and self._visible[named]:
+        if self._visible[named]:
             plain = schema.isascii() and schema.isidentifier() and schema == schema.lower()
             return f"{schema if plain else quote(schema)}.{formatted}"
         return formatted
@@ -180,14 +229,14 @@ def _relations(
         else:
             type_name = types.qualified(type_oid, formatted)
         base = types.base(type_oid)
-        other = collation != "0" and collation != types.collation[base]
+        other = collation != "0" and collation != types.collation.get(base)
         columns[owner].append(
             Column(
                 number=number,
                 name=name,
                 type_name=type_name,
                 base_type=types.base_name(type_oid, type_name),
-                category=types.category[base],
+                category=types.category.get(base, UNKNOWN_CATEGORY),
                 not_null=not_null,
                 generated=generated,
                 collation=collations[collation] if other else None,

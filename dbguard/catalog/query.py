@@ -9,7 +9,16 @@ from __future__ import annotations
 _EQ = "OPERATOR(pg_catalog.=)"
 _NE = "OPERATOR(pg_catalog.<>)"
 
-SNAPSHOT_QUERY = f"""
+VIEW_TEXT = "pg_catalog.pg_get_viewdef({0})"
+FUNCTION_TEXT = "pg_catalog.pg_get_functiondef({0})"
+ARGUMENTS_TEXT = "pg_catalog.pg_get_function_arguments({0})"
+
+
+def _query(*, texts: bool) -> str:
+    viewdef = VIEW_TEXT.format("r.oid") if texts else "NULL"
+    functiondef = FUNCTION_TEXT.format("f.oid") if texts else "NULL"
+    arguments = ARGUMENTS_TEXT.format("f.oid") if texts else "NULL"
+    return f"""
 WITH RECURSIVE
 own_database AS (
   SELECT d.oid, d.datname, d.datdba FROM pg_catalog.pg_database d
@@ -62,7 +71,7 @@ SELECT pg_catalog.json_build_object(
         CASE WHEN t.typlen {_EQ} -1 AND t.typcategory {_EQ} 'A' THEN t.typelem ELSE 0 END,
         t.typcollation, pg_catalog.format_type(t.oid, NULL), pg_catalog.pg_type_is_visible(t.oid)
       ) ORDER BY t.oid)
-    FROM pg_catalog.pg_type t),
+    FROM pg_catalog.pg_type t JOIN spaces s ON s.oid {_EQ} t.typnamespace),
   'domains', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         d.domain, d.base, d.typmod,
         CASE WHEN d.typmod {_NE} -1 THEN pg_catalog.format_type(d.base, d.typmod) END
@@ -100,7 +109,7 @@ SELECT pg_catalog.json_build_object(
       pg_catalog.json_build_array(i.inhrelid, i.inhparent) ORDER BY i.inhrelid, i.inhseqno)
     FROM pg_catalog.pg_inherits i),
   'views', (SELECT pg_catalog.json_agg(
-      pg_catalog.json_build_array(r.oid, pg_catalog.pg_get_viewdef(r.oid)) ORDER BY r.oid)
+      pg_catalog.json_build_array(r.oid, {viewdef}) ORDER BY r.oid)
     FROM relations r
     WHERE r.relkind {_EQ} ANY ('{{v,m}}'::pg_catalog."char"[])
       AND NOT EXISTS (
@@ -121,8 +130,7 @@ SELECT pg_catalog.json_build_object(
         CASE WHEN f.readable THEN f.prosrc END) ORDER BY f.oid)
     FROM functions f),
   'atomic', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-        f.oid, pg_catalog.pg_get_functiondef(f.oid),
-        pg_catalog.pg_get_function_arguments(f.oid)) ORDER BY f.oid)
+        f.oid, {functiondef}, {arguments}) ORDER BY f.oid)
     FROM functions f
     WHERE f.readable AND f.prosrc {_EQ} '' AND f.proconfig IS NULL
       AND (f.prokind {_EQ} 'f' OR f.prokind {_EQ} 'p')
@@ -158,9 +166,22 @@ SELECT pg_catalog.json_build_object(
        OR g.setdatabase {_EQ} (SELECT o.oid FROM own_database o))
 )::pg_catalog.text
 """  # noqa: S608 - filled in: constants
+
+
+SNAPSHOT_QUERY = _query(texts=True)
 """One row, one column: a JSON document for `dbguard.catalog.loading.parse_snapshot`.
 
 Names of types do not depend on the session's search_path. Texts of views and functions do: on
 the control connection it is empty, so that every name in them is qualified, except those of
 pg_catalog.
 """
+
+WITHOUT_TEXTS_QUERY = _query(texts=False)
+"""The same with NULL for the texts of views and of functions kept as trees."""
+
+ONE_VIEW_QUERY = f"SELECT {VIEW_TEXT.format('$1::pg_catalog.oid')}"
+ONE_FUNCTION_QUERY = (
+    f"SELECT {FUNCTION_TEXT.format('$1::pg_catalog.oid')}, "
+    f"{ARGUMENTS_TEXT.format('$1::pg_catalog.oid')}"
+)
+"""Those texts one by one."""

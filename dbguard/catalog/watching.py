@@ -30,9 +30,8 @@ LONGEST_PAUSE = 30.0
 STATEMENT_SECONDS = 60
 CONNECT_SECONDS = 10
 
-LOCK_ATTEMPTS = 5
-"""Deparsing a view waits for locks on its tables, at most 500 ms; then the locks are looked at
-anew and the view is left out."""
+GAP_SECONDS = 2.0
+"""How often to try again for views that could not be read, locked ones for the most part."""
 
 _SESSION = {
     "application_name": "dbguard catalog",
@@ -68,6 +67,8 @@ class _Watched:
     """Number of refreshes asked for so far."""
     done: int = 0
     """How many of them the snapshot answers: those asked before its load began."""
+    loaded: float = 0.0
+    """time.monotonic() before the last reading."""
     confirmed: float = 0.0
     """time.monotonic() before the last look that found or made the snapshot current."""
 
@@ -216,8 +217,11 @@ class Catalog:
         """Ask for the fingerprint, and read the catalog if it is a new one."""
         begun = time.monotonic()
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
-        unchanged = fingerprint == watched.fingerprint and watched.snapshot is not None
-        if unchanged and not _has_gaps(watched.snapshot):
+        if (
+            watched.snapshot is not None
+            and fingerprint == watched.fingerprint
+            and (begun - watched.loaded < GAP_SECONDS or not _has_gaps(watched.snapshot))
+        ):
             watched.confirmed = begun
         else:
             await self._load(watched, connection, "changed elsewhere")
@@ -226,7 +230,7 @@ class Catalog:
         answers, begun = watched.asked, time.monotonic()
         # Before the document: a change between the two is seen again at the next poll.
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
-        document = await _read_patiently(connection)
+        document = await read_document(connection)
         old = watched.snapshot
         if old is None or document != watched.document:
             self._epoch += 1
@@ -241,29 +245,15 @@ class Catalog:
                 milliseconds=round((time.monotonic() - begun) * 1000),
             )
         watched.fingerprint, watched.confirmed, watched.done = fingerprint, begun, answers
+        watched.loaded = begun
         if old is not None and watched.snapshot is not old and self._on_change is not None:
             assert watched.snapshot is not None
             self._on_change(watched.snapshot)
 
 
-async def _read_patiently(connection: asyncpg.Connection) -> str:
-    for _ in range(LOCK_ATTEMPTS - 1):
-        try:
-            return await read_document(connection)
-        except (
-            asyncpg.LockNotAvailableError,
-            # A view or function dropped between listing and deparsing.
-            asyncpg.UndefinedTableError,
-            asyncpg.UndefinedFunctionError,
-            asyncpg.InternalServerError,
-        ):
-            continue
-    return await read_document(connection)
-
-
-def _has_gaps(snapshot: Snapshot | None) -> bool:
-    """Whether a view's definition is missing because its tables were locked."""
-    return snapshot is None or any(
+def _has_gaps(snapshot: Snapshot) -> bool:
+    """Whether a view's definition is missing, because its tables were locked most likely."""
+    return any(
         r.definition is None
         for r in snapshot.relations
         if r.kind in (RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW)
