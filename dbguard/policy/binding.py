@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbguard.sql.facts import Action
-from dbguard.sql.snapshot import RelationKind, Snapshot
+from dbguard.sql.snapshot import Relation, RelationKind, Snapshot
 
 from .decision import Principal
 from .model import SYSTEM_VALUES, Policy
@@ -171,6 +171,14 @@ def bind(
     return BoundPolicy(policy, snapshot, tagged, _bases(sources, snapshot), own, kept)
 
 
+def _is_own_table(relation: Relation) -> bool:
+    """A temporary table holds what its session was shown, and no other session sees it."""
+    return relation.temporary and relation.kind in (
+        RelationKind.TABLE,
+        RelationKind.PARTITIONED_TABLE,
+    )
+
+
 def _spread_to_generated(own: dict[ColumnKey, frozenset[str]], snapshot: Snapshot) -> None:
     """A generated column carries what any column of its table carries: the snapshot does not tell
     which ones its expression reads."""
@@ -242,7 +250,7 @@ def _by_patterns(
     patterns = [(e.tag, p) for e in policy.classification for p in e.columns]
     seen: dict[tuple[tuple[int, ...], str], frozenset[str]] = {}
     for relation in snapshot.relations:
-        if relation.kind not in _WITH_ROWS:
+        if relation.kind not in _WITH_ROWS or _is_own_table(relation):
             continue
         names = (relation.schema, relation.name)
         whole = frozenset(

@@ -193,3 +193,16 @@ def test_generated_columns_carry_what_their_table_carries() -> None:
     policy = load_documents({"a": CLASSIFICATION, "b": RULE})
     found = bind(policy, snapshot, {}, frozenset())
     assert found.classified == {(1, 2): {"phi.ssn"}, (1, 3): {"phi.ssn"}}
+
+
+def test_temporary_tables_are_not_classified_but_temporary_views_are() -> None:
+    made = (Column(1, "ssn", "text", "text", "S"),)
+    relations = (
+        Relation(1, "pg_temp_3", "t", RelationKind.TABLE, made, temporary=True),
+        Relation(2, "pg_temp_3", "v", RelationKind.VIEW, made, temporary=True),
+        Relation(3, "clinic", "p", RelationKind.TABLE, made),
+    )
+    snapshot = Snapshot("d", 180000, 1, frozenset(), relations, ())
+    policy = load_documents({"a": CLASSIFICATION, "b": RULE})
+    found = bind(policy, snapshot, {(2, 1): frozenset({(3, 1)})}, frozenset())
+    assert found.classified == {(2, 1): {"phi.ssn"}, (3, 1): {"phi.ssn"}}
