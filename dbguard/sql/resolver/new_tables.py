@@ -44,7 +44,9 @@ def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) 
 def _simulated(ctx: Context, fields: Node, schema: str, name: str) -> Relation | None:
     """The table as later statements of the same text see it, if its columns are all plain."""
     columns: list[Column] = []
-    if fields.keys() & {"inhRelations", "ofTypename", "partbound"}:
+    if fields.keys() & {"inhRelations", "ofTypename", "partbound", "if_not_exists"}:
+        return None
+    if (schema, name) in ctx.snapshot.relation_by_name:
         return None
     for node in fields.get("tableElts", ()):
         if "Constraint" in node:

@@ -34,7 +34,8 @@ def _grant(ctx: Context, fields: Node) -> Outcome:
         else:
             note_object(ctx, kind, node)
     _roles(ctx, fields.get("grantees", []))
-    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    # USAGE on a schema decides whether search_path sees it
+    catalog_change(ctx, code=kind == "schema")
     return Outcome(action)
 
 

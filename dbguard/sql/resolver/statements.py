@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbguard.sql.facts import StatementFacts, Use
+from dbguard.sql.facts import EffectKind, StatementFacts, Use
 from dbguard.sql.referee import ParsedStatement
 from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import SessionView, Snapshot
@@ -31,7 +31,10 @@ def resolve_statement(
     ledger = Ledger(snapshot)
     ctx = Context(raw, snapshot, view, names, ledger, (statement.start, statement.end), query)
     outcome = outcome_of(ctx, statement.tag, statement.node)
-    return close(ctx, statement, outcome)
+    reading = close(ctx, statement, outcome)
+    if any(effect.kind is EffectKind.PATH for effect in reading.facts.effects):
+        names.uncertain = True
+    return reading
 
 
 def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading:
