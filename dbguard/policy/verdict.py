@@ -58,7 +58,9 @@ class Case:
     @cached_property
     def actions(self) -> frozenset[Action]:
         """Everything the statement does."""
-        return merged_actions(self.facts) | {use.action for use in self.facts.relations}
+        found = merged_actions(self.facts) | {use.action for use in self.facts.relations}
+        # Its command tag is a role's, and what it does is dropping tables.
+        return found | {Action.DROP} if self.facts.statement_tag == "DropOwnedStmt" else found
 
     @cached_property
     def lasting_actions(self) -> frozenset[Action]:

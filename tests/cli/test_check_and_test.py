@@ -107,7 +107,7 @@ def test_check_needs_rules() -> None:
 def test_test_passes(rules: Path) -> None:
     result = dbguard("test", rules)
     assert result.exit_code == 0
-    assert "59 of 59 cases pass" in result.output
+    assert "63 of 63 cases pass" in result.output
     assert "analyst reads an ssn" in result.output
 
 
@@ -118,7 +118,7 @@ def test_test_fails(rules: Path) -> None:
     assert result.exit_code == 1
     assert "dba forgets WHERE" in result.output
     assert "expected deny, got allow" in result.output
-    assert "58 of 59 cases pass" in result.output
+    assert "62 of 63 cases pass" in result.output
     assert "analyst reads an ssn" not in result.output
 
 

@@ -532,6 +532,12 @@ rules:
     assert [r.rule for r in patients.requirements] == ["a", "c", "d"]
 
 
+def test_drop_owned_needs_the_backup_too() -> None:
+    facts = StatementFacts(Action.ROLE, statement_tag="DropOwnedStmt")
+    assert [r.rule for r in judge(facts, DBA, "production").requirements] == ["backup"]
+    assert judge(StatementFacts(Action.ROLE), DBA, "production").requirements == ()
+
+
 def test_explain_is_judged_as_what_it_explains() -> None:
     facts = dataclasses.replace(select(PATIENTS, ssn=OUT), wrapper=Wrapper.EXPLAIN)
     assert judge(facts, NOBODY).effect is Effect.DENY
