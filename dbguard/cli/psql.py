@@ -32,6 +32,10 @@ def psql(
 
     Example: dbguard psql analyst -c "SELECT * FROM clinic.patients LIMIT 5"
     """
+    arguments = list(context.args)
+    if user.startswith("-"):  # no user was given: an option for psql comes first
+        arguments.insert(0, user)
+        user = "analyst"
     if user not in PEOPLE:
         raise ConfigurationError(
             f"the demo has no user {user}", hint=f"There are: {', '.join(PEOPLE)}."
@@ -59,7 +63,7 @@ def psql(
         "PGPASSWORD": PASSWORD,
         "PGAPPNAME": "psql",
     }
-    os.execve(program, [str(program), *context.args], environment)  # noqa: S606 - that is the job
+    os.execve(program, [str(program), *arguments], environment)  # noqa: S606 - that is the job
 
 
 def _start(directory: Path | None) -> str:

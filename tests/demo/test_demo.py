@@ -116,6 +116,8 @@ def test_start_use_stop_and_start_again(folder: Path) -> None:
         assert answer(*option, "analyst", "-Atc", query) == "***-**-9834"
         assert answer(*option, "clinician", "-Atc", query) == "440-00-9834"
 
+        assert answer(*option, "-Atc", query) == "***-**-9834"
+
         stranger = dbguard("psql", *option, "mallory")
         assert (stranger.returncode, "no user mallory" in stranger.stderr) == (2, True)
         second = dbguard("demo", *option, "--port", str(free_port()))
