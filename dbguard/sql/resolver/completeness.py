@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dbguard.sql.facts import Opaque
-from dbguard.sql.inventory import mentions, walk
-from dbguard.sql.referee import ParsedStatement, character_position
+from dbguard.sql.referee import Node, ParsedStatement, character_position
 
 from .context import Context
 
@@ -49,30 +49,47 @@ _SINCE: Mapping[str, int] = {
 """First major version whose grammar has the node. An older server takes some of these spellings
 for calls of functions that anybody may have written."""
 
-GRAMMAR_VERSION = 18
-"""PostgreSQL's major version whose grammar the referee has."""
-
 
 def check_complete(ctx: Context, statement: ParsedStatement) -> tuple[Opaque, ...]:
     """Names that nobody resolved, and nodes that the server's own grammar does not have."""
     found: dict[Opaque, None] = {}
     seen = ctx.ledger.seen
-    if statement.tag in _QUERIES:
-        there = mentions(statement)
-        for kind, group in (
-            ("relation", there.relations),
-            ("column", there.columns),
-            ("function", there.functions),
-        ):
-            for mention in group:
-                if (kind, mention.start) not in seen:
-                    position = character_position(ctx.raw, mention.start)
-                    found[Opaque(f"a {kind} name in an unusual place", position)] = None
+    resolves_all = statement.tag in _QUERIES
     major = ctx.snapshot.server_version // 10_000
-    if major < GRAMMAR_VERSION:
-        for kind, node in walk(statement.tag, statement.node):
-            if _SINCE.get(kind, 0) > major:
-                location = node.get("location", 0)
-                where = character_position(ctx.raw, location) if location > 0 else None
-                found[Opaque(f"syntax that the server does not have ({kind})", where)] = None
+    for tag, fields in _nodes(statement.tag, statement.node):
+        kind = _NAMES.get(tag)
+        if kind is None and "relname" in fields:
+            kind = "relation"
+        location = fields.get("location", 0)
+        if resolves_all and kind is not None and (kind, location) not in seen:
+            position = character_position(ctx.raw, location)
+            found[Opaque(f"a {kind} name in an unusual place", position)] = None
+        if _SINCE.get(tag, 0) > major:
+            where = character_position(ctx.raw, location) if location > 0 else None
+            found[Opaque(f"syntax that the server does not have ({tag})", where)] = None
     return tuple(found)
+
+
+_NAMES: Mapping[str, str] = {
+    "RangeVar": "relation",
+    "ColumnRef": "column",
+    "FuncCall": "function",
+}
+
+
+def _nodes(tag: str, node: Node) -> Iterator[tuple[str, Node]]:
+    """Every node of the tree; those whose type the grammar fixes come without a name, so any
+    field, known or not, is looked into."""
+    todo: list[tuple[str, Any]] = [(tag, node)]
+    while todo:
+        name, item = todo.pop()
+        if type(item) is list:
+            todo.extend([("", element) for element in item])
+        elif type(item) is dict:
+            if name:
+                yield name, item
+            elif "relname" in item:
+                yield "", item
+            for key, value in item.items():
+                if type(value) is dict or type(value) is list:
+                    todo.append((key if key[:1].isupper() else "", value))
