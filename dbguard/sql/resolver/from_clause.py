@@ -274,17 +274,17 @@ def _merge(ctx: Context, name: str, left: list[Entry], right: list[Entry], kind:
     a = _side_column(ctx, name, left, "left")
     b = _side_column(ctx, name, right, "right")
     ctx.ledger.mark_all((a, b), Use.JOIN)
+    common = _common_type(a.type_name or "", b.type_name or "")
     if kind == "JOIN_FULL":
-        return Value(a.plain | b.plain, a.computed | b.computed)
+        return Value(a.plain | b.plain, a.computed | b.computed, type_name=common or None)
     first, second = (b, a) if kind == "JOIN_RIGHT" else (a, b)
     if a.type_name == b.type_name:
         return first
-    common = _common_type(a.type_name or "", b.type_name or "")
     if first.type_name == common:
         return first
     if kind == "JOIN_INNER" and second.type_name == common:
         return second
-    return computed((first,), common)
+    return computed((first,), common or None)
 
 
 def _common_type(left: str, right: str) -> str:
