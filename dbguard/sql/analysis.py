@@ -107,3 +107,7 @@ def _read(
             statement_tag=statement.tag,
         )
         return Reading(facts, statement.start, statement.end)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise NotUnderstood(
+            f"the statement has a form that analysis does not know ({statement.tag})"
+        ) from error

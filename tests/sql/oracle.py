@@ -71,9 +71,8 @@ class Server:
     def body_dependencies(self, statement: str) -> set[Pair]:
         """The pairs that an SQL function with `statement` as its body depends on."""
         with self.connection.transaction(force_rollback=True):
-            self.connection.execute(
-                f"CREATE FUNCTION oracle_body() RETURNS void BEGIN ATOMIC {statement}; SELECT; END".encode()
-            )
+            body = f"BEGIN ATOMIC {statement}; SELECT; END"
+            self.connection.execute(f"CREATE FUNCTION oracle_body() RETURNS void {body}".encode())
             rows = self.connection.execute(
                 "SELECT refobjid::int, refobjsubid FROM pg_depend"
                 " WHERE classid = 'pg_proc'::regclass AND objid = 'oracle_body'::regproc"

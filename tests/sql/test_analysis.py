@@ -8,6 +8,7 @@ import pytest
 from postgast import pg_query_pb2
 
 from dbguard.errors import LimitExceeded, NotUnderstood, SyntaxRefused, UndefinedName
+from dbguard.sql import referee
 from dbguard.sql.analysis import analyze
 from dbguard.sql.facts import Action, ActionClass, EffectKind, StatementFacts
 from dbguard.sql.limits import DEFAULT_LIMITS, Limits
@@ -357,6 +358,13 @@ EFFECTS = [
 @pytest.mark.parametrize(("sql", "effects"), EFFECTS)
 def test_effects(sql: str, effects: list[tuple[EffectKind, str | None, str | None]]) -> None:
     assert [(e.kind, e.name, e.value) for e in last(sql).effects] == effects
+
+
+def test_a_tree_of_an_unexpected_shape_is_not_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = referee.ParsedStatement("UpdateStmt", {"targetList": [{"Odd": {}}]}, 0, 8)
+    monkeypatch.setattr(referee, "parse", lambda text: (odd,))
+    with pytest.raises(NotUnderstood):
+        read("SELECT 1")
 
 
 def test_unknown_statements_belong_to_code() -> None:

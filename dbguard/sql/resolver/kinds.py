@@ -20,6 +20,9 @@ from .relation_names import named_relation, new_relation
 from .scope import Entry, RelationItem, Scope
 from .values import NamedValue
 
+_CURSOR_OPT_HOLD = 0x0020
+"""PostgreSQL's parsenodes.h, since 14, which the referee's grammar follows."""
+
 
 def outcome_of(ctx: Context, tag: str, fields: Node) -> Outcome:
     """Resolve a statement of any kind.
@@ -101,7 +104,8 @@ def _prepare(ctx: Context, fields: Node) -> Outcome:
 
 def _declare(ctx: Context, fields: Node) -> Outcome:
     outcome = inside(ctx, fields["query"])
-    ctx.ledger.effect(SessionEffect(EffectKind.DECLARE, fields["portalname"]))
+    holds = "hold" if int(fields.get("options", 0)) & _CURSOR_OPT_HOLD else None
+    ctx.ledger.effect(SessionEffect(EffectKind.DECLARE, fields["portalname"], holds))
     outcome.wrapper = Wrapper.DECLARE_CURSOR
     return outcome
 

@@ -100,7 +100,8 @@ def create_sequence(ctx: Context, fields: Node) -> Outcome:
 
 
 def create_schema(ctx: Context, fields: Node) -> Outcome:
-    ctx.ledger.object("schema", None, fields.get("schemaname", ""))
+    owner = role_name(fields["authrole"]) if "authrole" in fields else ""
+    ctx.ledger.object("schema", None, fields.get("schemaname", owner))
     catalog_change(ctx, code=True)
     outcomes = {"CreateStmt", "ViewStmt", "IndexStmt", "CreateSeqStmt"}
     for node in fields.get("schemaElts", ()):
@@ -190,15 +191,16 @@ def alter_table(ctx: Context, fields: Node) -> Outcome:
         action = Action.ROLE
     if action is not Action.ALTER and len(kinds) > 1:
         ctx.ledger.nested.add(Action.ALTER)
-    if fields.get("objtype") in ("OBJECT_TYPE", "OBJECT_INDEX"):
-        note_object(ctx, kind_name(fields, "objtype"), fields["relation"])
+    kind = kind_name(fields, "objtype")
+    if kind in ("type", "index"):
+        note_object(ctx, kind, fields["relation"])
     else:
         named_relation(ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok")))
     for command in commands:
         if "newowner" in command:
             ctx.ledger.object("role", None, role_name(command["newowner"]))
         definition = command.get("def", {})
-        for relation in _relations_below(definition):
+        for relation in _relations_below(definition) if kind != "index" else ():
             named_relation(ctx, relation, Action.ALTER)
         note_contents(ctx, [definition])
     catalog_change(ctx, fields["relation"]["relname"])
@@ -284,7 +286,7 @@ def rename(ctx: Context, fields: Node) -> Outcome:
     old = fields.get("relation", {}).get("relname", "")
     code = kind in _MEANING_KINDS or kind in ("attribute", "column")
     catalog_change(ctx, old, fields.get("newname", ""), code=code)
-    return Outcome(Action.ROLE if kind == "role" else Action.RENAME)
+    return Outcome({"role": Action.ROLE, "policy": Action.POLICY}.get(kind, Action.RENAME))
 
 
 def object_statement(action: Action) -> Handler:

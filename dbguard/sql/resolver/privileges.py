@@ -42,6 +42,8 @@ def _grant(ctx: Context, fields: Node) -> Outcome:
 def _all_in_schema(ctx: Context, schema: str, kind: str, action: Action) -> None:
     """ALL TABLES IN SCHEMA: names each relation that is there now."""
     ctx.ledger.object("schema", None, schema)
+    if kind not in ("table", "sequence"):
+        return
     sequences = kind == "sequence"
     for relation in ctx.snapshot.relations:
         if relation.schema == schema and (relation.kind == "S") == sequences:
