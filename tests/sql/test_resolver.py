@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbguard.sql.analysis import analyze
-from dbguard.sql.facts import Action, FunctionTrust, StatementFacts, Wrapper
+from dbguard.sql.facts import Action, EffectKind, FunctionTrust, StatementFacts, Wrapper
 from dbguard.sql.limits import DEFAULT_LIMITS
 from dbguard.sql.sites import Reading, SiteRole
 
@@ -478,7 +478,9 @@ def test_column_aliases_of_a_join_need_every_column() -> None:
     assert reading.relations[0].columns == {2}
 
 
-def test_prepared_statements_inside_others_are_opaque() -> None:
+def test_execute_inside_other_statements() -> None:
     assert facts("CREATE TABLE x AS EXECUTE q").opaque
-    assert facts("EXPLAIN ANALYZE EXECUTE q").opaque
-    assert not facts("EXECUTE q").opaque
+    explained = facts("EXPLAIN ANALYZE EXECUTE q")
+    assert not explained.opaque
+    assert explained.wrapper is Wrapper.EXPLAIN_ANALYZE
+    assert [(e.kind, e.name) for e in explained.effects] == [(EffectKind.EXECUTE, "q")]
