@@ -5,12 +5,13 @@ A frame is kind (one byte), length (8 bytes), payload. The pool sends `STATE` (a
 entry is imported.
 
 Requests and states are pickled by the proxy itself. What comes back is not trusted as much: the
-worker runs native parsers over hostile text. Errors come as JSON, and results should be read
-with `loads`, which builds classes of the named packages only.
+worker runs native parsers over hostile text. Errors come as JSON, and results, written by `dumps`, should
+be read with `loads`, which builds classes of the named packages only.
 """
 
 from __future__ import annotations
 
+import enum
 import importlib
 import io
 import json
@@ -62,6 +63,21 @@ def decode_error(data: bytes) -> DbguardError:
     if not (isinstance(kind, type) and issubclass(kind, DbguardError)):
         kind = NotUnderstood
     return kind(message, detail=detail, hint=hint, position=position)
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, obj: object) -> object:
+        # Python 3.11.0 to 3.11.3 would write a call of getattr, which `loads` had better not know.
+        if isinstance(obj, enum.Enum):
+            return type(obj), (obj.value,)
+        return NotImplemented
+
+
+def dumps(result: object) -> bytes:
+    """Pickle a result so that `loads` can read it, whatever version of Python this is."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(result)
+    return buffer.getvalue()
 
 
 class _Unpickler(pickle.Unpickler):

@@ -30,6 +30,7 @@ from dbguard.proxy.analysis_frames import (
     STATE,
     STATE_HEAD,
     TOO_DEEP,
+    dumps,
     encode_error,
     frame,
 )
@@ -141,7 +142,7 @@ class _States:
         try:
             request = pickle.loads(payload[REQUEST_HEAD.size :])  # noqa: S301 - from the pool
             result = entry(self._states[number], request)
-            return frame(RESULT, pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
+            return frame(RESULT, dumps(result))
         except MemoryError:
             return frame(NO_MEMORY)
         except RecursionError:

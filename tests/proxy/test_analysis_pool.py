@@ -26,7 +26,7 @@ from dbguard.errors import (
     UndefinedName,
 )
 from dbguard.policy import decision
-from dbguard.proxy.analysis_frames import decode_error, encode_error, loads
+from dbguard.proxy.analysis_frames import decode_error, dumps, encode_error, loads
 from dbguard.proxy.analysis_pool import AnalysisPool
 from dbguard.sql import facts
 
@@ -317,7 +317,7 @@ def test_errors_survive_the_pipe(error: DbguardError) -> None:
 class TestLoads:
     def test_plain_values(self) -> None:
         value = {"a": (1, None, frozenset({b"x"})), "b": {1.5, "text"}}
-        assert loads(pickle.dumps(value)) == value
+        assert loads(dumps(value)) == value
 
     @pytest.mark.parametrize("module", [facts, decision, plan], ids=lambda m: m.__name__)
     def test_classes_that_make_up_a_plan(self, module: ModuleType) -> None:
@@ -325,13 +325,23 @@ class TestLoads:
         own = [c for c in own if c.__module__ == module.__name__]
         assert own
         for kind in own:
-            assert loads(pickle.dumps(kind)) is kind
+            assert loads(dumps(kind)) is kind
             if issubclass(kind, enum.Enum):
-                assert [loads(pickle.dumps(member)) for member in kind] == list(kind)
+                assert [loads(dumps(member)) for member in kind] == list(kind)
 
     def test_a_plan(self) -> None:
         whole = plan.Plan("SELECT 1", None, (), plan.Refusal("42501", "refused"))
-        assert loads(pickle.dumps(whole)) == whole
+        assert loads(dumps(whole)) == whole
+
+    def test_enums_as_python_3_11_2_reduces_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def reduce(member: enum.Enum, _protocol: object) -> object:
+            return getattr, (type(member), member.name)
+
+        monkeypatch.setattr(enum.Enum, "__reduce_ex__", reduce)
+        value = {decision.Effect.DENY: frozenset({facts.Action.SELECT})}
+        with pytest.raises(pickle.UnpicklingError):
+            loads(pickle.dumps(value))
+        assert loads(dumps(value)) == value
 
     @pytest.mark.parametrize(
         ("module", "name"),
