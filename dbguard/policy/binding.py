@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from dbguard.sql.facts import Action
 from dbguard.sql.snapshot import Relation, RelationKind, Snapshot
 
-from .decision import Principal
+from .decision import Mask, MaskKind, Principal
 from .model import SYSTEM_VALUES, Policy
 from .standing import Sight, Standing
 from .system_values import holds_values
@@ -29,6 +31,16 @@ _CACHED_PRINCIPALS = 4096
 """Standings kept per bound policy: more principals than any one server serves at a time; the
 cache starts over when it is full."""
 _NO_TAGS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A classified column as an earlier binding knew it."""
+
+    name: str
+    tags: frozenset[str]
+    kept: bool
+    """It carried its tags already because of an even earlier name."""
 
 
 class BoundPolicy:
@@ -76,6 +88,34 @@ class BoundPolicy:
     def classified_columns(self) -> int:
         """How many columns the rules classify, not counting what is built in."""
         return sum(1 for tags in self._tags.values() if tags != {SYSTEM_VALUES})
+
+    def remember(self) -> Mapping[ColumnKey, Remembered]:
+        """What the next binding needs to know of this one, to keep tags across renames."""
+        found: dict[ColumnKey, Remembered] = {}
+        for key, tags in self.own.items():
+            name = column_name(self.snapshot, key)
+            if name is not None:
+                found[key] = Remembered(name, tags, key in self.kept)
+        return found
+
+    def masks_of(
+        self, principal: Principal, environment: str, relation: int, action: Action
+    ) -> Mapping[int, Mask]:
+        """A mask for every column of a relation that the principal may not see raw by `action`,
+        referred to or not: what is denied altogether is NULL."""
+        found: dict[int, Mask] = {}
+        known = self.snapshot.relation_by_oid.get(relation)
+        if known is None:
+            return found
+        standing = self.standing(principal, environment)
+        for column in known.columns:
+            tags = self.tags_of(relation, column.number)
+            if not tags:
+                continue
+            access = standing.access(tags, known, action)
+            if access.sight is not Sight.RAW:
+                found[column.number] = access.mask or Mask(MaskKind.NULL)
+        return found
 
     def tags_of(self, relation: int, number: int) -> frozenset[str]:
         """Tags of one column. A whole row (number 0) and system columns carry what every column
@@ -150,7 +190,7 @@ def bind(
     snapshot: Snapshot,
     sources: Mapping[ColumnKey, frozenset[ColumnKey]],
     unreadable: frozenset[int],
-    previous: BoundPolicy | None = None,
+    previous: Mapping[ColumnKey, Remembered] = MappingProxyType({}),
 ) -> BoundPolicy:
     """Classify the columns of `snapshot`.
 
@@ -164,7 +204,7 @@ def bind(
     """
     own = _by_patterns(policy, snapshot, unreadable)
     _spread_to_generated(own, snapshot)
-    kept = _kept(own, policy, snapshot, previous) if previous is not None else {}
+    kept = _kept(own, policy, snapshot, previous)
     for key, tags in kept.items():
         own[key] = own.get(key, _NO_TAGS) | tags
     tagged = _along(own, sources, snapshot)
@@ -195,14 +235,14 @@ def _kept(
     own: Mapping[ColumnKey, frozenset[str]],
     policy: Policy,
     snapshot: Snapshot,
-    previous: BoundPolicy,
+    previous: Mapping[ColumnKey, Remembered],
 ) -> Mapping[ColumnKey, frozenset[str]]:
     """Tags that renamed columns carried before and patterns no longer give them."""
     kept = {}
-    for key, before in previous.own.items():
-        tags = (before & (policy.tags | {SYSTEM_VALUES})) - own.get(key, _NO_TAGS)
-        old, new = column_name(previous.snapshot, key), column_name(snapshot, key)
-        if tags and new is not None and (old != new or key in previous.kept):
+    for key, before in previous.items():
+        tags = (before.tags & (policy.tags | {SYSTEM_VALUES})) - own.get(key, _NO_TAGS)
+        new = column_name(snapshot, key)
+        if tags and new is not None and (before.name != new or before.kept):
             kept[key] = tags
     return kept
 

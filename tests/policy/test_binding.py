@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dbguard.policy.binding import bind
-from dbguard.policy.decision import Principal
+from dbguard.policy.decision import Mask, MaskKind, Principal
 from dbguard.policy.loading import load_documents
 from dbguard.policy.patterns import parse_pattern
+from dbguard.sql.facts import Action
 from dbguard.sql.snapshot import Column, Relation, RelationKind, Snapshot
 
 from .clinic import (
@@ -158,12 +159,12 @@ def _named(column: str, table: str = "patients", oid: int = 1) -> Snapshot:
 def test_renaming_keeps_the_tags() -> None:
     policy = load_documents({"a": CLASSIFICATION, "b": RULE})
     first = bind(policy, _named("ssn"), {}, frozenset())
-    second = bind(policy, _named("number"), {}, frozenset(), first)
+    second = bind(policy, _named("number"), {}, frozenset(), first.remember())
     assert second.tags_of(1, 1) == {"phi.ssn"}
     assert second.drift == ("clinic.patients.number was renamed and keeps phi.ssn",)
-    third = bind(policy, _named("number"), {}, frozenset(), second)
+    third = bind(policy, _named("number"), {}, frozenset(), second.remember())
     assert third.tags_of(1, 1) == {"phi.ssn"}
-    back = bind(policy, _named("ssn"), {}, frozenset(), third)
+    back = bind(policy, _named("ssn"), {}, frozenset(), third.remember())
     assert back.tags_of(1, 1) == {"phi.ssn"}
     assert back.drift == ()
 
@@ -171,11 +172,11 @@ def test_renaming_keeps_the_tags() -> None:
 def test_what_is_gone_or_reclassified_is_not_kept() -> None:
     policy = load_documents({"a": CLASSIFICATION, "b": RULE})
     first = bind(policy, _named("ssn"), {}, frozenset())
-    assert bind(policy, _named("x", oid=2), {}, frozenset(), first).classified == {}
+    assert bind(policy, _named("x", oid=2), {}, frozenset(), first.remember()).classified == {}
     other = load_documents({"a": CLASSIFICATION.replace("*.*.ssn", "*.*.sin"), "b": RULE})
-    assert bind(other, _named("ssn"), {}, frozenset(), first).classified == {}
+    assert bind(other, _named("ssn"), {}, frozenset(), first.remember()).classified == {}
     fewer = load_documents({"a": "classification: [{tag: x, columns: [a.b.c]}]", "b": RULE})
-    assert bind(fewer, _named("number"), {}, frozenset(), first).classified == {}
+    assert bind(fewer, _named("number"), {}, frozenset(), first.remember()).classified == {}
 
 
 def test_generated_columns_carry_what_their_table_carries() -> None:
@@ -206,3 +207,31 @@ def test_temporary_tables_are_not_classified_but_temporary_views_are() -> None:
     policy = load_documents({"a": CLASSIFICATION, "b": RULE})
     found = bind(policy, snapshot, {(2, 1): frozenset({(3, 1)})}, frozenset())
     assert found.classified == {(2, 1): {"phi.ssn"}, (3, 1): {"phi.ssn"}}
+
+
+def test_masks_for_every_column_that_is_not_seen_raw() -> None:
+    masked = bind(
+        load_documents(
+            {
+                "a": """
+classification:
+  - {tag: phi.ssn, columns: [clinic.patients.ssn]}
+  - {tag: phi.other, columns: [clinic.patients.mrn]}
+roles: {analyst: {users: [analyst]}}
+masks: {m: {phi.ssn: {keep_last: 4}}}
+rules:
+  - {id: r, allow: [read], roles: [analyst], data: [phi.ssn], masked: m}
+"""
+            }
+        ),
+        SNAPSHOT,
+        {},
+        frozenset(),
+    )
+    patients = SNAPSHOT.relation_by_name["clinic", "patients"]
+    numbers = {c.name: c.number for c in patients.columns}
+    analyst = Principal("analyst", frozenset({"analyst"}), "clinic")
+    found = masked.masks_of(analyst, "production", patients.oid, Action.SELECT)
+    assert found[numbers["ssn"]] == Mask(MaskKind.KEEP_LAST, keep=4, fill="***")
+    assert found[numbers["mrn"]] == Mask(MaskKind.NULL)
+    assert set(found) == {numbers["ssn"], numbers["mrn"]}
