@@ -216,7 +216,7 @@ def test_masks_for_every_column_that_is_not_seen_raw() -> None:
                 "a": """
 classification:
   - {tag: phi.ssn, columns: [clinic.patients.ssn]}
-  - {tag: phi.other, columns: [clinic.patients.mrn]}
+  - {tag: phi.other, columns: [clinic.patients.dob]}
 roles: {analyst: {users: [analyst]}}
 masks: {m: {phi.ssn: {keep_last: 4}}}
 rules:
@@ -233,5 +233,5 @@ rules:
     analyst = Principal("analyst", frozenset({"analyst"}), "clinic")
     found = masked.masks_of(analyst, "production", patients.oid, Action.SELECT)
     assert found[numbers["ssn"]] == Mask(MaskKind.KEEP_LAST, keep=4, fill="***")
-    assert found[numbers["mrn"]] == Mask(MaskKind.NULL)
-    assert set(found) == {numbers["ssn"], numbers["mrn"]}
+    assert found[numbers["dob"]] == Mask(MaskKind.NULL)
+    assert set(found) == {numbers["ssn"], numbers["dob"]}
