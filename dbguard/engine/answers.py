@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ProtocolViolation
@@ -23,6 +23,7 @@ from .asks import Surroundings
 from .link import Link, Skip
 from .names import NameTable
 from .pending import Owed, Pending
+from .plan import Restricted
 from .replies import client_error, client_notice, notice
 from .scope import Scope
 
@@ -36,7 +37,9 @@ class Answers:
     scope: Scope
     names: NameTable
     surroundings: Surroundings
-    restricted: frozenset[tuple[int, int]] = frozenset()
+    restricted: Restricted = frozenset()
+    """The tripwire's list for answers whose plan is not known."""
+    raw_access: bool = False
     withhold_until_end: bool = False
     """A statement of the open transaction withheld its errors: deferred checks and triggers
     report at COMMIT."""
@@ -50,7 +53,7 @@ class Answers:
             Backend.CLOSE_COMPLETE: self._simple(Owed.CLOSE),
             Backend.PARAMETER_DESCRIPTION: self._parameter_description,
             Backend.ROW_DESCRIPTION: self._row_description,
-            Backend.NO_DATA: self._simple(Owed.DESCRIBE),
+            Backend.NO_DATA: self._no_data,
             Backend.COMMAND_COMPLETE: self._command_complete,
             Backend.EMPTY_QUERY_RESPONSE: self._command_complete,
             Backend.PORTAL_SUSPENDED: self._suspended,
@@ -61,7 +64,7 @@ class Answers:
             Backend.READY_FOR_QUERY: self._ready,
             Backend.NOTICE_RESPONSE: self._notice,
             Backend.PARAMETER_STATUS: self._parameter_status,
-            Backend.NOTIFICATION_RESPONSE: self._pass,
+            Backend.NOTIFICATION_RESPONSE: self._notification,
             Backend.FUNCTION_CALL_RESPONSE: self._function_result,
         }
 
@@ -103,25 +106,38 @@ class Answers:
         return handle
 
     def _parameter_description(self, frame: Frame) -> None:
-        self._show(self._head(Owed.DESCRIBE), frame.raw)
+        head = self._head(Owed.DESCRIBE)
+        if head.shape is not None:
+            head.shape.parameters = frame.payload
+        self._show(head, frame.raw)
+
+    def _no_data(self, frame: Frame) -> None:
+        head = self._head(Owed.DESCRIBE)
+        if head.shape is not None:
+            head.shape.columns = b""
+        self._show(head, frame.raw)
+        self.link.queue.finish()
 
     def _row_description(self, frame: Frame) -> None:
         head = self._head(Owed.DESCRIBE, Owed.QUERY)
         raw_access = head.plan is not None and head.plan.raw_access
-        if not raw_access and self._trips(frame):
+        if not raw_access and self._trips(frame, head):
             return
+        if head.shape is not None:
+            head.shape.columns = frame.payload
         self._show(head, frame.raw)
         if head.owed is Owed.DESCRIBE:
             self.link.queue.finish()
 
-    def _trips(self, frame: Frame) -> bool:
+    def _trips(self, frame: Frame, head: Pending) -> bool:
         """The tripwire: a restricted column on its way to the client ends the session."""
         description = backend.decode(frame)
         if not isinstance(description, backend.RowDescription):
             raise ProtocolViolation("the server's row description cannot be read")
+        restricted = self.restricted if head.basis is None else head.basis.restricted
         for column in description.fields:
             origin = (column.table_oid, column.column_number)
-            if column.table_oid and origin in self.restricted:
+            if column.table_oid and origin in restricted:
                 self._security_event(origin)
                 return True
         return False
@@ -215,7 +231,9 @@ class Answers:
         self._show(head, frame.raw)
 
     def _function_result(self, frame: Frame) -> None:
-        self._show(self._head(Owed.FUNCTION_CALL), frame.raw)
+        head = self._head(Owed.FUNCTION_CALL)
+        self._outcome(head, 0, "FUNCTION CALL", "")
+        self._show(head, frame.raw)
 
     # -- errors, notices, state -----------------------------------------------
 
@@ -228,14 +246,19 @@ class Answers:
         head = self.link.queue.head
         fields = _error_fields(frame)
         if head is None or fields.severity in ("FATAL", "PANIC"):
-            self.link.to_client.append(client_error(fields, None, withhold=False).encode_error())
+            if head is not None:
+                self._outcome(head, head.statement, "", fields.sqlstate)
+            shown = client_error(fields, None, withhold=self._withhold(head))
+            if fields.sqlstate.startswith("57"):  # PostgreSQL's fixed words on a session's end
+                shown = shown.with_fields(message=fields.message, hint=None)
+            self.link.to_client.append(shown.encode_error())
             return
         if head.replacement is not None:
             shown = head.replacement
         else:
             shown = client_error(fields, head.plan, withhold=self._withhold(head))
             self._outcome(head, head.statement, "", fields.sqlstate)
-        head.failed = True
+        head.failed, head.error = True, shown
         head.copying_in = False
         head.copies_left = 0
         if not head.probe:
@@ -244,8 +267,8 @@ class Answers:
             if head.undo is not None:
                 head.undo()
             return
+        self.link.drop_staged()  # the later ones first: each way back leads one step
         self.link.queue.drop_to_sync()
-        self.link.drop_staged()
         if self.link.queue.head is None:
             self.link.skip = Skip.SERVER
 
@@ -255,7 +278,9 @@ class Answers:
             raise ProtocolViolation("the server reported ready while it owed other answers")
         if head.replacement is not None and not head.failed:
             raise ProtocolViolation("the server accepted a message that had to fail")
-        self.link.status = frame.payload
+        if frame.payload not in (b"I", b"T", b"E"):
+            raise ProtocolViolation("the server reported an unknown transaction status")
+        self.link.status = self.scope.status = frame.payload
         if frame.payload == b"I":
             self.names.end_transaction(head.cycle)
             self.scope.transaction_ended()
@@ -285,8 +310,15 @@ class Answers:
             self.scope.view = None
         self.link.to_client.append(frame.raw)
 
-    def _pass(self, frame: Frame) -> None:
-        self.link.to_client.append(frame.raw)
+    def _notification(self, frame: Frame) -> None:
+        """A payload may come from anybody's trigger: only who sees everything raw gets it."""
+        if self.raw_access:
+            self.link.to_client.append(frame.raw)
+            return
+        message = backend.decode(frame)
+        if not isinstance(message, backend.NotificationResponse):
+            raise ProtocolViolation("the server's notification cannot be read")
+        self.link.to_client.append(replace(message, payload=b"").encode())
 
     def close(self, sqlstate: str, message: str, detail: str) -> None:
         """End the session with a FATAL error; nothing more is forwarded."""

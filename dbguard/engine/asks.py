@@ -9,7 +9,7 @@ from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
 from dbguard.policy.decision import BackupRequirement
 from dbguard.sql.snapshot import Snapshot
 
-from .plan import FunctionCallRequest, Plan, PlanRequest, StateKey
+from .plan import FunctionCallRequest, Plan, PlanRequest, Restricted, StateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class Planned:
     """The answer to `AskPlan`."""
 
     plan: Plan
-    restricted: frozenset[tuple[int, int]]
-    """(relation OID, attribute number) that this principal must not receive raw."""
+    restricted: Restricted
     key: StateKey
     """Catalog and rules the plan was made under."""
+    lost: bool = False
+    """The text could not be planned at all: `restricted` says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

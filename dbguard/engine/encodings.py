@@ -63,3 +63,19 @@ def decode(raw: bytes, codec: str) -> str:
             detail=f"The first one is at byte {error.start + 1}.",
             hint="Send text in the encoding the session announced.",
         ) from None
+
+
+def encode(text: str, codec: str) -> bytes:
+    """Text to bytes for the server.
+
+    Raises:
+        NotUnderstood: the encoding has no such character.
+    """
+    try:
+        return text.encode(codec)
+    except UnicodeEncodeError:
+        raise NotUnderstood(
+            "the statement as it would be run cannot be written in client_encoding",
+            detail="A mask or a qualified name holds a character that the encoding lacks.",
+            hint="Use client_encoding UTF8.",
+        ) from None

@@ -14,8 +14,8 @@ from .plan import Plan, PlannedStatement, Refusal
 def join_named(plan: Plan, names: NameTable) -> Plan:
     """Put what a prepared statement or cursor holds into the statements that run it.
 
-    A name that this session did not make is refused, for a cursor only where the principal does
-    not see everything raw (code that analysis can't see through may have opened it).
+    A name that this session did not make is refused where the principal does not see everything
+    raw (code that analysis can't see through may have made it).
     """
     if plan.refusal is not None or not plan.has_effect(EffectKind.EXECUTE, EffectKind.FETCH):
         return plan
@@ -34,8 +34,8 @@ def join_named(plan: Plan, names: NameTable) -> Plan:
             earlier = _earlier(effect, made_here, joined)
             assert earlier is not None
             joined.append(_merge(statement, earlier))
-        elif effect.kind is EffectKind.FETCH and plan.raw_access:
-            joined.append(statement)
+        elif plan.raw_access:
+            joined.append(_opaque(statement))
         else:
             return replace(plan, refusal=_unknown(effect))
     return replace(plan, statements=tuple(joined))
@@ -73,6 +73,14 @@ def _earlier(
     return None
 
 
+_NAMING = frozenset({EffectKind.PREPARE, EffectKind.DECLARE, EffectKind.EXECUTE, EffectKind.FETCH})
+
+
+def _opaque(statement: PlannedStatement) -> PlannedStatement:
+    """What it runs is not known: it may have changed how names are resolved."""
+    return replace(statement, effects=(*statement.effects, SessionEffect(EffectKind.PATH)))
+
+
 def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement:
     """The outer statement, judged like what it runs."""
     ours, theirs = outer.decision, inner.decision
@@ -91,6 +99,7 @@ def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement
         outer,
         action=inner.action if outer.wrapper is not None else outer.action,
         decision=decision,
+        effects=(*outer.effects, *(e for e in inner.effects if e.kind not in _NAMING)),
         relations=tuple(sorted({*outer.relations, *inner.relations})),
         columns=tuple(dict.fromkeys((*outer.columns, *inner.columns))),
     )

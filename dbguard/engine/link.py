@@ -54,6 +54,13 @@ class Link:
     """Extended messages were forwarded since the last Sync."""
     skip: Skip = Skip.NOTHING
     closed: bool = False
+    unflushed: bool = False
+    """Messages were sent whose answers the server may keep back until Flush or Sync."""
+
+    @property
+    def busy(self) -> int:
+        """Messages that are not answered, or not even sent."""
+        return len(self.queue.entries) + len(self.staged)
 
     @property
     def at_rest(self) -> bool:
@@ -101,9 +108,17 @@ class Link:
         self.to_server.append(data)
         self.queue.add(entry)
         if not entry.owed.ends_with_ready:
-            self.pipeline_open = True
-        elif entry.owed is Owed.SYNC:
-            self.pipeline_open = False
+            self.pipeline_open = self.unflushed = True
+        else:
+            self.unflushed = False
+            if entry.owed is Owed.SYNC:
+                self.pipeline_open = False
+
+    def flush(self) -> None:
+        """Make the server send what it keeps back."""
+        if self.unflushed and not self.closed:
+            self.unflushed = False
+            self.to_server.append(frontend.Flush().encode())
 
     def refuse(self, fields: ErrorFields, *, query: bool) -> Steps:
         """Refuse one message so that client and server agree on what follows (DESIGN 2.5).
@@ -130,14 +145,27 @@ class Link:
 
     def drain(self) -> Steps:
         """Wait until the server has answered everything that settles what texts mean."""
+        if not self.queue.unsettled and not any(item.entry.settles for item in self.staged):
+            return
         yield from self.release()
-        if self.queue.unsettled and self.pipeline_open:
-            self.to_server.append(frontend.Flush().encode())
         while self.queue.unsettled and not self.closed:
+            self.flush()
+            yield AskServer()
+
+    def make_room(self, most: int) -> Steps:
+        """Wait until fewer than `most` messages are unanswered."""
+        while self.busy >= most and not self.closed:
+            yield from self.release()
+            if self.busy < most:
+                return
+            self.flush()
             yield AskServer()
 
     def drop_staged(self) -> None:
-        """An error has come from the server: what was not sent yet is skipped too."""
+        """An error has come from the server: what was not sent yet is skipped too, unless a Sync
+        stands between."""
+        if self.queue.holds_sync:
+            return
         _take_back(self.staged)
         self.staged = []
 

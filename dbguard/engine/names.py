@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dbguard.errors import LimitExceeded
-from dbguard.sql.snapshot import SessionView
+from dbguard.errors import LimitExceeded, UndefinedName
 
-from .plan import Plan, StateKey
+from .pending import Shape
+from .plan import Basis, Plan
 
 T = TypeVar("T")
 
@@ -27,15 +27,19 @@ class Prepared:
     """The client's own text; for PREPARE the whole string it stood in."""
     parameter_types: tuple[int, ...]
     plan: Plan
-    restricted: frozenset[tuple[int, int]]
-    key: StateKey
-    view: SessionView
+    basis: Basis
     by_sql: bool = False
     """Made by PREPARE: it can't be parsed again unseen under the same name."""
     forwarded: str = ""
     """The text the server was sent."""
     identity: str = ""
     """Links its records in the audit trail."""
+    told: Shape = field(default_factory=Shape)
+    """What the client was told of it."""
+    reshaped: bool = False
+    """Parsed anew, it no longer is what the client was told."""
+    lost: bool = False
+    """Closed to be parsed anew, which failed: the server does not hold it at present."""
 
 
 @dataclass(slots=True)
@@ -47,10 +51,37 @@ class Portal:
     decisions: tuple[int, ...]
     statement: str
     executed: bool = False
-    """Executed at least once: the next Execute needs its own record."""
+    """Executed at least once, or made by DECLARE: the next Execute needs its own record."""
     holdable: bool = False
     cycle: int = 0
     """Which ReadyForQuery follows its making."""
+    source: Prepared | None = None
+    """The statement it was bound from; None for a cursor."""
+    basis: Basis | None = None
+    """What `plan` was made under."""
+    base: Plan | None = None
+    """The plan as made, before what EXECUTE or FETCH runs was joined in."""
+    text: bytes = field(default=b"", repr=False)
+    """The client's own text; empty for a cursor."""
+
+
+MAX_NAME_BYTES = 63
+"""NAMEDATALEN - 1: the server tells statements and portals apart by no more than that."""
+
+
+def checked(name: str) -> str:
+    """A protocol-level name, if the server would not confuse it with another one.
+
+    Raises:
+        UndefinedName: it is too long.
+    """
+    if len(name.encode("utf-8")) > MAX_NAME_BYTES:
+        raise UndefinedName(
+            "42622",
+            "statement or portal name is too long",
+            hint=f"PostgreSQL compares {MAX_NAME_BYTES} bytes of it; use a shorter name.",
+        )
+    return name
 
 
 @dataclass(slots=True)
@@ -63,26 +94,34 @@ class NameTable:
     cycle: int = 0
     """Counts messages that end with ReadyForQuery, as they are forwarded."""
 
-    def put_statement(self, prepared: Prepared) -> Callable[[], None]:
-        """Add or replace a statement; returns the way back."""
-        if prepared.name not in self.statements and len(self.statements) >= self.limit:
+    def require_room(self, statements: int, portals: int) -> None:
+        """Check, before it is too late, that this many more fit.
+
+        Raises:
+            LimitExceeded: they do not.
+        """
+        if statements and len(self.statements) + statements > self.limit:
             raise LimitExceeded(
                 "too many prepared statements in this session",
                 detail=f"The limit is {self.limit} (limits.prepared_statements).",
                 hint="Close prepared statements that are no longer used, or raise the limit.",
             )
+        if portals and len(self.portals) + portals > self.limit:
+            raise LimitExceeded(
+                "too many open portals in this session",
+                detail=f"The limit is {self.limit} (limits.prepared_statements).",
+                hint="Close portals that are no longer used, or raise the limit.",
+            )
+
+    def put_statement(self, prepared: Prepared) -> Callable[[], None]:
+        """Add or replace a statement; returns the way back."""
         return _put(self.statements, prepared.name, prepared)
 
     def drop_statement(self, name: str) -> Callable[[], None]:
         return _put(self.statements, name, None)
 
     def put_portal(self, portal: Portal) -> Callable[[], None]:
-        if portal.name not in self.portals and len(self.portals) >= self.limit:
-            raise LimitExceeded(
-                "too many open portals in this session",
-                detail=f"The limit is {self.limit} (limits.prepared_statements).",
-                hint="Close portals that are no longer used, or raise the limit.",
-            )
+        """Add or replace a portal; returns the way back."""
         return _put(self.portals, portal.name, portal)
 
     def drop_portal(self, name: str) -> Callable[[], None]:
@@ -98,11 +137,11 @@ class NameTable:
 
         Portals of a later cycle were made by messages that are already on their way.
         """
-        self.portals = {
-            name: portal
-            for name, portal in self.portals.items()
-            if portal.holdable or portal.cycle > cycle
-        }
+        if not self.portals:
+            return
+        ended = [n for n, p in self.portals.items() if not p.holdable and p.cycle <= cycle]
+        for name in ended:  # in place: ways back hold on to the table
+            del self.portals[name]
 
 
 def _put(table: dict[str, T], name: str, value: T | None) -> Callable[[], None]:

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 
 from dbguard.wire.errorfields import ErrorFields
 
-from .plan import Plan
+from .plan import Basis, Plan
+
+
+@dataclass(slots=True)
+class Shape:
+    """What Describe said of a statement: message payloads as they came, None before it did."""
+
+    parameters: bytes | None = None
+    columns: bytes | None = None
+    """RowDescription's payload; b"" for NoData."""
 
 
 class Owed(enum.Enum):
@@ -44,8 +53,10 @@ class Pending:
     plan: Plan | None = None
     decisions: tuple[int, ...] = ()
     """Sequence numbers of the decision records, one a statement of the plan."""
+    basis: Basis | None = None
+    """What `plan` was made under."""
     text: bytes = field(default=b"", repr=False)
-    """The client's own text, where it may name statements (QUERY)."""
+    """The client's own text, where it may name statements (QUERY, EXECUTE)."""
     started: float = 0.0
     replacement: ErrorFields | None = None
     """Error to show instead of the one this message provokes on purpose."""
@@ -67,6 +78,10 @@ class Pending:
     """COPY FROM STDIN statements of it that have not started: later messages wait for them."""
     probe: bool = False
     """A question of dbguard's own: its errors are not shown either."""
+    error: ErrorFields | None = field(default=None, repr=False)
+    """The error that ended it, as it may be shown to the client."""
+    shape: Shape | None = None
+    """Takes what Describe says."""
     cycle: int = 0
     """Which ReadyForQuery it belongs to, counted from login; ends portals made up to then."""
 
@@ -76,17 +91,40 @@ class Queue:
     """The entries in order, and what an error does to them."""
 
     entries: deque[Pending] = field(default_factory=deque)
+    unsettled: int = 0
+    """How many of them change what later texts mean."""
+    copies: list[Pending] = field(default_factory=list)
+    """Those that hold COPY FROM STDIN."""
 
     @property
     def head(self) -> Pending | None:
         return self.entries[0] if self.entries else None
 
+    @property
+    def copy_awaited(self) -> bool:
+        """A COPY FROM STDIN was sent and has not started: nothing may be sent behind it."""
+        return any(entry.copies_left and not entry.copying_in for entry in self.copies)
+
+    @property
+    def holds_sync(self) -> bool:
+        return any(entry.owed is Owed.SYNC for entry in self.entries)
+
     def add(self, entry: Pending) -> None:
         self.entries.append(entry)
+        self.unsettled += entry.settles
+        if entry.copies_left:
+            self.copies.append(entry)
+
+    def _pop(self) -> Pending:
+        entry = self.entries.popleft()
+        self.unsettled -= entry.settles
+        if self.copies and entry in self.copies:
+            self.copies.remove(entry)
+        return entry
 
     def finish(self) -> Pending:
         """Remove the head, answered in full."""
-        entry = self.entries.popleft()
+        entry = self._pop()
         if entry.done is not None and not entry.failed:
             entry.done()
         return entry
@@ -98,12 +136,8 @@ class Queue:
         """
         dropped: list[Pending] = []
         while self.entries and self.entries[0].owed is not Owed.SYNC:
-            dropped.append(self.entries.popleft())
+            dropped.append(self._pop())
         for entry in reversed(dropped):
             if entry.undo is not None:
                 entry.undo()
         return dropped
-
-    @property
-    def unsettled(self) -> bool:
-        return any(entry.settles for entry in self.entries)

@@ -13,6 +13,19 @@ StateKey = tuple[str, int, str]
 """Which catalog and which rules: (database or overlay name, catalog epoch, rules digest)."""
 
 
+Restricted = frozenset[tuple[int, int]]
+"""(relation OID, attribute number) pairs that a principal must not receive raw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a plan was made under."""
+
+    key: StateKey
+    view: SessionView
+    restricted: Restricted
+
+
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     """One text to plan, for one principal in one session view."""
@@ -63,6 +76,10 @@ class PlannedStatement:
         return any(effect.kind in kinds for effect in self.effects)
 
 
+_PLANNED = frozenset({Action.SELECT, Action.INSERT, Action.UPDATE, Action.DELETE, Action.MERGE})
+"""Statements that the server's planner takes, as opposed to utility statements."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send for a text, and everything to check and record about it."""
@@ -95,6 +112,17 @@ class Plan:
         return any(s.has_effect(*kinds) for s in self.statements)
 
     @property
+    def effects(self) -> tuple[SessionEffect, ...]:
+        return tuple(e for s in self.statements for e in s.effects)
+
+    @property
+    def fixed_at_bind(self) -> bool:
+        """Bind settles what it runs; utility statements look their names up when they run."""
+        return all(
+            s.wrapper is None and s.action in _PLANNED and not s.effects for s in self.statements
+        )
+
+    @property
     def denied(self) -> bool:
         return any(s.decision.effect is Effect.DENY for s in self.statements)
 
@@ -104,6 +132,7 @@ class RestrictedRequest:
     """Asks which columns a principal may not see raw: the tripwire's list."""
 
     principal: Principal
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def answer(world: object, request: object) -> object:
         case PlanRequest():
             return plan_text(world, request)
         case RestrictedRequest():
-            return world.bound.restricted(request.principal)
+            return world.bound.restricted(request.principal, request.environment)
         case FunctionCallRequest():
             return plan_function_call(world, request)
     raise TypeError("not a request")
@@ -89,7 +89,7 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
 
     Errors never escape: a text that cannot be planned comes back as a plan with a refusal.
     """
-    raw_access = world.bound.has_raw_access(request.principal)
+    raw_access = world.bound.has_raw_access(request.principal, request.environment)
     try:
         readings = analyze(request.text, world.snapshot, request.view, world.limits)
     except StatementError as error:
@@ -123,7 +123,7 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
 def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
     """Decide the protocol's FunctionCall by the function's OID, like a call in a SELECT."""
     function = world.snapshot.function_by_oid.get(request.function_oid)
-    raw_access = world.bound.has_raw_access(request.principal)
+    raw_access = world.bound.has_raw_access(request.principal, request.environment)
     if function is None:
         use = FunctionUse("", f"oid {request.function_oid}", FunctionTrust.UNKNOWN, (), True)
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Generator
 
-from dbguard.errors import NotUnderstood
+from dbguard.errors import NotUnderstood, StatementError, UndefinedName
 from dbguard.wire import frontend
 from dbguard.wire.errorfields import from_error
 
@@ -19,6 +19,7 @@ from .link import RESERVED, Link
 from .pending import Owed, Pending
 
 _NAME = RESERVED.encode() + b"probe"
+_QUERY_CANCELED = "57014"
 _TEXT_RESULTS = struct.pack("!HHH", 0, 0, 0)
 """Bind's rest: no parameter formats, no parameters, results in text format."""
 
@@ -56,26 +57,34 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
         return entry
 
     for text in texts:
+        # left over when the one before was interrupted
+        ask(frontend.Close(b"P", _NAME).encode(), Owed.CLOSE)
+        ask(frontend.Close(b"S", _NAME).encode(), Owed.CLOSE)
         ask(frontend.Parse(_NAME, text.encode(), ()).encode(), Owed.PARSE)
         ask(frontend.Bind(_NAME, _NAME, _TEXT_RESULTS).encode(), Owed.BIND)
         execute = ask(frontend.Execute(_NAME, 0).encode(), Owed.EXECUTE)
         execute.answer, execute.done = take, take_answer
-        ask(frontend.Close(b"P", _NAME).encode(), Owed.CLOSE)
-        ask(frontend.Close(b"S", _NAME).encode(), Owed.CLOSE)
     if in_pipeline:
-        link.to_server.append(frontend.Flush().encode())
+        link.flush()
     else:
         ask(frontend.Sync().encode(), Owed.SYNC)
     while asked[-1] in link.queue.entries and not link.closed:
+        link.flush()
         yield AskServer()
     if len(answers) != len(texts):
-        failed = NotUnderstood(
-            "the server did not say how names are resolved in this session",
-            hint="Reconnect and try again.",
-        )
-        if in_pipeline and any(entry.failed for entry in asked):
-            # the client's own pipeline was broken by our question: no honest way to go on
-            link.to_client.append(from_error(failed, severity="FATAL").encode_error())
-            link.closed = True
-        raise failed
+        raise _failed(link, asked, in_pipeline)
     return tuple(answers)
+
+
+def _failed(link: Link, asked: list[Pending], in_pipeline: bool) -> StatementError:
+    """The error to give the client; already shown when its own pipeline was broken with it."""
+    error = next((entry.error for entry in asked if entry.error is not None), None)
+    failed: StatementError = NotUnderstood(
+        "the server did not say how names are resolved in this session",
+        hint="Reconnect and try again.",
+    )
+    if error is not None and error.sqlstate == _QUERY_CANCELED:
+        failed = UndefinedName(_QUERY_CANCELED, "canceling statement due to user request")
+    if in_pipeline and error is not None:
+        link.to_client.append(from_error(failed).encode_error())
+    return failed

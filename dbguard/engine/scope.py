@@ -16,7 +16,7 @@ from dbguard.sql.facts import EffectKind, SessionEffect
 from dbguard.sql.snapshot import SessionView
 
 from .asks import Overlay
-from .encodings import codec_of
+from .encodings import codec_of, decode, encode
 
 NAME_SETTINGS = frozenset({"search_path", "role", "session_authorization"})
 """Settings that decide what names mean."""
@@ -59,16 +59,26 @@ class Scope:
     """search_path or role was set in the open transaction: its end may take that back."""
     catalog_touched: bool = False
     """The open transaction holds uncommitted DDL."""
+    temporary_touched: bool = False
+    """The open transaction made or dropped temporary objects: its end may undo that, or drop
+    them (ON COMMIT DROP)."""
+    status: bytes = b"I"
+    """Transaction status as far as it is known: ReadyForQuery's, and what statements of an open
+    pipeline have done to it since."""
 
     @property
     def session_user(self) -> str:
         return self.parameters.get("session_authorization", self.login_user)
 
-    def codec(self) -> str:
-        """The codec for client bytes.
+    def _codec(self) -> str:
+        return codec_of(self.parameters.get("client_encoding", "UTF8"))
+
+    def text(self, raw: bytes) -> str:
+        """Client bytes as text. Pure ASCII means the same in every client_encoding.
 
         Raises:
-            NotUnderstood: texts cannot be read safely under the session's settings.
+            NotUnderstood: texts cannot be read safely under the session's settings, or the bytes
+                are not valid in its encoding.
         """
         if self.parameters.get("standard_conforming_strings", "on") != "on":
             raise NotUnderstood(
@@ -76,16 +86,32 @@ class Scope:
                 detail="Backslashes would change where literals end.",
                 hint="Reconnect without that setting.",
             )
-        return codec_of(self.parameters.get("client_encoding", "UTF8"))
+        return raw.decode("ascii") if raw.isascii() else decode(raw, self._codec())
+
+    def encoded(self, text: str) -> bytes:
+        """Text for the server, as the client would have sent it.
+
+        Raises:
+            NotUnderstood: the session's client_encoding has no room for it.
+        """
+        if text.isascii():
+            return text.encode("ascii")
+        return encode(text, self._codec())
 
     def settles(self, effects: tuple[SessionEffect, ...]) -> bool:
         """Whether nothing may be planned until a statement with these effects is answered."""
+        ending = (
+            self.names_touched
+            or self.catalog_touched
+            or self.temporary_touched
+            or self.status == b"E"
+        )
         for effect in effects:
             if effect.kind in _SETTLING:
                 return True
             if effect.kind in _SETTING and (effect.name or "") in NAME_SETTINGS | TEXT_SETTINGS:
                 return True
-            if effect.kind in _ENDING and (self.names_touched or self.catalog_touched):
+            if ending and effect.kind in _ENDING:
                 return True
         return False
 
@@ -99,28 +125,47 @@ class Scope:
                 case EffectKind.PATH | EffectKind.RESET_ALL:
                     self._names_changed()
                 case EffectKind.DISCARD:
-                    self._names_changed()
-                    self.overlay_stale = self.has_temporary
+                    self._discarded(effect.name or "all")
                 case EffectKind.CATALOG:
                     self.catalog_touched = True
                     self.overlay_stale = True
                 case EffectKind.TEMPORARY:
-                    self.has_temporary = True
+                    self.has_temporary = self.temporary_touched = True
                     self.overlay_stale = True
                     self.view = None
+                case EffectKind.BEGIN:
+                    self.status = b"T"
+                case EffectKind.COMMIT | EffectKind.ROLLBACK:
+                    self.status = b"I"
+                    self.transaction_ended()
                 case EffectKind.ROLLBACK_TO:
-                    if self.names_touched:
+                    self.status = b"T"
+                    if self.names_touched or self.temporary_touched:
                         self.view = None
-                    self.overlay_stale = self.overlay_stale or self.catalog_touched
+                    if self.catalog_touched or self.temporary_touched:
+                        self.overlay_stale = True
 
     def _names_changed(self) -> None:
         self.view = None
         self.names_touched = True
 
+    def _discarded(self, what: str) -> None:
+        if what == "all":  # never inside a transaction: nothing takes it back
+            self._names_changed()
+            self.has_temporary = self.overlay_stale = False
+            self.overlay = None
+        elif what in ("temp", "temporary"):
+            self.temporary_touched = self.overlay_stale = self.has_temporary
+            self.view = None
+
     def transaction_ended(self) -> None:
-        """ReadyForQuery reported the idle state."""
+        """The transaction is over: what was local to it, or not committed, may be gone."""
         if self.names_touched:
             self.names_touched = False
+            self.view = None
+        if self.temporary_touched:
+            self.temporary_touched = False
+            self.overlay_stale = True
             self.view = None
         if self.catalog_touched:
             self.catalog_touched = False

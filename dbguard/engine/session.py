@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from dbguard.audit.records import DecisionRecord
-from dbguard.errors import (
-    AuditUnavailable,
-    DbguardError,
-    LimitExceeded,
-    ProtocolViolation,
-    StatementError,
-    UndefinedName,
-)
+from dbguard.errors import DbguardError, ProtocolViolation
 from dbguard.policy.decision import Principal
-from dbguard.sql.facts import EffectKind
 from dbguard.wire import frontend
 from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import Frame, RowRun
 from dbguard.wire.tags import Frontend
 
 from .answers import Answers
-from .asks import (
-    Answer,
-    Ask,
-    AskPlan,
-    AskRequirement,
-    AskServer,
-    Planned,
-    RequirementAnswer,
-    Surroundings,
-)
-from .auditing import SessionIdentity, decision_records
-from .joining import join_named
-from .link import AUDIT_LOST, RESERVED, Link, Skip, Steps
-from .names import NameTable, Portal, Prepared
+from .asks import AskPlan, AskServer, Planned, Surroundings
+from .auditing import SessionIdentity
+from .extended import Extended
+from .following import follow
+from .judging import Judging
+from .link import Link, Skip, Steps
+from .names import NameTable
 from .pending import Owed, Pending
-from .plan import FunctionCallRequest, Plan, Refusal
-from .replies import refusal_fields
+from .plan import FunctionCallRequest
 from .scope import Scope
 from .settling import Settling
+
+READY_IDLE = b"Z\x00\x00\x00\x05I"
+
+_OF_COPY = frozenset(
+    {Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.TERMINATE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +38,8 @@ class SessionLimits:
 
     prepared_statements: int = 10_000
     """Statements and portals each: ORMs keep hundreds; beyond this memory is the danger."""
+    pipeline_messages: int = 10_000
+    """Messages without an answer: beyond, dbguard waits for the server before it reads on."""
 
 
 class Session:
@@ -66,21 +57,30 @@ class Session:
     ) -> None:
         self.identity = identity
         self.surroundings = surroundings
+        self.limits = limits
         self.link = Link()
         self.names = NameTable(limits.prepared_statements)
         self.scope = Scope(identity.principal.user, dict(parameters))
         self.answers = Answers(identity.session, self.link, self.scope, self.names, surroundings)
         self.answers.completed = self._completed
         self.settling = Settling(self.link, self.scope, surroundings, identity)
-        self._masked_named = False
-        self._statements_made = 0
+        self.judging = Judging(
+            identity,
+            self.link,
+            self.scope,
+            self.names,
+            self.answers,
+            self.settling,
+            surroundings,
+        )
+        self.extended = Extended(self.link, self.scope, self.names, self.judging)
         self._handlers: dict[int, Callable[[Frame], Steps]] = {
             Frontend.QUERY: self._query,
-            Frontend.PARSE: self._parse,
-            Frontend.BIND: self._bind,
-            Frontend.DESCRIBE: self._describe,
-            Frontend.EXECUTE: self._execute,
-            Frontend.CLOSE: self._close,
+            Frontend.PARSE: self.extended.parse,
+            Frontend.BIND: self.extended.bind,
+            Frontend.DESCRIBE: self.extended.describe,
+            Frontend.EXECUTE: self.extended.execute,
+            Frontend.CLOSE: self.extended.close,
             Frontend.SYNC: self._sync,
             Frontend.FLUSH: self._flush,
             Frontend.FUNCTION_CALL: self._function_call,
@@ -109,12 +109,15 @@ class Session:
         handler = self._handlers.get(frame.tag)
         if handler is None:
             raise ProtocolViolation("unexpected message type for a session after login")
+        queue = self.link.queue
         if frame.tag != Frontend.TERMINATE:
-            while self._copy_awaited() and not self.link.closed:
+            if self.link.busy >= self.limits.pipeline_messages:
+                yield from self.link.make_room(self.limits.pipeline_messages)
+            while queue.copy_awaited and not self.link.closed:
                 yield AskServer()
         if self.link.closed:
             return
-        head = self.link.queue.head
+        head = queue.head
         if head is not None and head.copying_in and not self._belongs_to_copy(frame, head):
             return
         yield from handler(frame)
@@ -130,18 +133,10 @@ class Session:
         except ProtocolViolation as error:
             self.answers.fail(error)
 
-    def _copy_awaited(self) -> bool:
-        return any(e.copies_left and not e.copying_in for e in self.link.queue.entries)
-
     def _belongs_to_copy(self, frame: Frame, head: Pending) -> bool:
         """While COPY FROM STDIN runs, only its own messages go on; the server would read any
         other as part of the COPY, or, should the COPY have failed meanwhile, execute it."""
-        if frame.tag in (
-            Frontend.COPY_DATA,
-            Frontend.COPY_DONE,
-            Frontend.COPY_FAIL,
-            Frontend.TERMINATE,
-        ):
+        if frame.tag in _OF_COPY:
             return True
         if frame.tag in (Frontend.SYNC, Frontend.FLUSH):
             return False  # the server ignores these during COPY
@@ -161,286 +156,31 @@ class Session:
         yield from self.link.release()
         message = frontend.decode(frame)
         assert isinstance(message, frontend.Query)
+        judging = self.judging
         try:
             planned = yield from self.settling.plan(message.text)
-            plan = yield from self._joined(planned.plan)
-            self._observe(planned)
-            decisions = yield from self._decide(plan, planned, "query")
+            if judging.overtaken():
+                return
+            basis = judging.observe(planned)
+            plan = yield from judging.joined(planned.plan, in_query=True)
+            if judging.overtaken():
+                return
+            decisions = yield from judging.decide(plan, planned, "query")
+            data = frame.raw
+            if plan.positions is not None:
+                data = frontend.Query(self.scope.encoded(plan.text)).encode()
         except DbguardError as error:
-            yield from self._refuse(error, query=True)
+            yield from judging.refuse(error, query=True)
             return
         if plan.refusal is not None:
-            yield from self._refuse_plan(plan.refusal, decisions, query=True)
+            yield from judging.refuse_plan(plan.refusal, decisions, query=True)
             return
-        entry = self._entry(Owed.QUERY, plan, decisions)
-        entry.cycle = self.names.next_cycle()
-        entry.text = message.text
-        codec = self.scope.codec()
-        self.link.stage(
-            frontend.Query(plan.text.encode(codec)).encode(), entry, max(decisions, default=0)
-        )
+        entry = judging.entry(Owed.QUERY, plan, basis, decisions)
+        entry.cycle, entry.text = self.names.next_cycle(), message.text
+        self.link.stage(data, entry, max(decisions, default=0))
         yield from self.link.release()
 
-    def _entry(self, owed: Owed, plan: Plan, decisions: tuple[int, ...]) -> Pending:
-        effects = tuple(e for s in plan.statements for e in s.effects)
-        return Pending(
-            owed,
-            plan=plan,
-            decisions=decisions,
-            started=self.surroundings.monotonic(),
-            settles=self.scope.settles(effects),
-            copies_left=sum(e.kind is EffectKind.COPY_IN for e in effects),
-            notices=self._notices(plan),
-        )
-
-    def _notices(self, plan: Plan) -> tuple[str, ...]:
-        texts = [text for s in plan.statements for text in s.decision.notices]
-        if plan.masked and not self._masked_named:
-            self._masked_named = True
-            names = sorted({str(m.column) for s in plan.statements for m in s.decision.masks})
-            shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if names[12:] else "")
-            texts.insert(0, f"dbguard: shown masked in this session: {shown}")
-        return tuple(texts)
-
-    # -- decisions ------------------------------------------------------------
-
-    def _observe(self, planned: Planned) -> None:
-        self.answers.restricted = planned.restricted
-
-    def _joined(self, plan: Plan) -> Generator[Ask, Answer, Plan]:
-        """Join in what EXECUTE and FETCH run, decided anew where it has become stale."""
-        for statement in plan.statements:
-            for effect in statement.effects:
-                if effect.kind is EffectKind.EXECUTE and effect.name is not None:
-                    prepared = self.names.statements.get(effect.name)
-                    if prepared is not None and plan.refusal is None:
-                        yield from self._refreshed(prepared)
-        return join_named(plan, self.names)
-
-    def _decide(
-        self, plan: Plan, planned: Planned, phase: str, statement: str = ""
-    ) -> Generator[Ask, Answer, tuple[int, ...]]:
-        """Check requirements and write one decision record a statement.
-
-        Raises:
-            StatementError: a requirement is not met, or the audit log cannot be written.
-        """
-        met: list[str] = []
-        unmet: RequirementAnswer | None = None
-        if plan.refusal is None and phase != "parse":
-            for requirement in dict.fromkeys(plan.requirements):
-                answer = yield AskRequirement(requirement)
-                assert isinstance(answer, RequirementAnswer)
-                met.append(answer.how)
-                if not answer.satisfied:
-                    unmet = answer
-                    break
-        if unmet is not None:
-            rules = ", ".join(sorted({r.rule for r in plan.requirements}))
-            refusal = Refusal("42501", unmet.message, f"rule {rules}", unmet.hint, rule=rules)
-            refused = replace(plan, refusal=refusal)
-            decisions = self._record(refused, planned, phase, statement, tuple(met))
-            raise RequirementUnmet(refusal, decisions[0])
-        return self._record(plan, planned, phase, statement, tuple(met))
-
-    def _record(
-        self, plan: Plan, planned: Planned, phase: str, statement: str, met: tuple[str, ...]
-    ) -> tuple[int, ...]:
-        records: tuple[DecisionRecord, ...] = decision_records(
-            self.identity, plan, planned.key, phase, statement=statement, requirements=met
-        )
-        return tuple(self.surroundings.record(record) for record in records)
-
-    def _refuse(self, error: DbguardError, *, query: bool) -> Steps:
-        if isinstance(error, RequirementUnmet):
-            fields = refusal_fields(error.refusal, error.decision)
-        elif isinstance(error, AuditUnavailable):
-            fields = AUDIT_LOST
-        elif isinstance(error, ProtocolViolation) and not isinstance(error, StatementError):
-            raise error
-        else:
-            fields = from_error(error)
-        yield from self.link.refuse(fields, query=query)
-
-    def _refuse_plan(self, refusal: Refusal, decisions: tuple[int, ...], *, query: bool) -> Steps:
-        number = decisions[0] if decisions else None
-        yield from self.link.refuse(refusal_fields(refusal, number), query=query)
-
-    # -- extended query -------------------------------------------------------
-
-    def _parse(self, frame: Frame) -> Steps:
-        if self.link.skip is not Skip.NOTHING:
-            return
-        message = frontend.decode(frame)
-        assert isinstance(message, frontend.Parse)
-        try:
-            name = self._client_name(message.name)
-            planned = yield from self.settling.plan(message.query)
-            self._observe(planned)
-            plan = planned.plan
-            self._statements_made += 1
-            identity = f"{self.identity.session}/{self._statements_made}"
-            decisions = yield from self._decide(plan, planned, "parse", identity)
-            if plan.refusal is not None:
-                yield from self._refuse_plan(plan.refusal, decisions, query=False)
-                return
-            assert self.scope.view is not None
-            prepared = Prepared(
-                name,
-                message.query,
-                message.parameter_types,
-                plan,
-                planned.restricted,
-                planned.key,
-                self.scope.view,
-                identity=identity,
-                forwarded=plan.text,
-            )
-            undo = self.names.put_statement(prepared)
-        except DbguardError as error:
-            yield from self._refuse(error, query=False)
-            return
-        self._stage_parse(prepared, undo, max(decisions, default=0), unseen=False)
-
-    def _stage_parse(
-        self, prepared: Prepared, undo: Callable[[], None], sequence: int, *, unseen: bool
-    ) -> None:
-        name = prepared.name.encode(self.scope.codec())
-        text = prepared.plan.text.encode(self.scope.codec())
-        self.link.stage(
-            frontend.Parse(name, text, prepared.parameter_types).encode(),
-            Pending(Owed.PARSE, unseen=unseen, plan=prepared.plan, undo=undo),
-            sequence,
-        )
-        if not prepared.plan.raw_access and len(prepared.plan.statements) == 1:
-            self.link.stage(
-                frontend.Describe(b"S", name).encode(),
-                Pending(Owed.DESCRIBE, unseen=True, plan=prepared.plan),
-            )
-
-    def _bind(self, frame: Frame) -> Steps:
-        if self.link.skip is not Skip.NOTHING:
-            return
-        message = frontend.decode(frame)
-        assert isinstance(message, frontend.Bind)
-        try:
-            portal_name = self._client_name(message.portal)
-            prepared = self._statement(message.statement)
-            planned = yield from self._refreshed(prepared)
-            plan = yield from self._joined(prepared.plan)
-            self._observe(planned)
-            decisions = yield from self._decide(plan, planned, "bind", prepared.identity)
-            if plan.refusal is not None:
-                yield from self._refuse_plan(plan.refusal, decisions, query=False)
-                return
-            portal = Portal(portal_name, plan, decisions, prepared.identity, cycle=self.names.cycle)
-            undo = self.names.put_portal(portal)
-        except DbguardError as error:
-            yield from self._refuse(error, query=False)
-            return
-        self.link.stage(
-            frame.raw,
-            Pending(Owed.BIND, plan=plan, decisions=(), undo=undo),
-            max(decisions, default=0),
-        )
-
-    def _refreshed(self, prepared: Prepared) -> Generator[Ask, Answer, Planned]:
-        """The statement's plan under what is in force now; parsed anew, unseen, if it changed.
-
-        Raises:
-            StatementError: it may not run any more, or cannot be parsed anew.
-        """
-        yield from self.settling.ready()
-        key = self.surroundings.state_key()
-        if (
-            prepared.key == key
-            and prepared.view == self.scope.view
-            and not self.scope.needs_overlay
-        ):
-            return Planned(prepared.plan, prepared.restricted, prepared.key)
-        planned = yield from self.settling.plan(prepared.text)
-        plan = planned.plan
-        if plan.refusal is not None:
-            decisions = yield from self._decide(plan, planned, "bind", prepared.identity)
-            raise RequirementUnmet(plan.refusal, decisions[0] if decisions else 0)
-        assert self.scope.view is not None
-        changed = plan.text != prepared.forwarded
-        if prepared.by_sql:
-            plan = _preparing(plan, prepared.name)
-        prepared.plan, prepared.restricted = plan, planned.restricted
-        prepared.forwarded = planned.plan.text
-        prepared.key, prepared.view = planned.key, self.scope.view
-        if changed:
-            if prepared.by_sql:
-                self.names.drop_statement(prepared.name)
-                raise StalePreparedStatement(
-                    "cached plan must not change result type",
-                    detail="The catalog, the rules or the search_path changed since PREPARE.",
-                    hint="DEALLOCATE the statement and PREPARE it again.",
-                )
-            name = prepared.name.encode(self.scope.codec())
-            self.link.stage(frontend.Close(b"S", name).encode(), Pending(Owed.CLOSE, unseen=True))
-            undo = self.names.put_statement(prepared)
-            self._stage_parse(prepared, undo, 0, unseen=True)
-        return planned
-
-    def _execute(self, frame: Frame) -> Steps:
-        if self.link.skip is not Skip.NOTHING:
-            return
-        message = frontend.decode(frame)
-        assert isinstance(message, frontend.Execute)
-        try:
-            name = self._text(message.portal)
-            portal = self.names.portals.get(name)
-            if portal is None:
-                raise UndefinedName("34000", f'portal "{name}" does not exist')
-            decisions, sequence = portal.decisions, 0
-            if portal.executed:
-                planned = Planned(
-                    portal.plan, self.answers.restricted, self.surroundings.state_key()
-                )
-                decisions = yield from self._decide(
-                    portal.plan, planned, "execute", portal.statement
-                )
-                sequence = max(decisions, default=0)
-            portal.executed = True
-        except DbguardError as error:
-            yield from self._refuse(error, query=False)
-            return
-        entry = self._entry(Owed.EXECUTE, portal.plan, decisions)
-        self.link.stage(frame.raw, entry, sequence)
-        if entry.copies_left:
-            yield from self.link.release()
-
-    def _describe(self, frame: Frame) -> Steps:
-        if self.link.skip is not Skip.NOTHING:
-            return
-        message = frontend.decode(frame)
-        assert isinstance(message, frontend.Describe)
-        plan: Plan | None = None
-        try:
-            name = self._text(message.name)
-        except DbguardError as error:
-            yield from self._refuse(error, query=False)
-            return
-        if message.kind == b"S" and name in self.names.statements:
-            plan = self.names.statements[name].plan
-        elif message.kind == b"P" and name in self.names.portals:
-            plan = self.names.portals[name].plan
-        self.link.stage(frame.raw, Pending(Owed.DESCRIBE, plan=plan))
-
-    def _close(self, frame: Frame) -> Steps:
-        if self.link.skip is not Skip.NOTHING:
-            return
-        message = frontend.decode(frame)
-        assert isinstance(message, frontend.Close)
-        try:
-            name = self._text(message.name)
-        except DbguardError as error:
-            yield from self._refuse(error, query=False)
-            return
-        drop = self.names.drop_statement if message.kind == b"S" else self.names.drop_portal
-        self.link.stage(frame.raw, Pending(Owed.CLOSE, undo=drop(name)))
+    # -- the rest -------------------------------------------------------------
 
     def _sync(self, frame: Frame) -> Steps:
         yield from self.link.release()
@@ -456,9 +196,7 @@ class Session:
     def _flush(self, frame: Frame) -> Steps:
         yield from self.link.release()
         if self.link.skip is Skip.NOTHING:
-            self.link.to_server.append(frame.raw)
-
-    # -- the rest -------------------------------------------------------------
+            self.link.flush()
 
     def _function_call(self, frame: Frame) -> Steps:
         if self.link.skip is not Skip.NOTHING:
@@ -466,27 +204,31 @@ class Session:
         yield from self.link.release()
         message = frontend.decode(frame)
         assert isinstance(message, frontend.FunctionCall)
+        judging = self.judging
         try:
             yield from self.settling.ready()
-            assert self.scope.view is not None
+            if judging.overtaken():
+                return
             answer = yield AskPlan(
                 FunctionCallRequest(
                     message.function_oid,
                     self.principal,
-                    self.scope.view,
+                    self.settling.known_view(),
                     self.identity.environment,
                 )
             )
             assert isinstance(answer, Planned)
-            self._observe(answer)
-            decisions = yield from self._decide(answer.plan, answer, "function_call")
+            if judging.overtaken():
+                return
+            basis = judging.observe(answer)
+            decisions = yield from judging.decide(answer.plan, answer, "function_call")
         except DbguardError as error:
-            yield from self._refuse(error, query=True)
+            yield from judging.refuse(error, query=True)
             return
         if answer.plan.refusal is not None:
-            yield from self._refuse_plan(answer.plan.refusal, decisions, query=True)
+            yield from judging.refuse_plan(answer.plan.refusal, decisions, query=True)
             return
-        entry = self._entry(Owed.FUNCTION_CALL, answer.plan, decisions)
+        entry = judging.entry(Owed.FUNCTION_CALL, answer.plan, basis, decisions)
         entry.cycle = self.names.next_cycle()
         self.link.stage(frame.raw, entry, max(decisions, default=0))
         yield from self.link.release()
@@ -509,100 +251,5 @@ class Session:
         self.link.closed = True
         yield from ()
 
-    # -- names ----------------------------------------------------------------
-
-    def _text(self, raw: bytes) -> str:
-        return self.settling.text(raw)
-
-    def _client_name(self, raw: bytes) -> str:
-        name = self._text(raw)
-        if name.startswith(RESERVED):
-            raise LimitExceeded(
-                "this statement or portal name is reserved",
-                detail=f"Names that start with {RESERVED} are dbguard's own.",
-                hint="Use another name.",
-            )
-        return name
-
-    def _statement(self, raw: bytes) -> Prepared:
-        name = self._text(raw)
-        prepared = self.names.statements.get(name)
-        if prepared is None:
-            if name:
-                raise UndefinedName("26000", f'prepared statement "{name}" does not exist')
-            raise UndefinedName("26000", "unnamed prepared statement does not exist")
-        return prepared
-
     def _completed(self, entry: Pending, index: int) -> None:
-        """A statement succeeded: follow what it did to names."""
-        assert entry.plan is not None
-        planned = entry.plan.statements[index]
-        for effect in planned.effects:
-            match effect.kind:
-                case EffectKind.PREPARE if effect.name is not None and self.scope.view:
-                    self.names.put_statement(
-                        Prepared(
-                            effect.name,
-                            entry.text,
-                            (),
-                            replace(entry.plan, statements=(planned,)),
-                            self.answers.restricted,
-                            self.surroundings.state_key(),
-                            self.scope.view,
-                            by_sql=True,
-                            forwarded=entry.plan.text,
-                            identity=f"{self.identity.session}/{effect.name}",
-                        )
-                    )
-                case EffectKind.DEALLOCATE if effect.name is None:
-                    self.names.statements.clear()
-                case EffectKind.DEALLOCATE if effect.name is not None:
-                    self.names.drop_statement(effect.name)
-                case EffectKind.DISCARD if effect.name in ("all", "plans"):
-                    if effect.name == "all":
-                        self.names.statements.clear()
-                        self.names.portals.clear()
-                case EffectKind.DECLARE if effect.name is not None:
-                    decision = entry.decisions[index : index + 1]
-                    self.names.put_portal(
-                        Portal(
-                            effect.name,
-                            replace(entry.plan, statements=(planned,)),
-                            decision,
-                            "",
-                            holdable=effect.value == "hold",
-                            cycle=self.names.cycle,
-                        )
-                    )
-                case EffectKind.CLOSE if effect.name is None:
-                    self.names.portals.clear()
-                case EffectKind.CLOSE if effect.name is not None:
-                    self.names.drop_portal(effect.name)
-
-
-def _preparing(plan: Plan, name: str) -> Plan:
-    """The plan's one statement that prepares `name`."""
-    for statement in plan.statements:
-        if any(e.kind is EffectKind.PREPARE and e.name == name for e in statement.effects):
-            return replace(plan, statements=(statement,))
-    return replace(plan, statements=())
-
-
-READY_IDLE = b"Z\x00\x00\x00\x05I"
-
-
-class RequirementUnmet(StatementError):
-    """A refusal that already has its record."""
-
-    sqlstate = "42501"
-
-    def __init__(self, refusal: Refusal, decision: int) -> None:
-        super().__init__(refusal.message, detail=refusal.detail, hint=refusal.hint)
-        self.refusal = refusal
-        self.decision = decision
-
-
-class StalePreparedStatement(StatementError):
-    """A prepared statement cannot be brought up to date without the client."""
-
-    sqlstate = "0A000"
+        follow(entry, index, self.names, self.identity.session)

@@ -10,7 +10,6 @@ from dbguard.sql.snapshot import SessionView
 
 from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
 from .auditing import SessionIdentity
-from .encodings import decode
 from .link import Link, Skip
 from .plan import Plan, PlanRequest, Refusal
 from .planning import effective_view
@@ -38,13 +37,18 @@ class Settling:
     when a name cannot be found without it."""
     _overlays: int = field(default=0)
 
-    def text(self, raw: bytes) -> str:
-        """Client bytes as text.
+    def known_view(self) -> SessionView:
+        """How names are resolved now.
 
         Raises:
-            NotUnderstood: the encoding is not safe or the bytes are not valid in it.
+            NotUnderstood: it is not known.
         """
-        return decode(raw, self.scope.codec())
+        if self.scope.view is None:
+            raise NotUnderstood(
+                "it is not known how names are resolved in this session",
+                hint="Reconnect and try again.",
+            )
+        return self.scope.view
 
     def plan(self, raw: bytes) -> Generator[Ask, Answer, Planned]:
         """A plan for a client's text under what is in force now.
@@ -53,17 +57,18 @@ class Settling:
             StatementError: what the text means cannot be told.
         """
         yield from self.ready()
-        text = self.text(raw)
+        text = self.scope.text(raw)
         planned = yield from self._ask(text)
         refusal = planned.plan.refusal
         if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
             planned = yield from self._look_again(text, planned)
-        self.raw_access = planned.plan.raw_access
+        if not planned.lost:
+            self.raw_access = planned.plan.raw_access
         return planned
 
     def _look_again(self, text: str, planned: Planned) -> Generator[Ask, Answer, Planned]:
         """A name was not found: look once more before saying so."""
-        if self.link.status == b"E":
+        if self.scope.status == b"E":
             return replace(planned, plan=_refused(planned.plan, _ABORTED))
         if self.scope.needs_overlay and (self.scope.overlay is None or self.scope.overlay_stale):
             yield from self._load_overlay()
@@ -75,13 +80,9 @@ class Settling:
         return planned
 
     def _ask(self, text: str) -> Generator[Ask, Answer, Planned]:
-        view = self.scope.view
-        if view is None:
-            raise NotUnderstood(
-                "it is not known how names are resolved in this session",
-                hint="Reconnect and try again.",
-            )
-        request = PlanRequest(text, self.identity.principal, view, self.identity.environment)
+        request = PlanRequest(
+            text, self.identity.principal, self.known_view(), self.identity.environment
+        )
         overlay = self.scope.overlay if self.scope.needs_overlay else None
         if overlay is None:
             known = self.surroundings.known_plan(request)
@@ -99,7 +100,7 @@ class Settling:
         if self.scope.catalog_stale:
             yield AskFreshCatalog()
             self.scope.catalog_stale = False
-        if self.link.status == b"E":
+        if self.scope.status == b"E":
             if self.scope.view is None:
                 self.scope.view = SessionView(self.scope.session_user, ("pg_catalog",))
                 self.scope.names_touched = True

@@ -77,20 +77,20 @@ class Hub:
         if overlay is None:
             snapshot = await self.catalog.snapshot(ask.request.principal.database)
             key = self.key_of(snapshot)
-            if isinstance(ask.request, PlanRequest):
-                known = self.plans.find(ask.request, key)
-                if known is not None:
-                    return known
         else:
             snapshot, key = overlay.snapshot, self._overlay_key(overlay)
+        if isinstance(ask.request, PlanRequest):
+            known = self.plans.find(ask.request, key)
+            if known is not None:
+                return known
         try:
             plan = await self._run(key, snapshot, ask.request)
             assert isinstance(plan, Plan)
             restricted = await self._restricted_for(key, snapshot, ask.request.principal)
         except StatementError as error:
-            return Planned(_lost(ask.request, error), frozenset(), key)
+            return Planned(_lost(ask.request, error), frozenset(), key, lost=True)
         planned = Planned(plan, restricted, key)
-        if overlay is None and isinstance(ask.request, PlanRequest):
+        if isinstance(ask.request, PlanRequest):
             self.plans.put(ask.request, planned)
         return planned
 
@@ -103,7 +103,7 @@ class Hub:
         known = self._restricted.get((key, principal))
         if known is not None:
             return known
-        answer = await self._run(key, snapshot, RestrictedRequest(principal))
+        answer = await self._run(key, snapshot, RestrictedRequest(principal, self.environment))
         assert isinstance(answer, frozenset)
         while len(self._restricted) >= _RESTRICTED_KEPT:
             self._restricted.pop(next(iter(self._restricted)))

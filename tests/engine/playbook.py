@@ -44,11 +44,13 @@ from dbguard.policy.decision import (
 )
 from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect
 from dbguard.sql.snapshot import Role, SessionView, Snapshot
+from dbguard.sql.splices import PositionMap
 from dbguard.wire import backend, frontend
 from dbguard.wire.errorfields import ErrorFields
 from dbguard.wire.framing import BackendSplitter, Frame, FrontendSplitter, RowRun
 
 SSN = ColumnName(100, 3, "clinic", "patients", "ssn")
+NO_ARGUMENTS = struct.pack("!HHH", 0, 0, 1)
 NO_PARAMETERS = struct.pack("!HHH", 0, 0, 0)
 
 EFFECTS = {
@@ -60,13 +62,27 @@ EFFECTS = {
     "copyin": SessionEffect(EffectKind.COPY_IN),
     "copyout": SessionEffect(EffectKind.COPY_OUT),
     "discard": SessionEffect(EffectKind.DISCARD, "all"),
+    "back": SessionEffect(EffectKind.ROLLBACK_TO, "s"),
+    "temp": SessionEffect(EffectKind.TEMPORARY),
+    "config": SessionEffect(EffectKind.PATH),
+    "encoding": SessionEffect(EffectKind.SET, "client_encoding"),
+}
+
+NAMED = {
+    "prepare": EffectKind.PREPARE,
+    "execute": EffectKind.EXECUTE,
+    "declare": EffectKind.DECLARE,
+    "hold": EffectKind.DECLARE,
+    "fetch": EffectKind.FETCH,
+    "close": EffectKind.CLOSE,
+    "deallocate": EffectKind.DEALLOCATE,
 }
 
 
-def plan_of(text: str) -> Plan:
+def plan_of(text: str, epoch: int = 1) -> Plan:
     """`deny …`, `mask …`, `secret …` (errors withheld), `backup …`, the words of EFFECTS; `raw …`
-    is allowed for somebody who sees everything; anything else is allowed as it is. A semicolon
-    separates statements."""
+    is allowed for somebody who sees everything; `moving …` is sent as another text in each catalog
+    epoch; anything else is allowed as it is. A semicolon separates statements."""
     parts = [p.strip() for p in text.split(";")]
     statements = tuple(_statement(part) for part in parts)
     refusal = None
@@ -75,7 +91,9 @@ def plan_of(text: str) -> Plan:
     elif parts[0].startswith("unknown"):
         refusal = Refusal("42P01", 'relation "x" does not exist', denied=False)
     sent = "; ".join(p.replace("mask ", "masked ", 1) for p in parts)
-    return Plan(sent, None, statements, refusal, raw_access=parts[0].startswith("raw"))
+    sent = sent.replace("moving", f"moved{epoch}")
+    positions = PositionMap() if sent != text else None
+    return Plan(sent, positions, statements, refusal, raw_access=parts[0].startswith("raw"))
 
 
 def _statement(part: str) -> PlannedStatement:
@@ -84,21 +102,18 @@ def _statement(part: str) -> PlannedStatement:
     effects: tuple[SessionEffect, ...] = ()
     if word in EFFECTS:
         effects = (EFFECTS[word],)
-    elif word == "prepare":
-        effects = (SessionEffect(EffectKind.PREPARE, name),)
-    elif word == "execute":
-        effects = (SessionEffect(EffectKind.EXECUTE, name),)
-    elif word == "declare":
-        effects = (SessionEffect(EffectKind.DECLARE, name),)
-    elif word == "fetch":
-        effects = (SessionEffect(EffectKind.FETCH, name),)
+    elif word in NAMED:
+        value = "hold" if word == "hold" else None
+        effects = (SessionEffect(NAMED[word], None if name == "all" else name, value),)
+        if word == "prepare" and "config" in rest:
+            effects = (EFFECTS["config"], *effects)
     masks = (MaskedColumn(SSN, "phi.ssn", Mask(MaskKind.NULL), "r2", "p"),)
     decision = Decision(
         Effect.DENY if word == "deny" else Effect.ALLOW,
         ("r1",),
         masks=masks if word == "mask" else (),
         requirements=(BackupRequirement("r9", 60),) if word == "backup" else (),
-        error_texts=ErrorTexts.WITHHOLD if word == "secret" else ErrorTexts.SHOW,
+        error_texts=ErrorTexts.WITHHOLD if "secret" in part.split() else ErrorTexts.SHOW,
     )
     return PlannedStatement(
         Action.SELECT, None, decision, effects, f"<{word}>", "f" * 16, ("clinic.patients",), ()
@@ -115,6 +130,8 @@ class FakeSurroundings:
         self.epoch = 1
         self.satisfied = True
         self.refreshed = 0
+        self.moves = 0
+        """What a fresh catalog adds to the epoch."""
         self.views: list[SessionView] = []
 
     def state_key(self) -> tuple[str, int, str]:
@@ -158,7 +175,7 @@ class Play:
         self.session = Session(
             SessionIdentity("s1", principal, "127.0.0.1", "test", "production"),
             self.world,
-            SessionLimits(prepared_statements=20),
+            SessionLimits(prepared_statements=20, pipeline_messages=40),
             {"client_encoding": "UTF8", "standard_conforming_strings": "on"},
         )
         self.session.scope.view = SessionView("analyst", ("pg_catalog", "public"))
@@ -258,13 +275,17 @@ class Play:
     def _answer(self, ask: Ask) -> Answer:
         match ask:
             case AskPlan():
-                assert isinstance(ask.request, PlanRequest)
+                if not isinstance(ask.request, PlanRequest):
+                    word = "raw lo_open" if ask.request.function_oid == 952 else "deny"
+                    return Planned(plan_of(word), self.restricted, self.world.state_key())
                 self.world.views.append(ask.request.view)
-                return Planned(plan_of(ask.request.text), self.restricted, self.world.state_key())
+                plan = plan_of(ask.request.text, self.world.epoch)
+                return Planned(plan, self.restricted, self.world.state_key())
             case AskDurable():
                 return self.world.durable
             case AskFreshCatalog():
                 self.world.refreshed += 1
+                self.world.epoch += self.world.moves
                 return None
             case AskRequirement():
                 if self.world.satisfied:
@@ -331,6 +352,8 @@ def _frontend(line: str) -> bytes:
             return frontend.Sync().encode()
         case "H":
             return frontend.Flush().encode()
+        case "F":
+            return frontend.FunctionCall(int(rest), NO_ARGUMENTS).encode()
         case "X":
             return frontend.Terminate().encode()
         case "d":
@@ -361,6 +384,8 @@ def describe_frontend(message: object) -> str:
             return "H"
         case frontend.Terminate():
             return "X"
+        case frontend.FunctionCall():
+            return f"F {message.function_oid}"
         case frontend.CopyData():
             return f"d {message.data.decode()}"
         case frontend.CopyDone():
@@ -419,6 +444,12 @@ def _backend(line: str) -> bytes:
         case "P":
             name, _, value = rest.partition("=")
             return backend.ParameterStatus(name, value).encode()
+        case "A":
+            return backend.NotificationResponse(7, b"c", rest.encode()).encode()
+        case "V":
+            return backend.FunctionCallResponse(rest.encode()).encode()
+        case "?":
+            return b"?\x00\x00\x00\x04"
     raise AssertionError(line)
 
 
@@ -446,6 +477,10 @@ def describe_backend(message: object) -> str:
             return "T " + " ".join(f.name.decode() for f in message.fields)
         case backend.ParameterDescription():
             return "t"
+        case backend.NotificationResponse():
+            return f"A {message.payload.decode()}".rstrip()
+        case backend.FunctionCallResponse():
+            return "V"
         case backend.CopyInResponse():
             return "G"
         case backend.CopyOutResponse():

@@ -1,0 +1,240 @@
+"""The extended query protocol: Parse, Bind, Describe, Execute, Close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from dbguard.errors import DbguardError, UndefinedName
+from dbguard.sql.facts import EffectKind
+from dbguard.wire import frontend
+from dbguard.wire.framing import Frame
+
+from .asks import Answer, Ask, Planned
+from .judging import Judging, RefusedWithRecord, reserved_name
+from .link import RESERVED, Link, Skip, Steps
+from .names import NameTable, Portal, Prepared, checked
+from .pending import Owed, Pending
+from .plan import Basis, Plan
+from .scope import Scope
+
+
+@dataclass(slots=True)
+class Extended:
+    """Handles the messages that name statements and portals."""
+
+    link: Link
+    scope: Scope
+    names: NameTable
+    judging: Judging
+    _statements_made: int = 0
+
+    def parse(self, frame: Frame) -> Steps:
+        if self.link.skip is not Skip.NOTHING:
+            return
+        message = frontend.decode(frame)
+        assert isinstance(message, frontend.Parse)
+        try:
+            name = self._new_name(message.name)
+            if name not in self.names.statements:
+                self.names.require_room(1, 0)
+            planned = yield from self.judging.settling.plan(message.query)
+            if self.judging.overtaken():
+                return
+            plan, basis = planned.plan, self.judging.observe(planned)
+            self._statements_made += 1
+            identity = f"{self.judging.identity.session}/{self._statements_made}"
+            decisions = yield from self.judging.decide(plan, planned, "parse", identity)
+            if plan.refusal is not None:
+                yield from self.judging.refuse_plan(plan.refusal, decisions, query=False)
+                return
+            prepared = Prepared(
+                name,
+                message.query,
+                message.parameter_types,
+                plan,
+                basis,
+                identity=identity,
+                forwarded=plan.text,
+            )
+            data = frame.raw
+            if plan.positions is not None:
+                text = self.scope.encoded(plan.text)
+                data = frontend.Parse(message.name, text, message.parameter_types).encode()
+        except DbguardError as error:
+            yield from self.judging.refuse(error, query=False)
+            return
+        entry = Pending(Owed.PARSE, plan=plan, basis=basis, undo=self.names.put_statement(prepared))
+        self.link.stage(data, entry, max(decisions, default=0))
+        if not plan.raw_access and len(plan.statements) == 1:
+            self.link.stage(
+                frontend.Describe(b"S", message.name).encode(),
+                Pending(Owed.DESCRIBE, unseen=True, plan=plan, basis=basis),
+            )
+
+    def bind(self, frame: Frame) -> Steps:
+        if self.link.skip is not Skip.NOTHING:
+            return
+        message = frontend.decode(frame)
+        assert isinstance(message, frontend.Bind)
+        judging = self.judging
+        try:
+            name = self._new_name(message.portal)
+            prepared = self._statement(message.statement)
+            if name not in self.names.portals:
+                self.names.require_room(0, 1)
+            planned = yield from judging.refreshed(prepared)
+            plan = yield from judging.joined(prepared.plan)
+            if judging.overtaken():
+                return
+            decisions = yield from judging.decide(plan, planned, "bind", prepared.identity)
+            if plan.refusal is not None:
+                yield from judging.refuse_plan(plan.refusal, decisions, query=False)
+                return
+        except DbguardError as error:
+            yield from judging.refuse(error, query=False)
+            return
+        portal = Portal(
+            name,
+            plan,
+            decisions,
+            prepared.identity,
+            cycle=self.names.cycle,
+            source=prepared,
+            basis=prepared.basis,
+            base=prepared.plan,
+            text=prepared.text,
+        )
+        entry = Pending(
+            Owed.BIND, plan=plan, basis=prepared.basis, undo=self.names.put_portal(portal)
+        )
+        self.link.stage(frame.raw, entry, max(decisions, default=0))
+
+    def execute(self, frame: Frame) -> Steps:
+        if self.link.skip is not Skip.NOTHING:
+            return
+        message = frontend.decode(frame)
+        assert isinstance(message, frontend.Execute)
+        judging = self.judging
+        try:
+            name = checked(self.scope.text(message.portal))
+            portal = self.names.portals.get(name)
+            if portal is None:
+                raise UndefinedName("34000", f'portal "{name}" does not exist')
+            basis = portal.basis
+            assert basis is not None
+            plan = portal.plan
+            if portal.base is not None and not portal.base.fixed_at_bind:
+                plan, basis = yield from self._at_execution(portal, portal.base, basis)
+                if judging.overtaken():
+                    return
+            decisions, sequence = portal.decisions, 0
+            if portal.executed or plan != portal.plan:
+                planned = Planned(plan, basis.restricted, basis.key)
+                decisions = yield from judging.decide(plan, planned, "execute", portal.statement)
+                sequence = max(decisions, default=0)
+            if plan.refusal is not None:
+                yield from judging.refuse_plan(plan.refusal, decisions, query=False)
+                return
+        except DbguardError as error:
+            yield from judging.refuse(error, query=False)
+            return
+        portal.executed = True
+        entry = judging.entry(Owed.EXECUTE, plan, basis, decisions)
+        entry.text, entry.cycle = portal.text, self.names.cycle
+        self.link.stage(frame.raw, entry, sequence)
+        if entry.copies_left:
+            yield from self.link.release()
+
+    def _at_execution(
+        self, portal: Portal, base: Plan, basis: Basis
+    ) -> Generator[Ask, Answer, tuple[Plan, Basis]]:
+        """The plan of a utility statement, whose names the server looks up only now.
+
+        Raises:
+            StatementError: it would not run what was decided when the portal was bound.
+        """
+        judging = self.judging
+        runs_named = base.has_effect(EffectKind.EXECUTE, EffectKind.FETCH)
+        if base.raw_access and not runs_named:
+            return portal.plan, basis
+        yield from judging.settling.ready()
+        if judging.overtaken() or self.scope.status == b"E":
+            return portal.plan, basis
+        if not base.raw_access and (
+            basis.view != self.scope.view
+            or basis.key != judging.surroundings.state_key()
+            or self.scope.needs_overlay
+        ):
+            planned = yield from judging.settling.plan(portal.text)
+            if judging.overtaken():
+                return portal.plan, basis
+            if planned.plan.refusal is not None:
+                made = yield from judging.decide(planned.plan, planned, "execute", portal.statement)
+                raise RefusedWithRecord(planned.plan.refusal, made[0] if made else None)
+            if planned.plan.text != base.text:
+                raise UndefinedName(
+                    "0A000",
+                    "portal cannot be run after the search path, the role or the catalog changed",
+                    hint="Bind the statement again.",
+                )
+            base, basis = planned.plan, judging.observe(planned)
+        return (yield from judging.joined(base)), basis
+
+    def describe(self, frame: Frame) -> Steps:
+        if self.link.skip is not Skip.NOTHING:
+            return
+        message = frontend.decode(frame)
+        assert isinstance(message, frontend.Describe)
+        entry = Pending(Owed.DESCRIBE)
+        try:
+            name = checked(self.scope.text(message.name))
+            if message.kind == b"S":
+                prepared = self.names.statements.get(name)
+                if prepared is not None:
+                    yield from self.judging.refreshed(prepared)
+                    if self.judging.overtaken():
+                        return
+                    entry.plan, entry.basis = prepared.plan, prepared.basis
+                    entry.shape = prepared.told
+            else:
+                portal = self.names.portals.get(name)
+                if portal is not None:
+                    entry.plan, entry.basis = portal.plan, portal.basis
+                    entry.shape = portal.source.told if portal.source else None
+        except DbguardError as error:
+            yield from self.judging.refuse(error, query=False)
+            return
+        self.link.stage(frame.raw, entry)
+
+    def close(self, frame: Frame) -> Steps:
+        if self.link.skip is not Skip.NOTHING:
+            return
+        message = frontend.decode(frame)
+        assert isinstance(message, frontend.Close)
+        try:
+            name = checked(self.scope.text(message.name))
+        except DbguardError as error:
+            yield from self.judging.refuse(error, query=False)
+            return
+        drop: Callable[[str], Callable[[], None]] = (
+            self.names.drop_statement if message.kind == b"S" else self.names.drop_portal
+        )
+        self.link.stage(frame.raw, Pending(Owed.CLOSE, undo=drop(name)))
+
+    # -- names ----------------------------------------------------------------
+
+    def _new_name(self, raw: bytes) -> str:
+        name = checked(self.scope.text(raw))
+        if name.startswith(RESERVED):
+            raise reserved_name()
+        return name
+
+    def _statement(self, raw: bytes) -> Prepared:
+        name = checked(self.scope.text(raw))
+        prepared = self.names.statements.get(name)
+        if prepared is None:
+            if name:
+                raise UndefinedName("26000", f'prepared statement "{name}" does not exist')
+            raise UndefinedName("26000", "unnamed prepared statement does not exist")
+        return prepared

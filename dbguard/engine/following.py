@@ -1,0 +1,60 @@
+"""What completed statements did to the names of a session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dbguard.sql.facts import EffectKind
+
+from .names import NameTable, Portal, Prepared
+from .pending import Pending
+
+
+def follow(entry: Pending, index: int, names: NameTable, session: str) -> None:
+    """Statement `index` of the entry's plan succeeded: follow what it did to names."""
+    plan = entry.plan
+    if plan is None or entry.basis is None:
+        return
+    planned = plan.statements[index]
+    for effect in planned.effects:
+        match effect.kind:
+            case EffectKind.PREPARE if effect.name is not None:
+                names.put_statement(
+                    Prepared(
+                        effect.name,
+                        entry.text,
+                        (),
+                        replace(plan, statements=(planned,)),
+                        entry.basis,
+                        by_sql=True,
+                        forwarded=plan.text,
+                        identity=f"{session}/{effect.name}",
+                    )
+                )
+            case EffectKind.DECLARE if effect.name is not None:
+                names.put_portal(
+                    Portal(
+                        effect.name,
+                        replace(plan, statements=(planned,)),
+                        entry.decisions[index : index + 1],
+                        "",
+                        executed=True,
+                        holdable=effect.value == "hold",
+                        cycle=entry.cycle,
+                        basis=entry.basis,
+                    )
+                )
+            case EffectKind.DEALLOCATE:
+                _forget(names.statements, effect.name)
+            case EffectKind.CLOSE:
+                _forget(names.portals, effect.name)
+            case EffectKind.DISCARD if effect.name == "all":
+                names.statements.clear()
+                names.portals.clear()
+
+
+def _forget(table: dict[str, Prepared] | dict[str, Portal], name: str | None) -> None:
+    if name is None:
+        table.clear()
+    else:
+        table.pop(name, None)

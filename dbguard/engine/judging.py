@@ -1,0 +1,213 @@
+"""From a text to a decision on record: what Query, Parse, Bind and Execute have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+from dbguard.audit.records import DecisionRecord
+from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, StatementError
+from dbguard.sql.facts import EffectKind
+from dbguard.wire.errorfields import from_error
+
+from .answers import Answers
+from .asks import Answer, Ask, AskRequirement, Planned, RequirementAnswer, Surroundings
+from .auditing import SessionIdentity, decision_records
+from .joining import join_named
+from .link import AUDIT_LOST, RESERVED, Link, Skip, Steps
+from .names import NameTable, Prepared
+from .pending import Owed, Pending
+from .plan import Basis, Plan, Refusal
+from .refreshing import Refreshing, ServerRefused
+from .replies import refusal_fields
+from .scope import Scope
+from .settling import Settling
+
+
+class RefusedWithRecord(StatementError):
+    """A refusal that already has its record."""
+
+    sqlstate = "42501"
+
+    def __init__(self, refusal: Refusal, decision: int | None) -> None:
+        super().__init__(refusal.message, detail=refusal.detail, hint=refusal.hint)
+        self.refusal = refusal
+        self.decision = decision
+
+
+@dataclass(slots=True)
+class Judging:
+    """Plans joined, decided, recorded; refusals worded."""
+
+    identity: SessionIdentity
+    link: Link
+    scope: Scope
+    names: NameTable
+    answers: Answers
+    settling: Settling
+    surroundings: Surroundings
+    _masked_named: bool = False
+
+    def overtaken(self) -> bool:
+        """While a handler waited, an error came: its message is skipped like the server does."""
+        return self.link.skip is not Skip.NOTHING or self.link.closed
+
+    def observe(self, planned: Planned) -> Basis:
+        """Take over what a plan says of the principal; returns what the plan rests on.
+
+        Raises:
+            StatementError: names cannot be resolved in this session.
+        """
+        if not planned.lost:
+            self.answers.restricted = planned.restricted
+            self.answers.raw_access = planned.plan.raw_access
+        return Basis(planned.key, self.settling.known_view(), planned.restricted)
+
+    def entry(
+        self, owed: Owed, plan: Plan, basis: Basis | None, decisions: tuple[int, ...]
+    ) -> Pending:
+        """What the server will owe for running `plan`."""
+        effects = plan.effects
+        return Pending(
+            owed,
+            plan=plan,
+            basis=basis,
+            decisions=decisions,
+            started=self.surroundings.monotonic(),
+            settles=bool(effects) and self.scope.settles(effects),
+            copies_left=sum(e.kind is EffectKind.COPY_IN for e in effects) if effects else 0,
+            notices=self._notices(plan),
+        )
+
+    def _notices(self, plan: Plan) -> tuple[str, ...]:
+        texts = [text for s in plan.statements for text in s.decision.notices]
+        if not self._masked_named and plan.masked:
+            self._masked_named = True
+            names = sorted({str(m.column) for s in plan.statements for m in s.decision.masks})
+            shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if names[12:] else "")
+            texts.insert(0, f"dbguard: shown masked in this session: {shown}")
+        return tuple(texts)
+
+    # -- plans ----------------------------------------------------------------
+
+    def joined(self, plan: Plan, *, in_query: bool = False) -> Generator[Ask, Answer, Plan]:
+        """Join in what EXECUTE and FETCH run, decided anew where it has become stale.
+
+        Raises:
+            StatementError: what would run may not, or what would be named has no room.
+        """
+        if plan.refusal is not None:
+            return plan
+        made = [0, 0]
+        for effect in plan.effects:
+            match effect.kind:
+                case EffectKind.PREPARE:
+                    made[0] += 1
+                case EffectKind.DECLARE:
+                    made[1] += 1
+                case EffectKind.EXECUTE if effect.name is not None:
+                    prepared = self.names.statements.get(effect.name)
+                    if prepared is not None:
+                        yield from self.refreshed(prepared, in_query=in_query)
+                    continue
+                case _:
+                    continue
+            if (effect.name or "").startswith(RESERVED):
+                raise reserved_name()
+        if any(made):
+            self.names.require_room(*made)
+        return join_named(plan, self.names)
+
+    def refreshed(
+        self, prepared: Prepared, *, in_query: bool = False
+    ) -> Generator[Ask, Answer, Planned]:
+        """The statement's plan under what is in force now; parsed anew, unseen, if it changed.
+
+        Raises:
+            StatementError: it may not run any more, or cannot be parsed anew.
+        """
+        refreshing = Refreshing(self.link, self.scope, self.surroundings, self.settling)
+        planned = yield from refreshing.planned(prepared)
+        if self.overtaken() or planned is None:
+            basis = prepared.basis
+            return Planned(prepared.plan, basis.restricted, basis.key)
+        if planned.plan.refusal is not None:
+            decisions = yield from self.decide(planned.plan, planned, "bind", prepared.identity)
+            raise RefusedWithRecord(planned.plan.refusal, decisions[0] if decisions else None)
+        sequence = 0
+        if refreshing.changes(prepared, planned):
+            decisions = yield from self.decide(planned.plan, planned, "parse", prepared.identity)
+            sequence = max(decisions, default=0)
+        yield from refreshing.bring_up_to_date(
+            prepared, planned, self.observe(planned), sequence, in_query=in_query
+        )
+        return planned
+
+    # -- decisions ------------------------------------------------------------
+
+    def decide(
+        self, plan: Plan, planned: Planned, phase: str, statement: str = ""
+    ) -> Generator[Ask, Answer, tuple[int, ...]]:
+        """Check requirements and write one decision record a statement.
+
+        Raises:
+            StatementError: a requirement is not met, or the audit log cannot be written.
+        """
+        met: list[str] = []
+        unmet: RequirementAnswer | None = None
+        if plan.refusal is None and phase != "parse":
+            for requirement in dict.fromkeys(plan.requirements):
+                answer = yield AskRequirement(requirement)
+                assert isinstance(answer, RequirementAnswer)
+                met.append(answer.how)
+                if not answer.satisfied:
+                    unmet = answer
+                    break
+        if unmet is not None:
+            rules = ", ".join(sorted({r.rule for r in plan.requirements}))
+            refusal = Refusal("42501", unmet.message, f"rule {rules}", unmet.hint, rule=rules)
+            refused = replace(plan, refusal=refusal)
+            decisions = self._record(refused, planned, phase, statement, tuple(met))
+            raise RefusedWithRecord(refusal, decisions[0])
+        return self._record(plan, planned, phase, statement, tuple(met))
+
+    def _record(
+        self, plan: Plan, planned: Planned, phase: str, statement: str, met: tuple[str, ...]
+    ) -> tuple[int, ...]:
+        records: tuple[DecisionRecord, ...] = decision_records(
+            self.identity, plan, planned.key, phase, statement=statement, requirements=met
+        )
+        return tuple(self.surroundings.record(record) for record in records)
+
+    # -- refusals -------------------------------------------------------------
+
+    def refuse(self, error: DbguardError, *, query: bool) -> Steps:
+        """Answer a message with `error`.
+
+        Raises:
+            DbguardError: `error` itself, when the session cannot go on after it.
+        """
+        if isinstance(error, RefusedWithRecord):
+            fields = refusal_fields(error.refusal, error.decision)
+        elif isinstance(error, ServerRefused):
+            fields = error.fields
+        elif isinstance(error, AuditUnavailable):
+            fields = AUDIT_LOST
+        elif not isinstance(error, StatementError):
+            raise error
+        else:
+            fields = from_error(error)
+        yield from self.link.refuse(fields, query=query)
+
+    def refuse_plan(self, refusal: Refusal, decisions: tuple[int, ...], *, query: bool) -> Steps:
+        number = decisions[0] if decisions else None
+        yield from self.link.refuse(refusal_fields(refusal, number), query=query)
+
+
+def reserved_name() -> LimitExceeded:
+    """The error for a client that uses one of dbguard's own names."""
+    return LimitExceeded(
+        "this statement or portal name is reserved",
+        detail=f"Names that start with {RESERVED} are dbguard's own.",
+        hint="Use another name.",
+    )
