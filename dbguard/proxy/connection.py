@@ -57,7 +57,6 @@ class ConnectionSettings:
     startup_timeout: float
     frame_limits: FrameLimits
     session_limits: SessionLimits
-    pipeline_messages: int
 
 
 class InternalError(DbguardError):
@@ -84,18 +83,15 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until either side ends."""
         try:
-            async with asyncio.timeout(self._settings.startup_timeout):
-                session = await self._log_in()
+            session = await self._log_in_within(self._settings.startup_timeout)
             if session is not None:
                 await self._relay(session)
-        except TimeoutError:
-            await self._fatal(LimitExceeded("the login took too long"))
         except DbguardError as error:
             await self._fatal(error)
         except asyncio.CancelledError:
             await self._shut_down()
             raise
-        except Exception as error:  # the border: fail closed, tell nobody a value
+        except Exception as error:  # noqa: BLE001 - the border: fail closed, tell nobody a value
             log.error(
                 "connection failed",
                 session=self._id,
@@ -108,6 +104,16 @@ class Connection:
 
     # -- login ----------------------------------------------------------------
 
+    async def _log_in_within(self, seconds: float) -> Session | None:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._log_in()
+        except TimeoutError:
+            raise LimitExceeded(
+                "the login took too long",
+                detail=f"The limit is {seconds:g} s (limits.startup_timeout).",
+            ) from None
+
     async def _log_in(self) -> Session | None:
         startup = await self._startup()
         if startup is None:
@@ -118,35 +124,39 @@ class Connection:
                 "this listener requires TLS",
                 hint="Connect with sslmode=require.",
             )
-        snapshot = await self._hub.catalog.snapshot(startup.database)
-        principal = principal_of(snapshot, startup.user)
+        application = _readable(startup.get("application_name"))
         self._event(
             RecordKind.CONNECT,
-            user=startup.user,
-            database=startup.database,
+            user=_readable(startup.user),
+            database=_readable(startup.database),
             address=self._client.peer,
-            application=startup.get("application_name"),
+            application=application,
         )
         self._server = await self._settings.upstream.open()
         login = await self._authenticate(startup, self._server)
         accepted = login.state is LoginState.READY
+        # the server's own word on who this is: it cuts long names, and maps some
+        user = login.parameters.get("session_authorization", startup.user)
         sequence = self._event(
             RecordKind.AUTHENTICATION,
-            user=startup.user,
+            user=_readable(user),
             result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
         )
         if not accepted:
             return None
         await self._hub.audit.persisted(sequence)
+        # only now: a stranger must not make the control connection open databases
+        snapshot = await self._hub.catalog.snapshot(startup.database)
+        await self._hub.remember(startup.database)
         upstream = self._settings.upstream
         self._key = self._hub.cancels.register(
             CancelTarget(upstream.host, upstream.port, login.process_id, login.server_secret)
         )
         identity = SessionIdentity(
             self._id,
-            principal,
+            principal_of(snapshot, _readable(user)),
             self._client.peer,
-            startup.get("application_name"),
+            application,
             self._hub.environment,
         )
         self._session = Session(
@@ -161,6 +171,7 @@ class Connection:
 
     async def _startup(self) -> StartupMessage | None:
         """Everything before the StartupMessage: TLS, GSS, cancel requests."""
+        seen: set[type] = set()
         while True:
             packet = self._splitter.next_startup()
             if packet is None:
@@ -170,6 +181,9 @@ class Connection:
                 self._splitter.feed(data)
                 continue
             request = decode_startup(packet.payload)
+            if type(request) in seen:
+                raise ProtocolViolation("encryption was asked for twice")
+            seen.add(type(request))
             match request:
                 case StartupMessage():
                     return request
@@ -240,7 +254,6 @@ class Connection:
             await self._pump_client(session, server)
         finally:
             session.link.closed = True
-            self._server_spoke.set()
             pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
@@ -249,8 +262,6 @@ class Connection:
         while not session.ended():
             frame = self._splitter.next()
             while frame is not None and not session.ended():
-                while len(session.link.queue.entries) > self._settings.pipeline_messages:
-                    await self._wait_for_server(session)
                 await self._perform(session, session.receive(frame))
                 frame = self._splitter.next()
             await self._perform(session, session.settle())
@@ -264,19 +275,24 @@ class Connection:
             self._splitter.feed(data)
 
     async def _pump_server(self, session: Session, server: Stream) -> None:
-        while not session.link.closed:
-            data = await server.read()
-            if not data:
-                break
-            self._from_server.feed(data)
-            while (item := self._from_server.next()) is not None:
-                session.receive_from_server(item)
-            self._write(session.link.to_client, session.link.to_server)
+        """Relay what the server says; however that ends, the session ends with it."""
+        try:
+            while not session.link.closed:
+                data = await server.read()
+                if not data:
+                    break
+                self._from_server.feed(data)
+                try:
+                    while (item := self._from_server.next()) is not None:
+                        session.receive_from_server(item)
+                finally:
+                    self._write(session.link.to_client, session.link.to_server)
+                self._server_spoke.set()
+                await self._client.drain()
+        finally:
+            session.link.closed = True
             self._server_spoke.set()
-            await self._client.drain()
-        session.link.closed = True
-        self._server_spoke.set()
-        self._client.abort_reading()
+            self._client.abort_reading()
 
     async def _perform(self, session: Session, steps: Steps) -> None:
         """Run one handler to its end, doing what it asks for."""
@@ -355,6 +371,11 @@ class Connection:
         if self._session is not None:
             with contextlib.suppress(AuditUnavailable):
                 self._event(RecordKind.DISCONNECT)
+
+
+def _readable(text: str) -> str:
+    """A startup parameter, whose bytes need not be UTF-8, as text that can be written."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _places(error: BaseException) -> list[str]:

@@ -161,8 +161,7 @@ def _connection_settings(settings: Settings) -> ConnectionSettings:
             max_bind=limits.message_bytes,
             max_copy_data=limits.message_bytes,
         ),
-        session_limits=SessionLimits(limits.prepared_statements),
-        pipeline_messages=limits.pipeline_messages,
+        session_limits=SessionLimits(limits.prepared_statements, limits.pipeline_messages),
     )
 
 

@@ -7,6 +7,7 @@ be read as if it had come through TLS (CVE-2021-23214 and CVE-2021-23222 were th
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,10 +25,18 @@ class CountingReader(asyncio.StreamReader):
     def __init__(self) -> None:
         super().__init__(limit=BUFFER_LIMIT)
         self._unread = 0
+        self._ended = False
 
     def feed_data(self, data: Any) -> None:
+        if self._ended:
+            return
         self._unread += len(data)
         super().feed_data(data)
+
+    def end(self) -> None:
+        """Nothing more is wanted: a pending read ends, what still comes is dropped."""
+        self._ended = True
+        self.feed_eof()
 
     async def take(self, most: int = READ_BYTES) -> bytes:
         """Up to `most` bytes, b"" at the end of the stream."""
@@ -47,6 +56,10 @@ class Stream:
         self._reader = reader
         self._writer = writer
         self.uses_tls = False
+        connection = writer.get_extra_info("socket")
+        if connection is not None:
+            # as PostgreSQL does: a peer that vanished is noticed some time
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     @property
     def peer(self) -> str:
@@ -71,7 +84,7 @@ class Stream:
     async def drain(self) -> None:
         try:
             await self._writer.drain()
-        except (ConnectionError, ssl.SSLError):
+        except (ConnectionError, ssl.SSLError, TimeoutError):
             return  # the reading side sees the end of the stream
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
@@ -102,7 +115,7 @@ class Stream:
 
     def abort_reading(self) -> None:
         """Nothing more is wanted from this side: a pending read ends."""
-        self._reader.feed_eof()
+        self._reader.end()
 
     def abort(self) -> None:
         self._writer.transport.abort()

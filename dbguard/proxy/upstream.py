@@ -37,18 +37,23 @@ class Upstream:
         Raises:
             UpstreamUnavailable: with what failed and what to check.
         """
+        stream: Stream | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 stream = await connect(self.host, self.port)
                 if self.context is not None:
                     await self._negotiate(stream, self.context)
+                opened, stream = stream, None
+                return opened
         except TimeoutError:
             raise self._failed("no answer in time") from None
         except ssl.SSLError as error:
             raise self._failed(f"TLS failed: {error.reason or 'handshake error'}") from None
         except OSError as error:
             raise self._failed((error.strerror or "connection failed").lower()) from None
-        return stream
+        finally:
+            if stream is not None:
+                stream.abort()
 
     async def _negotiate(self, stream: Stream, context: ssl.SSLContext) -> None:
         stream.write(SSLRequest().encode())
@@ -57,7 +62,6 @@ class Upstream:
         if answer == b"S":
             await stream.start_tls(context, self.host)
         elif answer != b"N" or self.tls_required:
-            stream.abort()
             raise self._failed("the server does not offer TLS")
 
     def _failed(self, cause: str) -> UpstreamUnavailable:
@@ -73,12 +77,13 @@ class Upstream:
             stream = await self.open()
         except UpstreamUnavailable:
             return
-        stream.write(CancelRequest(target.process_id, target.secret).encode())
-        await stream.drain()
         try:
+            stream.write(CancelRequest(target.process_id, target.secret).encode())
+            await stream.drain()
             async with asyncio.timeout(CONNECT_SECONDS):
                 while await stream.read():
                     pass
         except TimeoutError:
             pass
-        await stream.close()
+        finally:
+            await stream.close()
