@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ LONGEST_PAUSE = 30.0
 
 STATEMENT_SECONDS = 60
 CONNECT_SECONDS = 10
+
+UNUSED_KEPT = 8
+"""Snapshots kept of databases that nobody is connected to: coming back saves reading all of it."""
 
 GAP_SECONDS = 2.0
 """How often to try again for views that could not be read, locked ones for the most part."""
@@ -59,6 +63,10 @@ class _Watched:
 
     name: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    """Sessions in it and readings going on; without any there is no connection for long."""
+    polled: bool = False
+    """There is a task that looks every second."""
     connection: asyncpg.Connection | None = None
     snapshot: Snapshot | None = None
     document: str = ""
@@ -69,7 +77,7 @@ class _Watched:
     """How many of them the snapshot answers: those asked before its load began."""
     loaded: float = 0.0
     """time.monotonic() before the last reading."""
-    confirmed: float = 0.0
+    confirmed: float = -math.inf
     """time.monotonic() before the last look that found or made the snapshot current."""
 
 
@@ -79,6 +87,10 @@ class Catalog:
     `dsn` is the control connection's; the database name in it is replaced. `on_change` is called
     with each new snapshot after the first of a database; it must not block. Somebody has to run
     `watch`, or DDL from elsewhere is noticed only by `refresh`.
+
+    A control connection stands in the way of DROP, RENAME and copies of its database, for which
+    PostgreSQL wants nobody else in there and waits up to 5 s. So each session holds its database
+    between `enter` and `leave`, and `watch` closes the connection of one that nobody holds.
     """
 
     def __init__(
@@ -95,6 +107,15 @@ class Catalog:
         self._stale_seconds = stale_seconds
         self._epoch = 0
         self._databases: dict[str, _Watched] = {}
+
+    def enter(self, database: str) -> None:
+        """Somebody works in this database from now on; to be paired with `leave`."""
+        self._databases.setdefault(database, _Watched(database)).users += 1
+
+    def leave(self, database: str) -> None:
+        """Whoever had entered is gone."""
+        self._databases[database].users -= 1
+        self._forget_unused()
 
     def current(self, database: str) -> Snapshot | None:
         """The snapshot at hand if it was confirmed lately, without waiting; else None."""
@@ -141,12 +162,11 @@ class Catalog:
     async def watch(self) -> None:
         """Look for changes once a second in every database in use, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            known: set[str] = set()
             while True:
-                for name, watched in list(self._databases.items()):
-                    if watched.snapshot is not None and name not in known:
-                        known.add(name)
-                        group.create_task(self._poll(watched), name=f"catalog poll {name}")
+                for watched in self._databases.values():
+                    if watched.connection is not None and not watched.polled:
+                        watched.polled = True
+                        group.create_task(self._poll(watched), name=f"catalog poll {watched.name}")
                 await asyncio.sleep(self._poll_seconds)
 
     async def close(self) -> None:
@@ -160,10 +180,17 @@ class Catalog:
         return time.monotonic() - watched.confirmed > self._stale_seconds
 
     async def _poll(self, watched: _Watched) -> None:
-        """Look again and again; a database that does not answer holds up no other one."""
+        """Look again and again while anybody is there, then close the connection.
+
+        In a task of its own: a database that does not answer holds up no other one.
+        """
         pause = self._poll_seconds
         while True:
             await asyncio.sleep(pause)
+            if not watched.users:
+                await self._withdraw(watched)
+                watched.polled = False
+                return
             try:
                 await self._use(watched, functools.partial(self._look, watched))
                 pause = self._poll_seconds
@@ -174,6 +201,23 @@ class Catalog:
                     "catalog unavailable", database=watched.name, cause=error.detail, retry_in=pause
                 )
 
+    async def _withdraw(self, watched: _Watched) -> None:
+        """Close the connection. The database may be replaced by another of its name unseen, so
+        the snapshot needs to be confirmed before it is used again."""
+        async with watched.lock:
+            closing, watched.connection = watched.connection, None
+            watched.confirmed = -math.inf
+            if closing is not None:
+                await _dispose(closing)
+        self._forget_unused()
+
+    def _forget_unused(self) -> None:
+        """Drop what is known of databases that nobody has been in for longest, or never."""
+        unused = [w for w in self._databases.values() if not (w.users or w.polled or w.connection)]
+        unused.sort(key=lambda w: w.loaded, reverse=True)
+        for watched in unused[UNUSED_KEPT:]:
+            del self._databases[watched.name]
+
     async def _use(
         self, watched: _Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
     ) -> None:
@@ -182,17 +226,20 @@ class Catalog:
         A connection that was idle may have been closed by the server without our noticing, so
         the work is tried once more on a new one.
         """
-        async with watched.lock:
-            idle = watched.connection is not None
-            try:
+        watched.users += 1
+        try:
+            async with watched.lock:
+                idle = watched.connection is not None
                 try:
                     await self._attempt(watched, work)
                 except FAILURES:
                     if not idle:
                         raise
                     await self._attempt(watched, work)
-            except FAILURES as error:
-                raise _unavailable(watched.name, error) from error
+        except FAILURES as error:
+            raise _unavailable(watched.name, error) from error
+        finally:
+            watched.users -= 1
 
     async def _attempt(
         self, watched: _Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]

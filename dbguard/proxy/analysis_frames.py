@@ -5,8 +5,8 @@ A frame is kind (one byte), length (8 bytes), payload. The pool sends `STATE` (a
 entry is imported.
 
 Requests and states are pickled by the proxy itself. What comes back is not trusted as much: the
-worker runs native parsers over hostile text. Errors come as JSON, and results, written by `dumps`, should
-be read with `loads`, which builds classes of the named packages only.
+worker runs native parsers over hostile text. Errors come as JSON, and results are written by
+`dumps` and read by `loads`, which builds classes of the named packages only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import io
 import json
 import pickle
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from dbguard import errors
 from dbguard.errors import DbguardError, NotUnderstood, UndefinedName, sqlstate_of
@@ -66,7 +66,7 @@ def decode_error(data: bytes) -> DbguardError:
 
 
 class _Pickler(pickle.Pickler):
-    def reducer_override(self, obj: object) -> object:
+    def reducer_override(self, obj: object) -> Any:
         # Python 3.11.0 to 3.11.3 would write a call of getattr, which `loads` had better not know.
         if isinstance(obj, enum.Enum):
             return type(obj), (obj.value,)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from dbguard.catalog.fingerprint import FINGERPRINT_QUERY
-from dbguard.catalog.watching import Catalog
+from dbguard.catalog.watching import UNUSED_KEPT, Catalog
 from dbguard.errors import CatalogUnavailable
 from dbguard.sql.snapshot import Snapshot
 
@@ -67,8 +67,10 @@ NO_CHANGES = [
 
 
 @asynccontextmanager
-async def watching(catalog: Catalog) -> AsyncIterator[None]:
+async def watching(catalog: Catalog, database: Any) -> AsyncIterator[None]:
+    """With a session in the database."""
     task = asyncio.get_running_loop().create_task(catalog.watch())
+    catalog.enter(database.name)
     try:
         yield
     finally:
@@ -153,7 +155,7 @@ async def test_data_and_maintenance_change_nothing(database: Any) -> None:
 async def test_changes_elsewhere_are_noticed_and_told(database: Any) -> None:
     told: list[Snapshot] = []
     catalog = Catalog(control(database), on_change=told.append, poll_seconds=0.05)
-    async with watching(catalog):
+    async with watching(catalog, database):
         first = await catalog.snapshot(database.name)
         assert await catalog.snapshot(database.name) is first
         assert catalog.current(database.name) is first
@@ -187,7 +189,7 @@ async def test_concurrent_refreshes_see_what_was_committed_before_them(database:
 
 async def test_lost_connection_comes_back(database: Any) -> None:
     catalog = Catalog(control(database), poll_seconds=0.05)
-    async with watching(catalog):
+    async with watching(catalog, database):
         await catalog.snapshot(database.name)
         database.server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -231,7 +233,7 @@ async def test_views_of_a_locked_table_come_back(database: Any) -> None:
     catalog = Catalog(control(database), poll_seconds=0.05)
     holder = await asyncpg.connect(database.dsn())
     try:
-        async with watching(catalog):
+        async with watching(catalog, database):
             async with holder.transaction():
                 await holder.execute("LOCK TABLE s.t")
                 first = await catalog.snapshot(database.name)
@@ -244,6 +246,71 @@ async def test_views_of_a_locked_table_come_back(database: Any) -> None:
             )
     finally:
         await holder.close()
+
+
+CONTROLLING = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'"
+
+
+async def test_a_database_without_sessions_is_left_alone(database: Any) -> None:
+    server = database.server
+    catalog = Catalog(control(database), poll_seconds=0.05)
+
+    def connections() -> int:
+        ((count,),) = server.execute(CONTROLLING.format(database.name))
+        return int(count)
+
+    async with watching(catalog, database):
+        catalog.enter(database.name)
+        first = await catalog.snapshot(database.name)
+        catalog.leave(database.name)
+        await asyncio.sleep(0.2)
+        assert connections() == 1, "one session is left"
+        catalog.leave(database.name)
+        await until(lambda: connections() == 0)
+        assert catalog.current(database.name) is None, "it may be another one by now"
+
+        catalog.enter(database.name)
+        assert await catalog.snapshot(database.name) is first
+        catalog.leave(database.name)
+        await until(lambda: connections() == 0)
+        database.execute("CREATE TABLE s.later ()")
+        catalog.enter(database.name)
+        assert ("s", "later") in (await catalog.snapshot(database.name)).relation_by_name
+        database.execute("CREATE TABLE s.latest ()")
+        await until(
+            lambda: (
+                (now := catalog.current(database.name)) and ("s", "latest") in now.relation_by_name
+            )
+        )
+
+
+async def test_a_new_database_of_an_old_name(database: Any) -> None:
+    server = database.server
+    catalog = Catalog(control(database), poll_seconds=0.05)
+    async with watching(catalog, database):
+        await catalog.snapshot(database.name)
+        catalog.leave(database.name)
+        # It waits for the connection to be closed.
+        await asyncio.to_thread(server.execute, f"DROP DATABASE {database.name}")
+        server.execute(f"CREATE DATABASE {database.name}")
+        catalog.enter(database.name)
+        assert ("s", "t") not in (await catalog.snapshot(database.name)).relation_by_name
+        database.execute(BASIS)  # for the fixture
+
+
+async def test_names_that_clients_make_up_are_not_kept(database: Any) -> None:
+    catalog = Catalog(control(database))
+    try:
+        await catalog.snapshot(database.name)
+        for number in range(UNUSED_KEPT * 3):
+            catalog.enter(f"none_{number}")
+            with pytest.raises(CatalogUnavailable):
+                await catalog.snapshot(f"none_{number}")
+            catalog.leave(f"none_{number}")
+        assert len(catalog._databases) <= UNUSED_KEPT + 1
+        assert catalog.current(database.name) is not None
+    finally:
+        await catalog.close()
 
 
 @pytest.mark.parametrize(
