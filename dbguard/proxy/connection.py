@@ -75,6 +75,7 @@ class Connection:
         self._splitter = FrontendSplitter(settings.frame_limits)
         self._from_server = BackendSplitter()
         self._server: Stream | None = None
+        self._entered: str | None = None
         self._session: Session | None = None
         self._key: CancelKey | None = None
         self._id = secrets.token_hex(8)
@@ -146,6 +147,7 @@ class Connection:
             return None
         await self._hub.audit.persisted(sequence)
         # only now: a stranger must not make the control connection open databases
+        self._enter(startup.database)
         snapshot = await self._hub.catalog.snapshot(startup.database)
         await self._hub.remember(startup.database)
         upstream = self._settings.upstream
@@ -361,7 +363,13 @@ class Connection:
             ).encode_error()
         )
 
+    def _enter(self, database: str) -> None:
+        self._hub.catalog.enter(database)
+        self._entered = database
+
     async def _end(self) -> None:
+        if self._entered is not None:
+            self._hub.catalog.leave(self._entered)
         if self._key is not None:
             self._hub.cancels.unregister(self._key)
         if self._server is not None:
