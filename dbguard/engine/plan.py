@@ -136,6 +136,11 @@ class RestrictedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberRequest:
+    """Asks what the next catalog's classification has to know of this one."""
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionCallRequest:
     """The protocol's FunctionCall, to be decided by the function's OID."""
 

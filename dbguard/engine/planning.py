@@ -5,7 +5,8 @@ The passes are visible in `plan_text`: analyse, decide each statement, rewrite, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 from dbguard.errors import (
@@ -17,12 +18,12 @@ from dbguard.errors import (
     sqlstate_of,
 )
 from dbguard.masking.expressions import mask_expression
-from dbguard.policy.binding import BoundPolicy, bind
+from dbguard.policy.binding import BoundPolicy, ColumnKey, Remembered, bind
 from dbguard.policy.deciding import decide
-from dbguard.policy.decision import Decision, Effect, Principal
+from dbguard.policy.decision import Decision, Effect, Mask, Principal
 from dbguard.policy.model import Policy
 from dbguard.sql.analysis import analyze
-from dbguard.sql.facts import Action, FunctionTrust, FunctionUse, StatementFacts
+from dbguard.sql.facts import Action, ActionClass, FunctionTrust, FunctionUse, StatementFacts
 from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.functions import refer
 from dbguard.sql.limits import Limits
@@ -32,7 +33,7 @@ from dbguard.sql.precheck import check_text
 from dbguard.sql.redact import redact
 from dbguard.sql.rewrite import Rewritten, rewrite
 from dbguard.sql.sites import Reading
-from dbguard.sql.snapshot import SessionView, Snapshot
+from dbguard.sql.snapshot import Relation, SessionView, Snapshot
 from dbguard.sql.verify import verify
 
 from .plan import (
@@ -42,10 +43,13 @@ from .plan import (
     PlannedStatement,
     PlanRequest,
     Refusal,
+    RememberRequest,
     RestrictedRequest,
 )
 
 UNREADABLE = "<unreadable statement>"
+
+Memory = Mapping[ColumnKey, Remembered]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class World:
     snapshot: Snapshot
     policy: Policy
     limits: Limits
+    remembered: Memory = field(default_factory=dict)
+    """Classified columns of the catalog before this one: renaming does not take tags off."""
 
     @cached_property
     def bound(self) -> BoundPolicy:
@@ -63,11 +69,12 @@ class World:
             self.policy,
             self.snapshot,
             column_sources(self.snapshot),
-            unreadable_views(self.snapshot),
+            unreadable_views(self.snapshot, self.policy.safe_functions),
+            self.remembered,
         )
 
     def __getstate__(self) -> dict[str, object]:
-        return {"snapshot": self.snapshot, "policy": self.policy, "limits": self.limits}
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 def answer(world: object, request: object) -> object:
@@ -77,6 +84,8 @@ def answer(world: object, request: object) -> object:
     match request:
         case PlanRequest():
             return plan_text(world, request)
+        case RememberRequest():
+            return dict(world.bound.remember())
         case RestrictedRequest():
             return world.bound.restricted(request.principal, request.environment)
         case FunctionCallRequest():
@@ -94,6 +103,9 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
         readings = analyze(request.text, world.snapshot, request.view, world.limits)
     except StatementError as error:
         return _unplanned(world, request, error, raw_access)
+    if raw_access:
+        # who sees everything may mean an overload of his own by a built-in's name
+        readings = tuple(replace(reading, calls=()) for reading in readings)
     redactions = [_redacted(world, _slice(request.text, r)) for r in readings]
     statements = tuple(
         _planned(world, request, reading.facts, redacted)
@@ -102,7 +114,7 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
     if refusal := _first_denial(statements, readings):
         return Plan(request.text, None, statements, refusal, raw_access, len(request.text) * 4)
     try:
-        rewritten = _rewritten(world, request.text, readings, statements)
+        rewritten = _rewritten(world, request, readings, statements)
     except StatementError as error:
         if not raw_access:
             return Plan(
@@ -201,29 +213,54 @@ def _first_denial(
 
 def _rewritten(
     world: World,
-    text: str,
+    request: PlanRequest,
     readings: tuple[Reading, ...],
     statements: tuple[PlannedStatement, ...],
 ) -> Rewritten:
-    masks = masks_of(world.snapshot, tuple(s.decision for s in statements))
-    rewritten = rewrite(text, readings, masks, world.snapshot)
-    verify(text, rewritten, readings, masks, world.snapshot)
+    masks = masks_of(world.bound, request, statements)
+    rewritten = rewrite(request.text, readings, masks, world.snapshot)
+    verify(request.text, rewritten, readings, masks, world.snapshot)
     return rewritten
 
 
-def masks_of(snapshot: Snapshot, decisions: tuple[Decision, ...]) -> dict[int, dict[int, str]]:
-    """Mask expressions by relation OID and attribute number, over the inner alias `t`."""
+def masks_of(
+    bound: BoundPolicy, request: PlanRequest, statements: tuple[PlannedStatement, ...]
+) -> dict[int, dict[int, str]]:
+    """Mask expressions by relation OID and attribute number, over the inner alias `t`.
+
+    Every masked column of a relation of which one is read is in it, referred to or not, so that
+    a reference that analysis missed meets a mask as well.
+
+    Raises:
+        NotUnderstood: two statements of the text would see the same column masked differently.
+    """
     masks: dict[int, dict[int, str]] = {}
-    for decision in decisions:
-        for masked in decision.masks:
-            relation = snapshot.relation_by_oid.get(masked.column.relation)
-            column = relation.column(masked.column.number) if relation else None
-            if column is None:
-                raise NotUnderstood("a masked column is missing from the catalog")
-            masks.setdefault(masked.column.relation, {})[column.number] = mask_expression(
-                masked.mask, column, f"t.{quote(column.name)}"
-            )
+    for statement in statements:
+        own = statement.action
+        reads = own.action_class is ActionClass.READ and own is not Action.SHOW
+        action = own if reads else Action.SELECT
+        for relation_oid in sorted({m.column.relation for m in statement.decision.masks}):
+            relation = bound.snapshot.relation_by_oid[relation_oid]
+            found = {
+                number: _expression(mask, relation, number)
+                for number, mask in bound.masks_of(
+                    request.principal, request.environment, relation_oid, action
+                ).items()
+            }
+            if masks.setdefault(relation_oid, found) != found:
+                raise NotUnderstood(
+                    f"statements of one string see {relation.schema}.{relation.name} "
+                    "masked in different ways",
+                    hint="Send them one by one.",
+                )
     return masks
+
+
+def _expression(mask: Mask, relation: Relation, number: int) -> str:
+    column = relation.column(number)
+    if column is None:
+        raise NotUnderstood("a masked column is missing from the catalog")
+    return mask_expression(mask, column, f"t.{quote(column.name)}")
 
 
 def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_access: bool) -> Plan:

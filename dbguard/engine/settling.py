@@ -129,6 +129,12 @@ class Settling:
         self.scope.overlay_stale = False
         self.scope.view = None
         yield from self._load_view()
+        if self.scope.view is not None:
+            # definitions in it were deparsed under the session's own search_path
+            snapshot = replace(
+                self.scope.overlay.snapshot, definition_path=self.scope.view.search_path
+            )
+            self.scope.overlay = replace(self.scope.overlay, snapshot=snapshot)
 
 
 def _refused(plan: Plan, refusal: Refusal) -> Plan:

@@ -24,10 +24,11 @@ from dbguard.engine.plan import (
     PlannedStatement,
     PlanRequest,
     Refusal,
+    RememberRequest,
     RestrictedRequest,
     StateKey,
 )
-from dbguard.engine.planning import UNREADABLE, World
+from dbguard.engine.planning import UNREADABLE, Memory, World
 from dbguard.errors import NotUnderstood, StatementError, sqlstate_of
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.policy.decision import Decision, Effect, Principal
@@ -63,6 +64,8 @@ class Hub:
     plans: PlanCache = field(default_factory=PlanCache)
     _restricted: dict[tuple[StateKey, Principal], Restricted] = field(default_factory=dict)
     _worlds: dict[StateKey, bytes] = field(default_factory=dict)
+    _memories: dict[str, tuple[StateKey, Memory]] = field(default_factory=dict)
+    """By database: what was classified, so that renaming does not take tags off."""
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         return (snapshot.database, snapshot.epoch, self.policy.digest)
@@ -77,6 +80,8 @@ class Hub:
         if overlay is None:
             snapshot = await self.catalog.snapshot(ask.request.principal.database)
             key = self.key_of(snapshot)
+            if self._memories.get(snapshot.database, (None, {}))[0] != key:
+                await self.remember(snapshot.database)
         else:
             snapshot, key = overlay.snapshot, self._overlay_key(overlay)
         if isinstance(ask.request, PlanRequest):
@@ -122,12 +127,27 @@ class Hub:
     def _world(self, key: StateKey, snapshot: Snapshot) -> bytes:
         known = self._worlds.get(key)
         if known is None:
-            known = pickle.dumps(World(snapshot, self.policy, self.limits))
+            _, memory = self._memories.get(snapshot.database, (key, {}))
+            known = pickle.dumps(World(snapshot, self.policy, self.limits, memory))
             if not key[0].startswith("overlay "):
                 for other in [k for k in self._worlds if k[0] == key[0]]:
                     del self._worlds[other]
                 self._worlds[key] = known
         return known
+
+    async def remember(self, database: str) -> None:
+        """Note how the database's columns are classified now, before anybody can rename them.
+
+        Raises:
+            CatalogUnavailable, StatementError: it cannot be told.
+        """
+        snapshot = await self.catalog.snapshot(database)
+        key = self.key_of(snapshot)
+        if self._memories.get(database, (None, {}))[0] == key:
+            return
+        answer = await self._run(key, snapshot, RememberRequest())
+        assert isinstance(answer, dict)
+        self._memories[database] = (key, answer)
 
     async def requirement(self, ask: AskRequirement, database: str) -> RequirementAnswer:
         """Whether what a decision requires is there."""

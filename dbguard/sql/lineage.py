@@ -21,8 +21,6 @@ Pair = tuple[int, int]
 
 _VIEW_KINDS = (RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW)
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
-_DEFINER = SessionView("", ("pg_catalog",))
-"""pg_get_viewdef under an empty search_path qualifies all but pg_catalog."""
 _LIMITS = Limits(max_nesting=400, max_brackets=64)
 """Views were written by people who may change the catalog anyway; the deparser adds parentheses."""
 
@@ -107,7 +105,8 @@ def _read_view(snapshot: Snapshot, relation: Relation) -> StatementFacts | None:
     if relation.definition is None:
         return None
     try:
-        readings = analyze_definition(relation.definition, snapshot, _DEFINER, _LIMITS)
+        view = SessionView("", snapshot.definition_path)
+        readings = analyze_definition(relation.definition, snapshot, view, _LIMITS)
     except StatementError:
         return None
     if len(readings) != 1:

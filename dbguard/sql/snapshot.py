@@ -168,6 +168,9 @@ class Snapshot:
     types: tuple[TypeInfo, ...] = ()
     operators: tuple[Operator, ...] = ()
     roles: tuple[Role, ...] = ()
+    definition_path: tuple[str, ...] = ("pg_catalog",)
+    """The search_path under which view definitions were deparsed: names in them that stand
+    unqualified are found there."""
 
     @cached_property
     def relation_by_oid(self) -> Mapping[int, Relation]:

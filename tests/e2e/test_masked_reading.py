@@ -80,9 +80,7 @@ def through(clinic: Guarded, relay: Relay) -> str:
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_psycopg(
-    clinic: Guarded, relay: Relay, values: frozenset[bytes], *, binary: bool
-) -> None:
+def test_psycopg(clinic: Guarded, relay: Relay, values: frozenset[bytes], *, binary: bool) -> None:
     with closing(psycopg.connect(through(clinic, relay), autocommit=True)) as connection:
         for text in READS:
             cursor = connection.cursor(binary=binary)

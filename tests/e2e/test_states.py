@@ -117,7 +117,8 @@ def test_notices_and_notifications_pass(clinic: Guarded) -> None:
     with closing(clinic.connect("dba", autocommit=True)) as connection:
         notices: list[Any] = []
         connection.add_notice_handler(lambda d: notices.append(d.message_primary))
-        connection.execute("DROP TABLE IF EXISTS pg_temp.nosuch")
+        connection.execute("COMMIT")
+        assert notices == ["there is no transaction in progress"]
         connection.execute("LISTEN c")
         connection.execute("NOTIFY c, 'hello'")
         (note,) = connection.notifies(timeout=5, stop_after=1)
