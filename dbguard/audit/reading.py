@@ -156,7 +156,10 @@ def _lines(paths: list[Path]) -> Iterator[_Place]:
                         return
                     yield _place(path, number, line)
         except OSError as error:
-            raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+            raise ConfigurationError(
+                f"{path}: cannot be read: {error.strerror}",
+                hint="Run it as the user that dbguard runs as, or give read access to the folder.",
+            ) from error
 
 
 def _place(path: Path, number: int, line: bytes) -> _Place:

@@ -111,13 +111,15 @@ class Settling:
         if self.scope.view is None:
             yield from self._load_view()
 
-    def _load_view(self) -> Generator[Ask, Answer, None]:
+    def _load_view(self) -> Generator[Ask, Answer, SessionView]:
         path, role = yield from ask_server(self.link, "SHOW search_path", "SHOW role")
         name = role.decode("utf-8", "replace")
         user = self.scope.session_user if name == "none" else name
         overlay = self.scope.overlay
         snapshot = overlay.snapshot if overlay is not None else self.surroundings.snapshot()
-        self.scope.view = effective_view(snapshot, user, path.decode("utf-8", "replace"))
+        view = effective_view(snapshot, user, path.decode("utf-8", "replace"))
+        self.scope.view = view
+        return view
 
     def _load_overlay(self) -> Generator[Ask, Answer, None]:
         (document,) = yield from ask_server(self.link, self.surroundings.overlay_query)
@@ -127,14 +129,10 @@ class Settling:
             self.surroundings.read_overlay(document),
         )
         self.scope.overlay_stale = False
-        self.scope.view = None
-        yield from self._load_view()
-        if self.scope.view is not None:
-            # definitions in it were deparsed under the session's own search_path
-            snapshot = replace(
-                self.scope.overlay.snapshot, definition_path=self.scope.view.search_path
-            )
-            self.scope.overlay = replace(self.scope.overlay, snapshot=snapshot)
+        view = yield from self._load_view()
+        # definitions in it were deparsed under the session's own search_path
+        snapshot = replace(self.scope.overlay.snapshot, definition_path=view.search_path)
+        self.scope.overlay = replace(self.scope.overlay, snapshot=snapshot)
 
 
 def _refused(plan: Plan, refusal: Refusal) -> Plan:

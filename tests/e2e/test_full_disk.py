@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from dbguard.audit.verifying import verify
 
 from .proxies import Guarded

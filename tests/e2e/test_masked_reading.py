@@ -160,9 +160,11 @@ def test_psql(
 def test_a_failing_cast_shows_the_masked_value_only(
     clinic: Guarded, relay: Relay, values: frozenset[bytes]
 ) -> None:
-    with closing(psycopg.connect(through(clinic, relay), autocommit=True)) as connection:
-        with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"\*\*\*-\*\*-"):
-            connection.execute("SELECT ssn::int FROM clinic.patients")
+    with (
+        closing(psycopg.connect(through(clinic, relay), autocommit=True)) as connection,
+        pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"\*\*\*-\*\*-"),
+    ):
+        connection.execute("SELECT ssn::int FROM clinic.patients")
     assert leaks(bytes(relay.received), values) == []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from dbguard.wire.backend import ErrorResponse, decode
 from dbguard.wire.framing import BackendSplitter, Frame, RowRun
 from dbguard.wire.tags import Backend

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
+
 from dbguard.config import UpstreamTlsMode
 from dbguard.errors import ConfigurationError
 from dbguard.proxy.tls import downstream_context, upstream_context
