@@ -34,12 +34,19 @@ class Extended:
             return
         message = frontend.decode(frame)
         assert isinstance(message, frontend.Parse)
+        before: Callable[[], None] | None = None
+        """Gives the unnamed statement back: Parse destroys it, even one that fails, unless the
+        server skips it."""
         try:
             name = self._new_name(message.name)
-            if name not in self.names.statements:
+            if not name:
+                before = self.names.drop_unnamed()
+            elif name not in self.names.statements:
                 self.names.require_room(1, 0)
             planned = yield from self.judging.settling.plan(message.query)
             if self.judging.overtaken():
+                if before is not None:
+                    before()
                 return
             plan, basis = planned.plan, self.judging.observe(planned)
             self._statements_made += 1
@@ -64,7 +71,9 @@ class Extended:
         except DbguardError as error:
             yield from self.judging.refuse(error, query=False)
             return
-        entry = Pending(Owed.PARSE, plan=plan, basis=basis, undo=self.names.put_statement(prepared))
+        undo = self.names.put_statement(prepared)
+        entry = Pending(Owed.PARSE, plan=plan, basis=basis, undo=before or undo)
+        entry.unnamed = before is not None
         self.link.stage(data, entry, max(decisions, default=0))
         if not plan.raw_access and len(plan.statements) == 1:
             self.link.stage(
@@ -117,10 +126,7 @@ class Extended:
         assert isinstance(message, frontend.Execute)
         judging = self.judging
         try:
-            name = checked(self.scope.text(message.portal))
-            portal = self.names.portals.get(name)
-            if portal is None:
-                raise UndefinedName("34000", f'portal "{name}" does not exist')
+            portal = self._portal(checked(self.scope.text(message.portal)))
             basis = portal.basis
             assert basis is not None
             plan = portal.plan
@@ -190,18 +196,16 @@ class Extended:
         try:
             name = checked(self.scope.text(message.name))
             if message.kind == b"S":
-                prepared = self.names.statements.get(name)
-                if prepared is not None:
-                    yield from self.judging.refreshed(prepared)
-                    if self.judging.overtaken():
-                        return
-                    entry.plan, entry.basis = prepared.plan, prepared.basis
-                    entry.shape = prepared.told
+                prepared = self._statement(message.name)
+                yield from self.judging.refreshed(prepared)
+                if self.judging.overtaken():
+                    return
+                entry.plan, entry.basis = prepared.plan, prepared.basis
+                entry.shape = prepared.told
             else:
-                portal = self.names.portals.get(name)
-                if portal is not None:
-                    entry.plan, entry.basis = portal.plan, portal.basis
-                    entry.shape = portal.source.told if portal.source else None
+                portal = self._portal(name)
+                entry.plan, entry.basis = portal.plan, portal.basis
+                entry.shape = portal.source.told if portal.source else None
         except DbguardError as error:
             yield from self.judging.refuse(error, query=False)
             return
@@ -229,6 +233,12 @@ class Extended:
         if name.startswith(RESERVED):
             raise reserved_name()
         return name
+
+    def _portal(self, name: str) -> Portal:
+        portal = self.names.portals.get(name)
+        if portal is None:
+            raise UndefinedName("34000", f'portal "{name}" does not exist')
+        return portal
 
     def _statement(self, raw: bytes) -> Prepared:
         name = checked(self.scope.text(raw))

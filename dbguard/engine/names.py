@@ -120,6 +120,10 @@ class NameTable:
     def drop_statement(self, name: str) -> Callable[[], None]:
         return _put(self.statements, name, None)
 
+    def drop_unnamed(self) -> Callable[[], None]:
+        """Parse of the unnamed statement and Query destroy it, whatever becomes of them."""
+        return self.drop_statement("")
+
     def put_portal(self, portal: Portal) -> Callable[[], None]:
         """Add or replace a portal; returns the way back."""
         return _put(self.portals, portal.name, portal)

@@ -62,6 +62,8 @@ class Pending:
     """Error to show instead of the one this message provokes on purpose."""
     undo: Callable[[], None] | None = None
     """Takes back what the session assumed when the server skips or fails this message."""
+    unnamed: bool = False
+    """Destroys the unnamed statement even when it fails: only skipping takes that back."""
     done: Callable[[], None] | None = None
     """Called when its last answer has come without an error."""
     answer: Callable[[bytes], None] | None = None

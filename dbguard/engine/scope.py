@@ -70,6 +70,17 @@ class Scope:
     def session_user(self) -> str:
         return self.parameters.get("session_authorization", self.login_user)
 
+    @property
+    def touched(self) -> bool:
+        """The open transaction changed what texts mean: its end may take that back."""
+        return self.names_touched or self.catalog_touched or self.temporary_touched
+
+    @property
+    def texts(self) -> tuple[str | None, ...]:
+        """The reported settings that decide how bytes are read."""
+        get = self.parameters.get
+        return get("client_encoding"), get("standard_conforming_strings")
+
     def _codec(self) -> str:
         return codec_of(self.parameters.get("client_encoding", "UTF8"))
 
@@ -100,12 +111,7 @@ class Scope:
 
     def settles(self, effects: tuple[SessionEffect, ...]) -> bool:
         """Whether nothing may be planned until a statement with these effects is answered."""
-        ending = (
-            self.names_touched
-            or self.catalog_touched
-            or self.temporary_touched
-            or self.status == b"E"
-        )
+        ending = self.touched or self.status == b"E"
         for effect in effects:
             if effect.kind in _SETTLING:
                 return True

@@ -157,14 +157,14 @@ class Session:
         message = frontend.decode(frame)
         assert isinstance(message, frontend.Query)
         judging = self.judging
+        undo = self.names.drop_unnamed()
         try:
             planned = yield from self.settling.plan(message.text)
-            if judging.overtaken():
-                return
-            basis = judging.observe(planned)
             plan = yield from judging.joined(planned.plan, in_query=True)
             if judging.overtaken():
+                undo()
                 return
+            basis = judging.observe(planned)
             decisions = yield from judging.decide(plan, planned, "query")
             data = frame.raw
             if plan.positions is not None:
@@ -176,7 +176,8 @@ class Session:
             yield from judging.refuse_plan(plan.refusal, decisions, query=True)
             return
         entry = judging.entry(Owed.QUERY, plan, basis, decisions)
-        entry.cycle, entry.text = self.names.next_cycle(), message.text
+        entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)
+        entry.cycle, entry.text, entry.undo = self.names.next_cycle(), message.text, undo
         self.link.stage(data, entry, max(decisions, default=0))
         yield from self.link.release()
 
@@ -191,7 +192,10 @@ class Session:
             self.link.to_client.append(READY_IDLE)
             return
         self.link.skip = Skip.NOTHING
-        self.link.send(frame.raw, Pending(Owed.SYNC, cycle=self.names.next_cycle()))
+        # it ends the implicit transaction, and with it what that has changed
+        settles = self.scope.touched or self.link.queue.unsettled > 0
+        entry = Pending(Owed.SYNC, settles=settles, cycle=self.names.next_cycle())
+        self.link.send(frame.raw, entry)
 
     def _flush(self, frame: Frame) -> Steps:
         yield from self.link.release()

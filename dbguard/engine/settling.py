@@ -56,12 +56,19 @@ class Settling:
         Raises:
             StatementError: what the text means cannot be told.
         """
-        yield from self.ready()
-        text = self.scope.text(raw)
-        planned = yield from self._ask(text)
-        refusal = planned.plan.refusal
-        if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
-            planned = yield from self._look_again(text, planned)
+        while True:
+            yield from self.ready()
+            view, parameters = self.scope.view, self.scope.texts
+            text = self.scope.text(raw)
+            planned = yield from self._ask(text)
+            refusal = planned.plan.refusal
+            if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
+                planned = yield from self._look_again(text, planned)
+                view = self.scope.view
+            if self.link.skip is not Skip.NOTHING or self.link.closed:
+                break
+            if self.scope.view == view and self.scope.texts == parameters:
+                break  # nothing came in meanwhile that changes what the text means
         if not planned.lost:
             self.raw_access = planned.plan.raw_access
         return planned

@@ -33,12 +33,13 @@ SCRIPTS = {
         <= 1 | Z I
         << 1
         << Z I
-        >> P : raw two | P : raw three | H
+        >> B <- | P : raw two | P : raw three | H
+        => B <-
         => P : raw two
         => P : raw three
         => H
-        <= E 42703 no column
-        << E 42703 no column
+        <= E 22P02 wrong parameter
+        << E 22P02 wrong parameter
         >> S
         => S
         <= Z I
@@ -50,6 +51,51 @@ SCRIPTS = {
         <= 2 | C SELECT 1 | Z I
         << 2
         << C SELECT 1
+        << Z I
+    """,
+    "the unnamed statement is gone after a Parse that fails": """
+        >> P : raw one | S
+        => P : raw one
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> P : raw two | S
+        => P : raw two
+        => S
+        <= E 42703 no column | Z I
+        << E 42703 no column
+        << Z I
+        >> B <- | S
+        << E 26000 unnamed prepared statement does not exist
+        << Z I
+    """,
+    "and after one that is refused, and after Query": """
+        >> P : raw one | S
+        => P : raw one
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> P : deny | S
+        << E 42501 reading is not allowed
+        << Z I
+        >> D S | S
+        << E 26000 unnamed prepared statement does not exist
+        << Z I
+        >> P : raw one | S
+        => P : raw one
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> Q raw two
+        => Q raw two
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+        >> B <- | S
+        << E 26000 unnamed prepared statement does not exist
         << Z I
     """,
     "PREPARE by the extended protocol, EXECUTE by both": """
