@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from dbguard.errors import ConfigurationError
@@ -22,11 +23,22 @@ _ADAPTER = TypeAdapter(_Saved)
 
 
 def dump(snapshot: Snapshot) -> str:
-    """The file's text. It holds names, types, and texts of views and functions; no rows."""
+    """The file's text, the same for the same snapshot.
+
+    It holds names, types, and texts of views and functions; no rows.
+    """
     # column_by_name is made from columns.
     without = {"snapshot": {"relations": {"__all__": {"column_by_name"}}}}
     saved = _Saved(VERSION, snapshot)
-    return _ADAPTER.dump_json(saved, exclude=without, exclude_defaults=True).decode("utf-8") + "\n"
+    tree = _ADAPTER.dump_python(saved, exclude=without, exclude_defaults=True)
+    return orjson.dumps(tree, default=_in_order).decode("utf-8") + "\n"
+
+
+def _in_order(names: object) -> list[str]:
+    """Sets have another order in each process; the file is to differ only if the catalog does."""
+    if not isinstance(names, frozenset):
+        raise TypeError(f"{type(names).__name__} is not part of a snapshot")
+    return sorted(names)
 
 
 def load(text: str) -> Snapshot:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +16,8 @@ from dbguard.errors import ConfigurationError
 from dbguard.sql.snapshot import RelationKind, Snapshot
 
 pytestmark = pytest.mark.pg
+
+ROOT = Path(__file__).parents[2]
 
 DDL = r"""
 CREATE SCHEMA clinic;
@@ -373,7 +377,16 @@ async def test_a_locked_table_leaves_its_views_out(pg_database: Any) -> None:
 
 
 async def test_saved_and_loaded(snapshot: Snapshot) -> None:
-    assert load(dump(snapshot)) == snapshot
+    text = dump(snapshot)
+    assert load(text) == snapshot
+    assert dump(load(text)) == text
+    tree = json.loads(text)["snapshot"]
+    assert tree["schemas"] == sorted(snapshot.schemas), "the same in every process"
+
+
+def test_the_shipped_catalog_is_what_dump_writes() -> None:
+    text = (ROOT / "rules" / "hipaa" / "catalog.json").read_text("utf-8")
+    assert dump(load(text)) == text
 
 
 @pytest.mark.parametrize(
