@@ -147,7 +147,7 @@ class Extended:
             return
         portal.executed = True
         entry = judging.entry(Owed.EXECUTE, plan, basis, decisions)
-        entry.text, entry.cycle = portal.text, self.names.cycle
+        entry.portal, entry.text, entry.cycle = portal.name, portal.text, self.names.cycle
         self.link.stage(frame.raw, entry, sequence)
         if entry.copies_left:
             yield from self.link.release()

@@ -45,16 +45,17 @@ def follow(entry: Pending, index: int, names: NameTable, session: str) -> None:
                     )
                 )
             case EffectKind.DEALLOCATE:
-                _forget(names.statements, effect.name)
+                _forget(names.statements, effect.name, None)
             case EffectKind.CLOSE:
-                _forget(names.portals, effect.name)
+                _forget(names.portals, effect.name, entry.portal)
             case EffectKind.DISCARD if effect.name == "all":
                 names.statements.clear()
                 names.portals.clear()
 
 
-def _forget(table: dict[str, Prepared] | dict[str, Portal], name: str | None) -> None:
-    if name is None:
-        table.clear()
-    else:
-        table.pop(name, None)
+def _forget(
+    table: dict[str, Prepared] | dict[str, Portal], name: str | None, running: str | None
+) -> None:
+    """Forget one name, or all but the portal that the command itself runs in."""
+    for gone in [n for n in table if n != running] if name is None else [name]:
+        table.pop(gone, None)

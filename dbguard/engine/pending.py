@@ -57,6 +57,8 @@ class Pending:
     """What `plan` was made under."""
     text: bytes = field(default=b"", repr=False)
     """The client's own text, where it may name statements (QUERY, EXECUTE)."""
+    portal: str | None = None
+    """Name of the portal that is executed."""
     started: float = 0.0
     replacement: ErrorFields | None = None
     """Error to show instead of the one this message provokes on purpose."""

@@ -242,6 +242,10 @@ def comparable(raw: bytes) -> Iterator[bytes]:
     if fields.sqlstate == "42501" or "LOCKED" in fields.message:
         yield b"E refused"
         return
+    if fields.sqlstate == "25P02" or fields.message == 'portal "" does not exist':
+        # a Query that failed leaves the server a broken unnamed portal, which it looks at first
+        yield b"E no portal"
+        return
     # dbguard tells of unknown names and wrong syntax itself; where in PostgreSQL's source that
     # would have happened it cannot know
     yield fields.without("F", "L", "R").encode_error()

@@ -421,7 +421,7 @@ def _backend(line: str) -> bytes:
             return backend.CommandComplete(rest.encode()).encode()
         case "E" | "N":
             code, _, message = rest.partition(" ")
-            severity = b"FATAL" if code.startswith("57") else b"ERROR"
+            severity = b"FATAL" if code.startswith("57P") else b"ERROR"
             pairs = [("S", severity), ("V", severity), ("C", code.encode())]
             pairs += [("M", message.encode()), ("D", b"Key (ssn)=(123) exists.")]
             fields = ErrorFields(tuple(pairs))
