@@ -14,6 +14,10 @@ _KEPT = frozenset("SVCstcdn")
 """Severity, SQLSTATE, and the names of schema, table, column, data type and constraint."""
 
 
+_PROCEDURAL = frozenset({b"pl_exec.c", b"plpy_elog.c", b"plperl.c", b"pltcl.c"})
+"""Source files of the server that report what a function's author made up, SQLSTATE included."""
+
+
 class RefusedError(DbguardError):
     """A `Refusal` on its way to the client."""
 
@@ -41,8 +45,7 @@ def client_error(fields: ErrorFields, plan: Plan | None, *, withhold: bool) -> E
     it shows nothing that the client did not send, so it passes even where texts are withheld.
     """
     if withhold and not (fields.sqlstate.startswith("42") and fields.position is not None):
-        kept = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in _KEPT))
-        return kept.with_fields(message=WITHHELD, hint=WITHHELD_HINT)
+        return _kept(fields).with_fields(message=WITHHELD, hint=WITHHELD_HINT)
     if plan is not None and plan.positions is not None and fields.position is not None:
         return fields.with_fields(position=str(plan.positions.to_original(fields.position)))
     return fields
@@ -52,8 +55,15 @@ def client_notice(fields: ErrorFields, *, withhold: bool) -> ErrorFields:
     """What the client may see of a server notice."""
     if not withhold:
         return fields
-    kept = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in _KEPT))
-    return kept.with_fields(message=WITHHELD)
+    return _kept(fields).with_fields(message=WITHHELD)
+
+
+def _kept(fields: ErrorFields) -> ErrorFields:
+    """What tells no value; from a procedural language's RAISE any field may be one."""
+    raised = any(c == "F" and v in _PROCEDURAL for c, v in fields.pairs)
+    kept = _KEPT - frozenset("stcdn") if raised else _KEPT
+    shown = ErrorFields(tuple((c, v) for c, v in fields.pairs if c in kept))
+    return shown.with_fields(sqlstate="P0001") if raised else shown
 
 
 def notice(text: str) -> ErrorFields:

@@ -76,6 +76,11 @@ class Scope:
         return self.names_touched or self.catalog_touched or self.temporary_touched
 
     @property
+    def unsure(self) -> bool:
+        """The server has to be asked before a text can be planned."""
+        return self.view is None or (self.needs_overlay and self.overlay_stale)
+
+    @property
     def texts(self) -> tuple[str | None, ...]:
         """The reported settings that decide how bytes are read."""
         get = self.parameters.get

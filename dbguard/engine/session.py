@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dbguard.errors import DbguardError, ProtocolViolation
+from dbguard.errors import DbguardError, ProtocolViolation, StatementError
 from dbguard.policy.decision import Principal
 from dbguard.wire import frontend
 from dbguard.wire.errorfields import from_error
@@ -30,6 +31,10 @@ READY_IDLE = b"Z\x00\x00\x00\x05I"
 _OF_COPY = frozenset(
     {Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.TERMINATE}
 )
+_OPENING = frozenset(
+    {Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.CLOSE}
+)
+"""Messages that may open a pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,18 @@ class Session:
         head = queue.head
         if head is not None and head.copying_in and not self._belongs_to_copy(frame, head):
             return
+        if frame.tag in _OPENING and (self.scope.unsure or queue.unsettled):
+            yield from self._ask_ahead()
         yield from handler(frame)
+
+    def _ask_ahead(self) -> Steps:
+        """Ask what has to be asked in front of a pipeline: inside, Execute makes the server
+        believe in an implicit transaction block, in which VACUUM, for one, does not run."""
+        link = self.link
+        if link.pipeline_open or link.staged or link.skip is not Skip.NOTHING:
+            return
+        with contextlib.suppress(StatementError):  # the handler asks again if it needs to know
+            yield from self.settling.ready()
 
     def settle(self) -> Steps:
         """The client has paused: send what is staged."""

@@ -70,6 +70,26 @@ SCRIPTS = {
         << 1
         << Z I
     """,
+    "a pipeline is not made an implicit transaction block": f"""
+        >> Q path
+        => Q path
+        <= C SET | Z I
+        << C SET
+        << Z I
+        >> C Sa | P : raw vacuum | B <- | E | S
+        {probe("clinic")}
+        => C S a
+        => P : raw vacuum
+        => B <-
+        => E
+        => S
+        <= 3 | 1 | 2 | C VACUUM | Z I
+        << 3
+        << 1
+        << 2
+        << C VACUUM
+        << Z I
+    """,
     "a Sync ends what SET LOCAL did": f"""
         >> P : path | B <- | E | S | Q raw one
         => P : path
