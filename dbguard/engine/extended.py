@@ -43,7 +43,7 @@ class Extended:
                 before = self.names.drop_unnamed()
             elif name not in self.names.statements:
                 self.names.require_room(1, 0)
-            planned = yield from self.judging.settling.plan(message.query)
+            planned = yield from self.judging.settling.plan(message.query, message.parameter_types)
             if self.judging.overtaken():
                 if before is not None:
                     before()

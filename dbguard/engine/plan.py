@@ -34,6 +34,8 @@ class PlanRequest:
     principal: Principal
     view: SessionView
     environment: str
+    parameter_types: tuple[int, ...] = ()
+    """OIDs of the types that a Parse declares, those that are not the server's own."""
 
 
 @dataclass(frozen=True, slots=True)

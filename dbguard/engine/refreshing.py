@@ -79,7 +79,7 @@ class Refreshing:
             if prepared.reshaped:
                 raise stale_result()
             return None
-        return (yield from self.settling.plan(prepared.text))
+        return (yield from self.settling.plan(prepared.text, prepared.parameter_types))
 
     def changes(self, prepared: Prepared, planned: Planned) -> bool:
         """Whether the server has to be told something else than before."""

@@ -9,6 +9,7 @@ would break it.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from dbguard.errors import NotUnderstood
@@ -49,6 +50,10 @@ class Scope:
     """Last reported value of each ParameterStatus."""
     view: SessionView | None = None
     """None until the server was asked, and whenever it may have changed."""
+    said: tuple[str, str] | None = None
+    """What the server said when `view` was made: search_path, and the role in force."""
+    seen: tuple[Hashable, ...] = ()
+    """The catalog that `view` was made from: a schema made since may stand in the path."""
     overlay: Overlay | None = None
     overlay_stale: bool = False
     """The session has temporary or uncommitted objects that `overlay` does not show."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from dataclasses import dataclass, field, replace
 
 from dbguard.errors import NotUnderstood
@@ -15,6 +15,9 @@ from .plan import Plan, PlanRequest, Refusal
 from .planning import effective_view
 from .probe import ask_server
 from .scope import Scope
+
+_FIRST_NORMAL_OID = 16384
+"""Types with smaller OIDs are the server's own (transam.h)."""
 
 _UNKNOWN_NAME = frozenset({"42P01", "42703", "42883", "42704", "3F000", "42P10"})
 _ABORTED = Refusal(
@@ -50,45 +53,58 @@ class Settling:
             )
         return self.scope.view
 
-    def plan(self, raw: bytes) -> Generator[Ask, Answer, Planned]:
+    def plan(
+        self, raw: bytes, parameter_types: tuple[int, ...] = ()
+    ) -> Generator[Ask, Answer, Planned]:
         """A plan for a client's text under what is in force now.
+
+        `parameter_types` are the OIDs that a Parse declares.
 
         Raises:
             StatementError: what the text means cannot be told.
         """
+        types = tuple(oid for oid in parameter_types if oid >= _FIRST_NORMAL_OID)
         while True:
             yield from self.ready()
-            view, parameters = self.scope.view, self.scope.texts
+            view, parameters, seen = self.scope.view, self.scope.texts, self._catalog()
             text = self.scope.text(raw)
-            planned = yield from self._ask(text)
+            planned = yield from self._ask(text, types)
             refusal = planned.plan.refusal
             if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
-                planned = yield from self._look_again(text, planned)
-                view = self.scope.view
+                planned = yield from self._look_again(text, types, planned)
+                view, seen = self.scope.view, self._catalog()
             if self.link.skip is not Skip.NOTHING or self.link.closed:
                 break
-            if self.scope.view == view and self.scope.texts == parameters:
+            if (
+                self.scope.view == view
+                and self.scope.texts == parameters
+                and self._catalog() == seen
+            ):
                 break  # nothing came in meanwhile that changes what the text means
         if not planned.lost:
             self.raw_access = planned.plan.raw_access
         return planned
 
-    def _look_again(self, text: str, planned: Planned) -> Generator[Ask, Answer, Planned]:
+    def _look_again(
+        self, text: str, types: tuple[int, ...], planned: Planned
+    ) -> Generator[Ask, Answer, Planned]:
         """A name was not found: look once more before saying so."""
         if self.scope.status == b"E":
             return replace(planned, plan=_refused(planned.plan, _ABORTED))
         if self.scope.needs_overlay and (self.scope.overlay is None or self.scope.overlay_stale):
             yield from self._load_overlay()
-            return (yield from self._ask(text))
+            return (yield from self._ask(text, types))
         before = self.surroundings.state_key()
         yield AskFreshCatalog()
         if self.surroundings.state_key() != before:
-            return (yield from self._ask(text))
+            if self.scope.said is not None:
+                self._resolve_path(*self.scope.said)
+            return (yield from self._ask(text, types))
         return planned
 
-    def _ask(self, text: str) -> Generator[Ask, Answer, Planned]:
+    def _ask(self, text: str, types: tuple[int, ...]) -> Generator[Ask, Answer, Planned]:
         request = PlanRequest(
-            text, self.identity.principal, self.known_view(), self.identity.environment
+            text, self.identity.principal, self.known_view(), self.identity.environment, types
         )
         overlay = self.scope.overlay if self.scope.needs_overlay else None
         if overlay is None:
@@ -117,16 +133,27 @@ class Settling:
             yield from self._load_overlay()
         if self.scope.view is None:
             yield from self._load_view()
+        elif self.scope.said is not None and self.scope.seen != self._catalog():
+            self._resolve_path(*self.scope.said)
 
     def _load_view(self) -> Generator[Ask, Answer, SessionView]:
         path, role = yield from ask_server(self.link, "SHOW search_path", "SHOW role")
         name = role.decode("utf-8", "replace")
         user = self.scope.session_user if name == "none" else name
+        return self._resolve_path(path.decode("utf-8", "replace"), user)
+
+    def _resolve_path(self, path: str, user: str) -> SessionView:
         overlay = self.scope.overlay
         snapshot = overlay.snapshot if overlay is not None else self.surroundings.snapshot()
-        view = effective_view(snapshot, user, path.decode("utf-8", "replace"))
-        self.scope.view = view
+        self.scope.said, self.scope.seen = (path, user), self._catalog()
+        self.scope.view = view = effective_view(snapshot, user, path)
         return view
+
+    def _catalog(self) -> tuple[Hashable, ...]:
+        """Which catalog names are resolved in now."""
+        if self.scope.overlay is not None:
+            return (self.scope.overlay.key,)
+        return self.surroundings.state_key()
 
     def _load_overlay(self) -> Generator[Ask, Answer, None]:
         (document,) = yield from ask_server(self.link, self.surroundings.overlay_query)

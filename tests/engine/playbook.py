@@ -129,6 +129,7 @@ class FakeSurroundings:
         self.available = True
         self.epoch = 1
         self.satisfied = True
+        self.schemas = frozenset({"public", "clinic", "pg_catalog"})
         self.refreshed = 0
         self.moves = 0
         """What a fresh catalog adds to the epoch."""
@@ -142,8 +143,7 @@ class FakeSurroundings:
 
     def snapshot(self) -> Snapshot:
         role = Role("analyst", False, False, frozenset({"analyst"}), frozenset())
-        schemas = frozenset({"public", "clinic", "pg_catalog"})
-        return Snapshot("db", 180000, self.epoch, schemas, (), (), roles=(role,))
+        return Snapshot("db", 180000, self.epoch, self.schemas, (), (), roles=(role,))
 
     def read_overlay(self, document: bytes) -> Snapshot:
         return replace(self.snapshot(), epoch=99)

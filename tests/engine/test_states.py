@@ -485,6 +485,20 @@ def test_the_view_follows_what_the_server_says() -> None:
     assert world.views[-1] == SessionView("analyst", ("pg_catalog", "clinic"))
 
 
+def test_a_schema_made_since_may_stand_in_the_path() -> None:
+    world = FakeSurroundings()
+    session = Play(world).script(
+        SCRIPTS["search_path is asked for after SET"].replace("D clinic", "D late,clinic")
+    )
+    assert world.views[-1].search_path == ("pg_catalog", "clinic")
+    world.epoch, world.schemas = 2, world.schemas | {"late"}
+    session.script("""
+        >> Q raw one
+        => Q raw one
+    """)
+    assert world.views[-1].search_path == ("pg_catalog", "late", "clinic")
+
+
 def test_the_principal_is_who_logged_in() -> None:
     session = Play()
     session.server(encode_backend("P session_authorization=root"))
