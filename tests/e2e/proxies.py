@@ -152,18 +152,21 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
-            for pair in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._copy, args=pair, daemon=True).start()
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._target) as server:
+            back = threading.Thread(target=self._copy, args=(server, client, True), daemon=True)
+            back.start()
+            self._copy(client, server, False)
+            back.join()
 
     def _copy(self, source: socket.socket, sink: socket.socket, keep: bool) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 if keep:
                     self.received += data
                 sink.sendall(data)
-        except OSError:
-            pass
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
