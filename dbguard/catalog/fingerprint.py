@@ -17,6 +17,7 @@ _SHARED_OR_SMALL = (
     ("pg_trigger", "x.oid"),
     ("pg_inherits", "x.inhrelid"),
     ("pg_cast", "x.oid"),
+    ("pg_policy", "x.oid"),
     ("pg_opclass", "x.oid"),
     ("pg_extension", "x.oid"),
     ("pg_auth_members", "x.roleid"),
@@ -62,6 +63,9 @@ def _query() -> str:
     parts += [
         f"SELECT 'pg_attribute', {_hashed(f'({column})')} "
         f"FROM pg_catalog.pg_attribute x JOIN pg_catalog.pg_class c ON c.oid {_EQ} x.attrelid "
+        f"JOIN spaces s ON s.oid {_EQ} c.relnamespace",
+        f"SELECT 'pg_attrdef', {_hashed('x.oid')} "
+        f"FROM pg_catalog.pg_attrdef x JOIN pg_catalog.pg_class c ON c.oid {_EQ} x.adrelid "
         f"JOIN spaces s ON s.oid {_EQ} c.relnamespace",
         # pg_depend has no key of its own; only membership of extensions matters here.
         f"SELECT 'pg_depend', {_hashed('x.objid')} FROM pg_catalog.pg_depend x "

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from dbguard.catalog.hidden_code import HiddenCode
 from dbguard.catalog.query import (
     ONE_FUNCTION_QUERY,
     ONE_VIEW_QUERY,
@@ -103,7 +104,8 @@ def parse_snapshot(document: str, epoch: int) -> Snapshot:
     schemas: dict[str, str] = dict(parts["schemas"])
     types = _Types(parts, schemas)
     extensions = {(catalog, oid): name for catalog, oid, name in parts["extensions"]}
-    relations = tuple(_relations(parts, schemas, types))
+    code = HiddenCode(parts)
+    relations = tuple(_relations(parts, schemas, types, code))
     columns_of = {str(r.oid): tuple(c.name for c in r.columns) for r in relations}
     return Snapshot(
         database=read["database"],
@@ -120,6 +122,7 @@ def parse_snapshot(document: str, epoch: int) -> Snapshot:
                 kind=kind,
                 relation=int(relation),
                 extension=extensions.get(("pg_type", oid)),
+                code=code.of_type(oid),
             )
             for oid, space, name, kind, _, relation, *_ in parts["types"]
             if schemas[space] != "pg_catalog"
@@ -215,7 +218,10 @@ class _Types:
 
 
 def _relations(
-    parts: Mapping[str, list[Row]], schemas: Mapping[str, str], types: _Types
+    parts: Mapping[str, list[Row]],
+    schemas: Mapping[str, str],
+    types: _Types,
+    code: HiddenCode,
 ) -> Iterable[Relation]:
     collations = {
         oid: f"{quote(schema)}.{quote(name)}" for oid, schema, name in parts["collations"]
@@ -263,6 +269,8 @@ def _relations(
             has_rules=oid in rules,
             has_row_security=row_security,
             temporary=temporary,
+            read_code=code.of_reading(oid),
+            write_code=code.of_writing(oid),
         )
 
 

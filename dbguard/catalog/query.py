@@ -53,6 +53,14 @@ relations AS (
   SELECT c.oid, c.relnamespace, c.relname, c.relkind, c.relpersistence, c.relrowsecurity
   FROM pg_catalog.pg_class c JOIN spaces s ON s.oid {_EQ} c.relnamespace
   WHERE c.relkind {_EQ} ANY ('{{r,p,v,m,f,S,c}}'::pg_catalog."char"[])),
+uses AS (
+  -- who runs functions that are not the server's own: those leave no dependency
+  SELECT d.classid, d.objid, COALESCE(o.oprcode::pg_catalog.oid, d.refobjid) AS function
+  FROM pg_catalog.pg_depend d
+  LEFT JOIN pg_catalog.pg_operator o ON o.oid {_EQ} d.refobjid
+    AND d.refclassid {_EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass
+  WHERE d.refclassid {_EQ} 'pg_catalog.pg_proc'::pg_catalog.regclass
+     OR d.refclassid {_EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass),
 functions AS (
   SELECT p.*, l.lanname,
          (l.lanname {_EQ} 'sql' AND p.pronamespace {_NE} (SELECT y.oid FROM system_space y))
@@ -76,6 +84,9 @@ SELECT pg_catalog.json_build_object(
         d.domain, d.base, d.typmod,
         CASE WHEN d.typmod {_NE} -1 THEN pg_catalog.format_type(d.base, d.typmod) END
       ) ORDER BY d.domain) FROM domains d),
+  'domain_parents', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        t.oid, t.typbasetype) ORDER BY t.oid)
+    FROM pg_catalog.pg_type t WHERE t.typtype {_EQ} 'd'),
   'comparable', (SELECT pg_catalog.json_agg(DISTINCT k.opcintype) FROM (
       SELECT o.opcintype FROM pg_catalog.pg_opclass o
       JOIN pg_catalog.pg_am a ON a.oid {_EQ} o.opcmethod
@@ -120,6 +131,64 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal),
   'rules', (SELECT pg_catalog.json_agg(DISTINCT w.ev_class)
     FROM pg_catalog.pg_rewrite w WHERE w.rulename {_NE} '_RETURN'),
+  'code', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
+        u.what, u.owner, u.function)) FROM (
+      SELECT 'write' AS what, a.adrelid AS owner, u.function
+      FROM uses u JOIN pg_catalog.pg_attrdef a ON a.oid {_EQ} u.objid
+      WHERE u.classid {_EQ} 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+      UNION ALL
+      SELECT CASE WHEN k.conrelid {_EQ} 0::pg_catalog.oid THEN 'type' ELSE 'write' END,
+        CASE WHEN k.conrelid {_EQ} 0::pg_catalog.oid THEN k.contypid ELSE k.conrelid END,
+        u.function
+      FROM uses u JOIN pg_catalog.pg_constraint k ON k.oid {_EQ} u.objid
+      WHERE u.classid {_EQ} 'pg_catalog.pg_constraint'::pg_catalog.regclass
+      UNION ALL
+      SELECT 'read', p.polrelid, u.function
+      FROM uses u JOIN pg_catalog.pg_policy p ON p.oid {_EQ} u.objid
+      WHERE u.classid {_EQ} 'pg_catalog.pg_policy'::pg_catalog.regclass
+      UNION ALL
+      SELECT 'write', w.ev_class, u.function
+      FROM uses u JOIN pg_catalog.pg_rewrite w ON w.oid {_EQ} u.objid
+      WHERE u.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        AND w.rulename {_NE} '_RETURN'
+      UNION ALL
+      SELECT 'write', COALESCE(i.indrelid, u.objid), u.function
+      FROM uses u LEFT JOIN pg_catalog.pg_index i ON i.indexrelid {_EQ} u.objid
+      WHERE u.classid {_EQ} 'pg_catalog.pg_class'::pg_catalog.regclass
+      UNION ALL
+      SELECT 'write', t.tgrelid, t.tgfoid
+      FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal
+      UNION ALL
+      SELECT 'type', u.objid, u.function
+      FROM uses u WHERE u.classid {_EQ} 'pg_catalog.pg_type'::pg_catalog.regclass
+      UNION ALL
+      SELECT 'type', t.oid, u.function
+      FROM uses u JOIN pg_catalog.pg_cast k ON k.oid {_EQ} u.objid
+      JOIN pg_catalog.pg_type t ON t.oid {_EQ} k.castsource OR t.oid {_EQ} k.casttarget
+      WHERE u.classid {_EQ} 'pg_catalog.pg_cast'::pg_catalog.regclass
+        AND t.typnamespace {_NE} (SELECT y.oid FROM system_space y)
+      UNION ALL
+      SELECT 'type', g.rngtypid, g.rngsubdiff::pg_catalog.oid
+      FROM pg_catalog.pg_range g JOIN uses u ON u.function {_EQ} g.rngsubdiff
+      ) u (what, owner, function)),
+  'written_too', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
+        w.first, w.second)) FROM (
+      -- ON DELETE CASCADE and the like; views that write to what they read
+      SELECT k.confrelid, k.conrelid FROM pg_catalog.pg_constraint k
+      WHERE k.contype {_EQ} 'f'
+        AND (k.confupdtype {_EQ} ANY ('{{c,n,d}}'::pg_catalog."char"[])
+          OR k.confdeltype {_EQ} ANY ('{{c,n,d}}'::pg_catalog."char"[]))
+      UNION ALL
+      SELECT w.ev_class, d.refobjid
+      FROM pg_catalog.pg_rewrite w
+      JOIN relations r ON r.oid {_EQ} w.ev_class
+        AND r.relkind {_EQ} 'v'::pg_catalog."char"
+      JOIN pg_catalog.pg_depend d ON d.objid {_EQ} w.oid
+        AND d.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        AND d.refclassid {_EQ} 'pg_catalog.pg_class'::pg_catalog.regclass
+      WHERE d.refobjid {_NE} w.ev_class
+        AND r.relnamespace {_NE} (SELECT y.oid FROM system_space y)
+      ) w (first, second)),
   'functions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, f.pronamespace, f.proname, f.prokind, f.proargtypes::pg_catalog.text,
         f.prorettype, f.proretset, f.provolatile, f.lanname,

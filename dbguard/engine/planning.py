@@ -25,7 +25,7 @@ from dbguard.policy.model import Policy
 from dbguard.sql.analysis import analyze
 from dbguard.sql.facts import Action, ActionClass, FunctionTrust, FunctionUse, StatementFacts
 from dbguard.sql.fingerprint import fingerprint
-from dbguard.sql.functions import refer
+from dbguard.sql.functions import code_of_types, refer, unseen_calls
 from dbguard.sql.limits import Limits
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.names import quote
@@ -103,6 +103,11 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
         readings = analyze(request.text, world.snapshot, request.view, world.limits)
     except StatementError as error:
         return _unplanned(world, request, error, raw_access)
+    if request.parameter_types and readings:
+        first, *others = readings
+        behind = code_of_types(world.snapshot, request.parameter_types)
+        functions = (*first.facts.functions, *unseen_calls(world.snapshot, behind))
+        readings = (replace(first, facts=replace(first.facts, functions=functions)), *others)
     if raw_access:
         # who sees everything may mean an overload of his own by a built-in's name
         readings = tuple(replace(reading, calls=()) for reading in readings)

@@ -7,11 +7,11 @@ arguments unless `reaching.py`'s list names them; functions of well-known extens
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from .facts import FunctionTrust, FunctionUse
-from .reaching import reaches
+from .reaching import MAKE_VALUES, reaches
 from .snapshot import Function, Snapshot
 
 _TRUSTED_EXTENSIONS = frozenset(
@@ -98,7 +98,8 @@ def refer(
         foreign = [
             f for f in fitting if f.schema not in _SYSTEM_SCHEMAS and not _is_harmless_extension(f)
         ]
-        trust = FunctionTrust.REACHES if reaches(name, count) else FunctionTrust.BUILTIN
+        reaching = reaches(name, count) or (name in MAKE_VALUES and snapshot.has_coded_types)
+        trust = FunctionTrust.REACHES if reaching else FunctionTrust.BUILTIN
         home = builtin[0].schema
         use = FunctionUse(home, name, trust, (), any(f.volatility == "v" for f in builtin))
         return FunctionReference(use, builtin, pin=bool(foreign))
@@ -124,6 +125,26 @@ def refer(
         ),
         candidates,
     )
+
+
+def unseen_calls(snapshot: Snapshot, functions: Iterable[int]) -> tuple[FunctionUse, ...]:
+    """The uses of functions, by OID, that run without being called in the text."""
+    found = []
+    for oid in functions:
+        function = snapshot.function_by_oid.get(oid)
+        if function is None:
+            found.append(FunctionUse("", f"oid {oid}", FunctionTrust.UNKNOWN))
+        else:
+            signatures = (function.signature,)
+            found.append(
+                FunctionUse(function.schema, function.name, FunctionTrust.UNKNOWN, signatures)
+            )
+    return tuple(found)
+
+
+def code_of_types(snapshot: Snapshot, types: Collection[int]) -> tuple[int, ...]:
+    """OIDs of functions that run when values of these types, by OID, are made."""
+    return tuple({oid for info in snapshot.types if info.oid in types for oid in info.code})
 
 
 def _is_harmless_extension(function: Function) -> bool:

@@ -103,6 +103,24 @@ _PREFIXES = (
     "dblink",
 )
 
+MAKE_VALUES = frozenset(
+    {
+        "array_in",
+        "array_recv",
+        "domain_in",
+        "domain_recv",
+        "multirange_in",
+        "multirange_recv",
+        "pg_input_error_info",
+        "pg_input_is_valid",
+        "range_in",
+        "range_recv",
+        "record_in",
+        "record_recv",
+    }
+)
+"""Make a value of a type that an argument names: its checks run."""
+
 
 def reaches(name: str, count: int) -> bool:
     """Whether pg_catalog's function `name`, called with `count` arguments, is on the list."""

@@ -27,6 +27,10 @@ class RelationKind(enum.StrEnum):
     PARTITIONED_INDEX = "I"
 
 
+RULE = 0
+"""Stands among functions that run unseen for a rewrite rule: whole statements."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One user column of a relation (pg_attribute with attnum > 0, not dropped)."""
@@ -70,6 +74,12 @@ class Relation:
     """Rewrite rules other than a view's own _RETURN."""
     has_row_security: bool = False
     temporary: bool = False
+    read_code: tuple[int, ...] = ()
+    """OIDs of functions, other than the server's own, that may run when rows are read: those of
+    row security policies and of the columns' types."""
+    write_code: tuple[int, ...] = ()
+    """The same for writing: triggers, defaults, checks, rules, index expressions; those of
+    children, of tables that foreign keys write to in passing, and of what a view writes to."""
     column_by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -125,6 +135,9 @@ class TypeInfo:
     relation: int = 0
     """typrelid for composite types, else 0."""
     extension: str | None = None
+    code: tuple[int, ...] = ()
+    """OIDs of functions, other than the server's own, that may run when a value is made or cast:
+    checks of domains, user-defined casts; those of the types it is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +210,11 @@ class Snapshot:
         for info in self.types:
             found.setdefault(info.name, []).append(info)
         return {name: tuple(group) for name, group in found.items()}
+
+    @cached_property
+    def has_coded_types(self) -> bool:
+        """Whether functions run behind any type."""
+        return any(info.code for info in self.types)
 
     @cached_property
     def role_by_name(self) -> Mapping[str, Role]:

@@ -112,6 +112,7 @@ def relation_item(
         ctx.opaque(DOUBT, fields)
     if action is not None:
         ctx.ledger.act(relation, action)
+    ctx.ledger.run_hidden(relation.write_code if role is SiteRole.TARGET else relation.read_code)
     site = ctx.ledger.mention(
         Mention(
             relation,

@@ -18,6 +18,7 @@ from .outcome import Handler, Outcome, option_is_on
 from .queries import query
 from .relation_names import named_relation, new_relation
 from .scope import Entry, RelationItem, Scope
+from .type_names import note_type
 from .values import NamedValue
 
 _CURSOR_OPT_HOLD = 0x0020
@@ -96,6 +97,8 @@ def _explain(ctx: Context, fields: Node) -> Outcome:
 
 
 def _prepare(ctx: Context, fields: Node) -> Outcome:
+    for node in fields.get("argtypes", ()):
+        note_type(ctx, node["TypeName"])
     outcome = inside(ctx, fields["query"])
     ctx.ledger.effect(SessionEffect(EffectKind.PREPARE, fields["name"]))
     outcome.wrapper = Wrapper.PREPARE

@@ -18,6 +18,7 @@ from dbguard.sql.facts import (
     SessionEffect,
     Use,
 )
+from dbguard.sql.functions import unseen_calls
 from dbguard.sql.sites import (
     BuiltinCall,
     GroupDependency,
@@ -25,7 +26,7 @@ from dbguard.sql.sites import (
     RelationSite,
     SiteRole,
 )
-from dbguard.sql.snapshot import Relation, Snapshot
+from dbguard.sql.snapshot import RULE, Relation, Snapshot
 
 from .values import NONE, Key, NamedValue, Row, Value
 
@@ -120,6 +121,14 @@ class Ledger:
 
     def object(self, kind: str, schema: str | None, name: str) -> None:
         self.objects.setdefault(ObjectName(kind, schema, name))
+
+    def run_hidden(self, functions: Iterable[int]) -> None:
+        """Note functions that run without being called."""
+        found = set(functions)
+        if RULE in found:
+            self.note("writing where a rewrite rule applies")
+        for use in unseen_calls(self.snapshot, sorted(found - {RULE})):
+            self.functions.setdefault(use)
 
     def effect(self, effect: SessionEffect) -> None:
         if effect not in self.effects:

@@ -41,8 +41,10 @@ def note_type(ctx: Context, fields: Node) -> str | None:
     if (info := _find(ctx, schema, name)) is not None:
         if info.kind not in _HARMLESS_KINDS and not is_trusted_extension(info.extension):
             ctx.ledger.note(f'type "{name}"', ctx.position(fields.get("location", 0)))
+        ctx.ledger.run_hidden(info.code)
         return f"{info.schema}.{info.name}{suffix}"
     if (relation := ctx.find_relation(schema, name)) is not None:
+        ctx.ledger.run_hidden(relation.read_code)
         return f"{relation.schema}.{relation.name}{suffix}"
     if fields.get("pct_type"):
         return None

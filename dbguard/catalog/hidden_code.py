@@ -1,0 +1,80 @@
+"""Functions that run without being called: behind reading, writing, and types."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from dbguard.sql.functions import is_trusted_extension
+from dbguard.sql.snapshot import RULE
+
+_PG_CATALOG_LIMIT = 16384
+"""OIDs below are the server's own objects (transam.h, FirstNormalObjectId)."""
+
+
+class HiddenCode:
+    """The parts of a catalog document that say what runs when, followed to the end.
+
+    Functions of known extensions are left out. OIDs are texts, as in the document.
+    """
+
+    def __init__(self, parts: Mapping[str, list[list[Any]]]) -> None:
+        extensions = {
+            oid: name for catalog, oid, name in parts["extensions"] if catalog == "pg_proc"
+        }
+        self._direct: dict[tuple[str, str], set[int]] = defaultdict(set)
+        # Documents saved by earlier releases do not have these parts.
+        for what, owner, function in parts.get("code", []):
+            trusted = is_trusted_extension(extensions.get(str(function)))
+            if int(function) >= _PG_CATALOG_LIMIT and not trusted:
+                self._direct[what, str(owner)].add(int(function))
+        for oid in parts["rules"]:
+            self._direct["write", str(oid)].add(RULE)
+        self._column_types: dict[str, set[str]] = defaultdict(set)
+        for row in parts["columns"]:
+            self._column_types[row[0]].add(row[3])
+        self._components: dict[str, set[str]] = defaultdict(set)
+        for oid, _, _, _, _, relation, element, *_ in parts["types"]:
+            self._components[oid].update({str(element)} - {"0"})
+            self._components[oid].update(self._column_types.get(str(relation), ()))
+        for domain, base, *_ in parts["domains"]:
+            self._components[domain].add(base)
+        for domain, middle in parts.get("domain_parents", []):
+            self._components[str(domain)].add(str(middle))
+        self._written_too: dict[str, set[str]] = defaultdict(set)
+        for first, second in parts.get("written_too", []):
+            self._written_too[str(first)].add(str(second))
+        for child, parent in parts["parents"]:
+            self._written_too[parent].add(child)
+
+    def of_type(self, oid: str) -> tuple[int, ...]:
+        found: set[int] = set()
+        for reached in _closure(oid, self._components):
+            found |= self._direct.get(("type", reached), set())
+        return tuple(sorted(found))
+
+    def of_reading(self, oid: str) -> tuple[int, ...]:
+        return tuple(sorted(self._reading(oid)))
+
+    def of_writing(self, oid: str) -> tuple[int, ...]:
+        found: set[int] = set()
+        for reached in _closure(oid, self._written_too):
+            found |= self._direct.get(("write", reached), set()) | self._reading(reached)
+        return tuple(sorted(found))
+
+    def _reading(self, oid: str) -> set[int]:
+        found = set(self._direct.get(("read", oid), set()))
+        for type_oid in self._column_types.get(oid, ()):
+            found.update(self.of_type(type_oid))
+        return found
+
+
+def _closure(start: str, steps: Mapping[str, set[str]]) -> set[str]:
+    seen, todo = {start}, [start]
+    while todo:
+        for step in steps.get(todo.pop(), ()):
+            if step not in seen:
+                seen.add(step)
+                todo.append(step)
+    return seen
