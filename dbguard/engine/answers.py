@@ -265,10 +265,7 @@ class Answers:
             self.link.to_client.append(shown.encode_error())
         if head.owed.ends_with_ready:
             return
-        self.link.drop_staged()  # the later ones first: each way back leads one step
-        self.link.queue.drop_to_sync()
-        if head.unnamed:
-            self.names.drop_unnamed()
+        self.link.fail_pipeline(head, self.names.drop_unnamed)
         if self.link.queue.head is None:
             self.link.skip = Skip.SERVER
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from dbguard.errors import DbguardError, UndefinedName
@@ -11,6 +11,7 @@ from dbguard.wire import frontend
 from dbguard.wire.framing import Frame
 
 from .asks import Answer, Ask, Planned
+from .changes import Change
 from .judging import Judging, RefusedWithRecord, reserved_name
 from .link import RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked
@@ -34,19 +35,19 @@ class Extended:
             return
         message = frontend.decode(frame)
         assert isinstance(message, frontend.Parse)
-        before: Callable[[], None] | None = None
+        change: Change[Prepared] | None = None
         """Gives the unnamed statement back: Parse destroys it, even one that fails, unless the
         server skips it."""
         try:
             name = self._new_name(message.name)
             if not name:
-                before = self.names.drop_unnamed()
+                change = self.names.drop_unnamed()
             elif name not in self.names.statements:
                 self.names.require_room(1, 0)
             planned = yield from self.judging.settling.plan(message.query, message.parameter_types)
             if self.judging.overtaken():
-                if before is not None:
-                    before()
+                if change is not None:
+                    change.take_back()
                 return
             plan, basis = planned.plan, self.judging.observe(planned)
             self._statements_made += 1
@@ -71,9 +72,13 @@ class Extended:
         except DbguardError as error:
             yield from self.judging.refuse(error, query=False)
             return
-        undo = self.names.put_statement(prepared)
-        entry = Pending(Owed.PARSE, plan=plan, basis=basis, undo=before or undo)
-        entry.unnamed = before is not None
+        unnamed = change is not None
+        if change is None:
+            change = self.names.put_statement(prepared)
+        else:
+            change.end_with(prepared)
+        entry = Pending(Owed.PARSE, plan=plan, basis=basis, change=change)
+        entry.unnamed = unnamed
         self.link.stage(data, entry, max(decisions, default=0))
         if not plan.raw_access and len(plan.statements) == 1:
             self.link.stage(
@@ -115,7 +120,7 @@ class Extended:
             text=prepared.text,
         )
         entry = Pending(
-            Owed.BIND, plan=plan, basis=prepared.basis, undo=self.names.put_portal(portal)
+            Owed.BIND, plan=plan, basis=prepared.basis, change=self.names.put_portal(portal)
         )
         self.link.stage(frame.raw, entry, max(decisions, default=0))
 
@@ -221,10 +226,12 @@ class Extended:
         except DbguardError as error:
             yield from self.judging.refuse(error, query=False)
             return
-        drop: Callable[[str], Callable[[], None]] = (
-            self.names.drop_statement if message.kind == b"S" else self.names.drop_portal
+        change = (
+            self.names.drop_statement(name)
+            if message.kind == b"S"
+            else self.names.drop_portal(name)
         )
-        self.link.stage(frame.raw, Pending(Owed.CLOSE, undo=drop(name)))
+        self.link.stage(frame.raw, Pending(Owed.CLOSE, change=change))
 
     # -- names ----------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from dbguard.wire import backend, frontend
@@ -75,8 +75,8 @@ class Link:
     def stage(self, data: bytes, entry: Pending, sequence: int = 0) -> None:
         """Queue a message for release; dropped when an error has come in the meantime."""
         if self.skip is not Skip.NOTHING or self.closed:
-            if entry.undo is not None:
-                entry.undo()
+            if entry.change is not None:
+                entry.change.take_back()
             return
         self.staged.append(Staged(data, entry, sequence))
 
@@ -161,19 +161,32 @@ class Link:
             self.flush()
             yield AskServer()
 
-    def drop_staged(self) -> None:
-        """An error has come from the server: what was not sent yet is skipped too, unless a Sync
-        stands between."""
-        if self.queue.holds_sync:
+    def fail_pipeline(self, head: Pending, unnamed_lost: Callable[[], object]) -> None:
+        """The server reported an error for `head` and skips to the next Sync.
+
+        What it skips has changed nothing. What stands behind the Sync was assumed on top of
+        that, so everything is taken back, last first, and the rest is made again.
+        """
+        keep = self.queue.holds_sync
+        ahead = [*self.queue.entries, *(item.entry for item in self.staged)]
+        for entry in reversed(ahead):
+            if entry.change is not None:
+                entry.change.take_back()
+        dropped = self.queue.drop_to_sync()
+        if head.unnamed:
+            unnamed_lost()
+        if not keep:
+            self.staged = []
             return
-        _take_back(self.staged)
-        self.staged = []
+        for entry in ahead[len(dropped) :]:
+            if entry.change is not None:
+                entry.change.make()
 
 
 def _take_back(staged: list[Staged]) -> None:
     for item in reversed(staged):
-        if item.entry.undo is not None:
-            item.entry.undo()
+        if item.entry.change is not None:
+            item.entry.change.take_back()
 
 
 AUDIT_LOST = ErrorFields(

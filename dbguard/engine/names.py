@@ -6,16 +6,13 @@ portals and cursors; so they do here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from dbguard.errors import LimitExceeded, UndefinedName
 
+from .changes import Change
 from .pending import Shape
 from .plan import Basis, Plan
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -113,23 +110,23 @@ class NameTable:
                 hint="Close portals that are no longer used, or raise the limit.",
             )
 
-    def put_statement(self, prepared: Prepared) -> Callable[[], None]:
-        """Add or replace a statement; returns the way back."""
-        return _put(self.statements, prepared.name, prepared)
+    def put_statement(self, prepared: Prepared) -> Change[Prepared]:
+        """Add or replace a statement; returns the change."""
+        return Change(self.statements, prepared.name, prepared)
 
-    def drop_statement(self, name: str) -> Callable[[], None]:
-        return _put(self.statements, name, None)
+    def drop_statement(self, name: str) -> Change[Prepared]:
+        return Change(self.statements, name, None)
 
-    def drop_unnamed(self) -> Callable[[], None]:
+    def drop_unnamed(self) -> Change[Prepared]:
         """Parse of the unnamed statement and Query destroy it, whatever becomes of them."""
         return self.drop_statement("")
 
-    def put_portal(self, portal: Portal) -> Callable[[], None]:
-        """Add or replace a portal; returns the way back."""
-        return _put(self.portals, portal.name, portal)
+    def put_portal(self, portal: Portal) -> Change[Portal]:
+        """Add or replace a portal; returns the change."""
+        return Change(self.portals, portal.name, portal)
 
-    def drop_portal(self, name: str) -> Callable[[], None]:
-        return _put(self.portals, name, None)
+    def drop_portal(self, name: str) -> Change[Portal]:
+        return Change(self.portals, name, None)
 
     def next_cycle(self) -> int:
         """Number for a message that ends with ReadyForQuery; later portals belong to the next."""
@@ -146,19 +143,3 @@ class NameTable:
         ended = [n for n, p in self.portals.items() if not p.holdable and p.cycle <= cycle]
         for name in ended:  # in place: ways back hold on to the table
             del self.portals[name]
-
-
-def _put(table: dict[str, T], name: str, value: T | None) -> Callable[[], None]:
-    before = table.get(name)
-    if value is None:
-        table.pop(name, None)
-    else:
-        table[name] = value
-
-    def undo() -> None:
-        if before is None:
-            table.pop(name, None)
-        else:
-            table[name] = before
-
-    return undo

@@ -10,9 +10,11 @@ import enum
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dbguard.wire.errorfields import ErrorFields
 
+from .changes import Change
 from .plan import Basis, Plan
 
 
@@ -62,7 +64,7 @@ class Pending:
     started: float = 0.0
     replacement: ErrorFields | None = None
     """Error to show instead of the one this message provokes on purpose."""
-    undo: Callable[[], None] | None = None
+    change: Change[Any] | None = None
     """Takes back what the session assumed when the server skips or fails this message."""
     unnamed: bool = False
     """Destroys the unnamed statement even when it fails: only skipping takes that back."""
@@ -136,12 +138,9 @@ class Queue:
     def drop_to_sync(self) -> list[Pending]:
         """Drop what the server skips after an error: everything up to the next Sync.
 
-        Returns the dropped entries, the failed head first.
+        Returns the dropped entries, the failed head first. Their changes stay.
         """
         dropped: list[Pending] = []
         while self.entries and self.entries[0].owed is not Owed.SYNC:
             dropped.append(self._pop())
-        for entry in reversed(dropped):
-            if entry.undo is not None:
-                entry.undo()
         return dropped

@@ -173,12 +173,12 @@ class Session:
         message = frontend.decode(frame)
         assert isinstance(message, frontend.Query)
         judging = self.judging
-        undo = self.names.drop_unnamed()
+        change = self.names.drop_unnamed()
         try:
             planned = yield from self.settling.plan(message.text)
             plan = yield from judging.joined(planned.plan, in_query=True)
             if judging.overtaken():
-                undo()
+                change.take_back()
                 return
             basis = judging.observe(planned)
             decisions = yield from judging.decide(plan, planned, "query")
@@ -193,7 +193,7 @@ class Session:
             return
         entry = judging.entry(Owed.QUERY, plan, basis, decisions)
         entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)
-        entry.cycle, entry.text, entry.undo = self.names.next_cycle(), message.text, undo
+        entry.cycle, entry.text, entry.change = self.names.next_cycle(), message.text, change
         self.link.stage(data, entry, max(decisions, default=0))
         yield from self.link.release()
 

@@ -262,11 +262,14 @@ class Connection:
 
     async def _pump_client(self, session: Session, server: Stream) -> None:
         while not session.ended():
-            frame = self._splitter.next()
-            while frame is not None and not session.ended():
-                await self._perform(session, session.receive(frame))
+            try:
                 frame = self._splitter.next()
-            await self._perform(session, session.settle())
+                while frame is not None and not session.ended():
+                    await self._perform(session, session.receive(frame))
+                    frame = self._splitter.next()
+                await self._perform(session, session.settle())
+            finally:
+                self._write(session.link.to_client, session.link.to_server)
             await server.drain()
             await self._client.drain()
             if session.ended():
@@ -297,7 +300,8 @@ class Connection:
             self._client.abort_reading()
 
     async def _perform(self, session: Session, steps: Steps) -> None:
-        """Run one handler to its end, doing what it asks for."""
+        """Run one handler to its end, doing what it asks for. What it puts out is written when it
+        waits; else by the caller, together with that of its neighbours."""
         link = session.link
         answer: Answer = None
         failure: DbguardError | None = None
@@ -312,7 +316,6 @@ class Connection:
                     failure = error
         except StopIteration:
             pass
-        self._write(link.to_client, link.to_server)
 
     async def _answer(self, session: Session, ask: Ask) -> Answer:
         match ask:

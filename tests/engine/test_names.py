@@ -222,6 +222,58 @@ def test_a_way_back_survives_the_end_of_a_transaction() -> None:
     """)
 
 
+def test_a_late_error_does_not_touch_what_stands_behind_the_sync() -> None:
+    play("""
+        >> C Sa | P a: raw one | S
+        => C S a
+        => P a: raw one
+        => S
+        >> C Sa | P a: raw two | S
+        => C S a
+        => P a: raw two
+        => S
+        <= E 57014 canceled | Z I | 3 | 1 | Z I
+        << E 57014 canceled
+        << Z I
+        << 3
+        << 1
+        << Z I
+        >> B <-a | S
+        => B <-a
+        => S
+        <= 2 | Z I
+        << 2
+        << Z I
+    """)
+    play("""
+        >> P a: raw zero | S
+        => P a: raw zero
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> C Sa | P a: raw one | S
+        => C S a
+        => P a: raw one
+        => S
+        >> C Sa | P a: deny | S
+        => C S a
+        => P _dbguard_refused: refused by dbguard
+        => S
+        <= E 57014 canceled | Z I | E 57014 canceled | Z I
+        << E 57014 canceled
+        << Z I
+        << E 57014 canceled
+        << Z I
+        >> B <-a | S
+        => B <-a
+        => S
+        <= 2 | Z I
+        << 2
+        << Z I
+    """)
+
+
 def test_what_the_server_cannot_tell_apart_is_refused() -> None:
     """It compares 63 bytes of a name: two statements could stand under one."""
     long = "n" * 64
