@@ -8,6 +8,9 @@ client messages are generators that yield an *ask* (analyse this text, make that
 wait for the server) and are sent the answer. Nothing is forwarded before its decision record is
 durable: messages are *staged*, then released together.
 
+Prepared statements and portals stand in a table of *names* as *changes* that can be taken back;
+what they were decided under is their *basis*, and a stale one is *refreshed* before it runs.
+
 What the server owes for each forwarded message stands in the *pending* queue; server messages are
 matched against its head, so that dbguard's own questions (*probes*, injected Describe) are
 answered unseen, row descriptions are checked (the *tripwire*), and an error in a pipeline drops

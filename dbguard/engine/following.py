@@ -45,17 +45,18 @@ def follow(entry: Pending, index: int, names: NameTable, session: str) -> None:
                     )
                 )
             case EffectKind.DEALLOCATE:
-                _forget(names.statements, effect.name, None)
+                _forget(names.statements, effect.name, "")
             case EffectKind.CLOSE:
                 _forget(names.portals, effect.name, entry.portal)
             case EffectKind.DISCARD if effect.name == "all":
-                names.statements.clear()
-                names.portals.clear()
+                _forget(names.statements, None, "")
+                _forget(names.portals, None, entry.portal)
 
 
 def _forget(
-    table: dict[str, Prepared] | dict[str, Portal], name: str | None, running: str | None
+    table: dict[str, Prepared] | dict[str, Portal], name: str | None, spared: str | None
 ) -> None:
-    """Forget one name, or all but the portal that the command itself runs in."""
-    for gone in [n for n in table if n != running] if name is None else [name]:
+    """Forget one name, or all: but not the unnamed statement, which DEALLOCATE ALL does not know,
+    nor the portal that the command itself runs in."""
+    for gone in [n for n in table if n != spared] if name is None else [name]:
         table.pop(gone, None)

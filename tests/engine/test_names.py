@@ -134,6 +134,29 @@ SCRIPTS = {
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,
+    "DEALLOCATE ALL knows named statements only": """
+        >> P a: raw one | P d: deallocate all | P : raw two | B <-d | E | B <- | B <-a | S
+        => P a: raw one
+        => P d: deallocate all
+        => D S d
+        => P : raw two
+        => B <-d
+        => E
+        => H
+        <= 1 | 1 | t | n | 1 | 2 | C DEALLOCATE ALL
+        << 1
+        << 1
+        << 1
+        << 2
+        << C DEALLOCATE ALL
+        => B <-
+        => P _dbguard_refused: refused by dbguard
+        => S
+        <= 2 | E 42601 syntax error | Z I
+        << 2
+        << E 26000 prepared statement "a" does not exist
+        << Z I
+    """,
     "EXECUTE of a name nobody made": """
         >> Q execute nosuch
         << E 26000 prepared statement "nosuch" does not exist
