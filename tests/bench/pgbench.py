@@ -123,7 +123,8 @@ def run(binary: Path, target: Target, password: str, arguments: list[str]) -> tu
     )
     rate = re.search(r"tps = ([0-9.]+)", ran.stdout)
     count = re.search(r"actually processed: ([0-9]+)", ran.stdout)
-    assert rate and count, ran.stdout
+    assert rate is not None, ran.stdout
+    assert count is not None, ran.stdout
     return float(rate[1]), int(count[1])
 
 
