@@ -93,6 +93,9 @@ class Extended:
         assert isinstance(message, frontend.Bind)
         judging = self.judging
         try:
+            yield from self.link.drain()  # what is on its way may make or drop the name
+            if judging.overtaken():
+                return
             name = self._new_name(message.portal)
             prepared = self._statement(message.statement)
             if name not in self.names.portals:
@@ -131,6 +134,9 @@ class Extended:
         assert isinstance(message, frontend.Execute)
         judging = self.judging
         try:
+            yield from self.link.drain()
+            if judging.overtaken():
+                return
             portal = self._portal(checked(self.scope.text(message.portal)))
             basis = portal.basis
             assert basis is not None
@@ -199,6 +205,9 @@ class Extended:
         assert isinstance(message, frontend.Describe)
         entry = Pending(Owed.DESCRIBE)
         try:
+            yield from self.link.drain()
+            if self.judging.overtaken():
+                return
             name = checked(self.scope.text(message.name))
             if message.kind == b"S":
                 prepared = self._statement(message.name)

@@ -157,6 +157,25 @@ SCRIPTS = {
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,
+    "a name that is being made by what is on its way": """
+        >> P p: prepare q one | B <-p | E | B <-q | E | S
+        => P p: prepare q one
+        => D S p
+        => B <-p
+        => E
+        => H
+        <= 1 | t | n | 2 | C PREPARE
+        << 1
+        << 2
+        << C PREPARE
+        => B <-q
+        => E
+        => S
+        <= 2 | C SELECT 1 | Z I
+        << 2
+        << C SELECT 1
+        << Z I
+    """,
     "EXECUTE of a name nobody made": """
         >> Q execute nosuch
         << E 26000 prepared statement "nosuch" does not exist
