@@ -54,7 +54,9 @@ class Extended:
             identity = f"{self.judging.identity.session}/{self._statements_made}"
             decisions = yield from self.judging.decide(plan, planned, "parse", identity)
             if plan.refusal is not None:
-                yield from self.judging.refuse_plan(plan.refusal, decisions, query=False)
+                yield from self.judging.refuse_plan(
+                    plan.refusal, decisions, query=False, change=change
+                )
                 return
             prepared = Prepared(
                 name,
@@ -70,7 +72,7 @@ class Extended:
                 text = self.scope.encoded(plan.text)
                 data = frontend.Parse(message.name, text, message.parameter_types).encode()
         except DbguardError as error:
-            yield from self.judging.refuse(error, query=False)
+            yield from self.judging.refuse(error, query=False, change=change)
             return
         unnamed = change is not None
         if change is None:

@@ -13,6 +13,7 @@ from dbguard.wire.errorfields import from_error
 from .answers import Answers
 from .asks import Answer, Ask, AskRequirement, Planned, RequirementAnswer, Surroundings
 from .auditing import SessionIdentity, decision_records
+from .changes import Change
 from .joining import join_named
 from .link import AUDIT_LOST, RESERVED, Link, Skip, Steps
 from .names import NameTable, Prepared
@@ -181,7 +182,9 @@ class Judging:
 
     # -- refusals -------------------------------------------------------------
 
-    def refuse(self, error: DbguardError, *, query: bool) -> Steps:
+    def refuse(
+        self, error: DbguardError, *, query: bool, change: Change[Prepared] | None = None
+    ) -> Steps:
         """Answer a message with `error`.
 
         Raises:
@@ -197,11 +200,19 @@ class Judging:
             raise error
         else:
             fields = from_error(error)
-        yield from self.link.refuse(fields, query=query)
+        yield from self.link.refuse(fields, query=query, change=change)
 
-    def refuse_plan(self, refusal: Refusal, decisions: tuple[int, ...], *, query: bool) -> Steps:
+    def refuse_plan(
+        self,
+        refusal: Refusal,
+        decisions: tuple[int, ...],
+        *,
+        query: bool,
+        change: Change[Prepared] | None = None,
+    ) -> Steps:
         number = decisions[0] if decisions else None
-        yield from self.link.refuse(refusal_fields(refusal, number), query=query)
+        fields = refusal_fields(refusal, number)
+        yield from self.link.refuse(fields, query=query, change=change)
 
 
 def reserved_name() -> LimitExceeded:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from typing import Any
 
 from dbguard.wire import backend, frontend
 from dbguard.wire.errorfields import ErrorFields
 
 from .asks import Answer, Ask, AskDurable, AskServer
+from .changes import Change
 from .pending import Owed, Pending, Queue
 
 RESERVED = "_dbguard_"
@@ -120,14 +122,19 @@ class Link:
             self.unflushed = False
             self.to_server.append(frontend.Flush().encode())
 
-    def refuse(self, fields: ErrorFields, *, query: bool) -> Steps:
+    def refuse(
+        self, fields: ErrorFields, *, query: bool, change: Change[Any] | None = None
+    ) -> Steps:
         """Refuse one message so that client and server agree on what follows (DESIGN 2.5).
 
         `query` is True for Query and FunctionCall, which end with ReadyForQuery; any other
-        message starts skipping until Sync.
+        message starts skipping until Sync. `change` is what the message does to names even when
+        it fails, unless it is skipped.
         """
         yield from self.release()
         if self.skip is not Skip.NOTHING or self.closed:
+            if change is not None:
+                change.take_back()
             return
         if self.at_rest:
             self.to_client.append(fields.encode_error())
@@ -140,7 +147,9 @@ class Link:
             self.send(data, Pending(Owed.QUERY, replacement=fields))
         else:
             data = frontend.Parse(REFUSED_NAME, REFUSED_TEXT, ()).encode()
-            self.send(data, Pending(Owed.PARSE, replacement=fields))
+            entry = Pending(Owed.PARSE, replacement=fields, change=change)
+            entry.unnamed = change is not None
+            self.send(data, entry)
             self.skip = Skip.SERVER
 
     def drain(self) -> Steps:
