@@ -80,6 +80,8 @@ class Connection:
         self._key: CancelKey | None = None
         self._id = secrets.token_hex(8)
         self._server_spoke = asyncio.Event()
+        self._forwarded = asyncio.Event()
+        self._forwarded.set()
 
     async def run(self) -> None:
         """Serve the client until either side ends."""
@@ -152,7 +154,13 @@ class Connection:
         await self._hub.remember(startup.database)
         upstream = self._settings.upstream
         self._key = self._hub.cancels.register(
-            CancelTarget(upstream.host, upstream.port, login.process_id, login.server_secret)
+            CancelTarget(
+                upstream.host,
+                upstream.port,
+                login.process_id,
+                login.server_secret,
+                self._forwarded,
+            )
         )
         identity = SessionIdentity(
             self._id,
@@ -270,6 +278,7 @@ class Connection:
                 await self._perform(session, session.settle())
             finally:
                 self._write(session.link.to_client, session.link.to_server)
+                self._forwarded.set()
             await server.drain()
             await self._client.drain()
             if session.ended():
@@ -300,8 +309,7 @@ class Connection:
             self._client.abort_reading()
 
     async def _perform(self, session: Session, steps: Steps) -> None:
-        """Run one handler to its end, doing what it asks for. What it puts out is written when it
-        waits; else by the caller, together with that of its neighbours."""
+        """Run one handler to its end, doing what it asks for."""
         link = session.link
         answer: Answer = None
         failure: DbguardError | None = None
@@ -316,8 +324,13 @@ class Connection:
                     failure = error
         except StopIteration:
             pass
+        self._write(link.to_client, link.to_server)
 
     async def _answer(self, session: Session, ask: Ask) -> Answer:
+        if isinstance(ask, AskServer):
+            self._forwarded.set()
+        else:
+            self._forwarded.clear()
         match ask:
             case AskPlan():
                 return await self._hub.plan(ask)
