@@ -12,6 +12,7 @@ from dbguard.errors import NotUnderstood
 
 _CODECS: dict[str, str] = {
     "UTF8": "utf-8",
+    "UNICODE": "utf-8",  # the one alias that the server reports as it was given
     "SQL_ASCII": "utf-8",  # LANG=C psql asks for it; the server passes bytes through unread
     **{f"LATIN{i}": f"iso8859-{n}" for i, n in zip(range(1, 7), (1, 2, 3, 4, 9, 10), strict=True)},
     "LATIN7": "iso8859-13",

@@ -6,6 +6,7 @@ a session that is just closing, may share one: the secret decides.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from collections.abc import Callable
@@ -24,6 +25,9 @@ class CancelTarget:
     port: int
     process_id: int
     secret: bytes = field(repr=False)
+    forwarded: asyncio.Event | None = field(default=None, repr=False, compare=False)
+    """Not set while dbguard itself works on what the client sent: the server could not tell yet
+    what to cancel. None: there is never such a while."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,12 @@ class Upstream:
         )
 
     async def cancel(self, target: CancelTarget) -> None:
-        """Send a CancelRequest; as with PostgreSQL, nobody learns whether it worked."""
+        """Send a CancelRequest, after the statement that it is meant for.
+
+        As with PostgreSQL, nobody learns whether it worked.
+        """
+        if target.forwarded is not None:
+            await target.forwarded.wait()
         try:
             stream = await self.open()
         except UpstreamUnavailable:

@@ -1,0 +1,51 @@
+"""What drivers' own test suites do, and once had another result through dbguard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from .proxies import Guarded
+
+pytestmark = pytest.mark.pg
+
+
+def test_unicode_is_another_name_of_utf8(guard: Callable[..., Guarded], pg_database: Any) -> None:
+    """The server reports it as it was given; psycopg2 sets it."""
+    pg_database.create_user("app")
+    with guard(pg_database, rules=None).connect("app", autocommit=True) as client:
+        client.execute("SET client_encoding TO 'UNICODE'")
+        assert client.info.parameter_status("client_encoding") == "UNICODE"
+        assert client.execute("SELECT '\u2603'::text").fetchone() == ("\u2603",)
+
+
+def test_cancelled_while_the_statement_is_analysed(
+    guard: Callable[..., Guarded], pg_database: Any
+) -> None:
+    """The first statement takes longest to analyse; its cancel request overtakes it."""
+    pg_database.create_user("app")
+    guarded = guard(pg_database, rules=None)
+    many = "".join(f", {number} AS c{number}" for number in range(1500))
+    for delay in (0.0, 0.002, 0.01, 0.05):
+        with guarded.connect("app", autocommit=True) as client:
+            outcome: list[object] = []
+
+            def work(client: psycopg.Connection[Any], outcome: list[object]) -> None:
+                try:
+                    outcome.append(client.execute(f"SELECT pg_sleep(5){many}").fetchone())
+                except psycopg.Error as error:
+                    outcome.append(error.sqlstate)
+
+            thread = threading.Thread(target=work, args=(client, outcome))
+            thread.start()
+            time.sleep(delay)
+            client.cancel_safe()
+            thread.join()
+            if delay:  # with none, not even the server needs to have the statement yet
+                assert outcome == ["57014"], delay
+            assert client.execute("SELECT 1").fetchone() == (1,)
