@@ -113,9 +113,9 @@ def check_unclassified(case: Case, verdict: Verdict) -> None:
 
 
 def _own_table(case: Case, action: Action) -> bool:
-    """Making and dropping temporary tables goes with writing: nobody else ever sees them."""
+    """Making, analysing and dropping temporary tables goes with writing: nobody else sees them."""
     writing = ActionClass.WRITE in case.standing.defaults.unclassified
-    return writing and action.action_class is ActionClass.DDL
+    return writing and action.action_class in (ActionClass.DDL, ActionClass.MAINTENANCE)
 
 
 def _opaque_allowed(case: Case, action: Action) -> bool:

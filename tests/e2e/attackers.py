@@ -56,8 +56,12 @@ def attacks(file: str) -> list[Attack]:
 
 def single_statements(file: str, user: str) -> list[Attack]:
     """The attacks of a file in which each step is one."""
-    texts = _steps((FOLDER / file).read_text("utf-8"))
-    return [Attack(text, (text,), user) for text in texts]
+    return [Attack(text, (text,), user) for text in paragraphs(FOLDER / file)]
+
+
+def paragraphs(path: Path) -> tuple[str, ...]:
+    """The statements of a file, separated by empty lines; those that begin with # are comments."""
+    return _steps(path.read_text("utf-8"))
 
 
 def _steps(body: str) -> tuple[str, ...]:

@@ -101,6 +101,26 @@ def test_single_statements(
     assert leaking == {}
 
 
+@pytest.mark.parametrize("found", [ANALYST, MALLORY], ids=["analyst", "mallory"])
+def test_one_statement_after_the_other(
+    field: Guarded, relay: Relay, values: frozenset[bytes], found: list[Attack]
+) -> None:
+    """Strings of statements, sent one by one."""
+    leaking = {}
+    session = opener(field, relay, found[0].user)()
+    for attack in found:
+        if "; " not in attack.name:
+            continue
+        del relay.received[:]
+        for text in attack.name.split("; "):
+            session.send(text, How.BINARY if text.startswith("SELECT") else How.SIMPLE)
+        session.reset()
+        if leaked := leaks(bytes(relay.received), values):
+            leaking[attack.name] = leaked
+    session.close()
+    assert leaking == {}
+
+
 @pytest.mark.parametrize(
     ("attack", "how"), list(attackers.each(SERIES)), ids=lambda v: getattr(v, "name", v)
 )

@@ -1,0 +1,80 @@
+"""Honest work: nothing is refused, and who sees everything gets what the server says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .attackers import Answers, Attacker, How, paragraphs
+from .proxies import ROOT, Guarded
+
+pytestmark = pytest.mark.pg
+
+HONEST = ROOT / "tests" / "e2e" / "honest"
+ANALYSTS = paragraphs(HONEST / "analyst.sql")
+TOOLS = [
+    *paragraphs(HONEST / "tools.sql"),
+    *paragraphs(ROOT / "tests" / "sql" / "honest_statements.sql"),
+]
+STRUCTURE = (
+    "CREATE TABLE",
+    "CREATE MATERIALIZED",
+    "CREATE OR REPLACE",
+    "CREATE UNIQUE",
+    "CREATE VIEW",
+    "ALTER",
+    "DROP",
+    "GRANT",
+)
+"""What changes for good is no matter for comparisons: each session would see the others' work."""
+
+BY_POLICY = (
+    "SELECT pg_catalog.set_config('search_path'",  # pg_dump's, and who dumps sees everything
+    "SELECT a.id FROM clinic.patients a JOIN clinic.patients b ON a.last_name",  # joins on masks
+)
+"""What analysts are meant not to do."""
+
+
+def answers(session: Attacker, text: str, how: How) -> Answers:
+    session.reset(thoroughly=False)
+    session.send(text, how)
+    return session.answers
+
+
+def differences(
+    guarded: Guarded, direct_dsn: str, user: str, statements: list[str], how: How, *, rows: bool
+) -> list[tuple[str, object, object]]:
+    """Statements that dbguard answers otherwise than the server does."""
+    found: list[tuple[str, object, object]] = []
+    proxied, direct, again = Attacker(guarded.dsn(user)), Attacker(direct_dsn), Attacker(direct_dsn)
+    for text in statements:
+        if how is not How.SIMPLE and "; " in text:
+            continue
+        shown, expected = answers(proxied, text, how), answers(direct, text, how)
+        repeated = answers(again, text, how)
+        if bool(shown.errors) != bool(expected.errors):
+            found.append((text, shown.errors, expected.errors))
+        elif rows and expected == repeated and shown.rows != expected.rows:
+            found.append((text, shown.rows[:3], expected.rows[:3]))
+    for session in (proxied, direct, again):
+        session.close()
+    return found
+
+
+@pytest.mark.parametrize("how", [How.SIMPLE, How.BINARY])
+@pytest.mark.parametrize("user", ["analyst", "clinician", "dba"])
+def test_analysis(clinic: Guarded, pg_server: Any, user: str, how: How) -> None:
+    direct = pg_server.dsn(user, clinic.database)
+    raw = user != "analyst"
+    assert differences(clinic, direct, user, ANALYSTS, how, rows=raw) == []
+
+
+@pytest.mark.parametrize("user", ["analyst", "clinician", "dba"])
+def test_tools(clinic: Guarded, pg_server: Any, user: str) -> None:
+    direct = pg_server.dsn(user, clinic.database)
+    raw = user != "analyst"
+    statements = [t for t in TOOLS if not t.startswith(STRUCTURE)]
+    if not raw:
+        statements = [t for t in statements if not t.startswith(BY_POLICY)]
+    assert differences(clinic, direct, user, statements, How.SIMPLE, rows=raw) == []
