@@ -15,7 +15,7 @@ from dbguard.wire import frontend
 from dbguard.wire.errorfields import from_error
 
 from .asks import Answer, Ask, AskServer
-from .link import RESERVED, Link
+from .link import RESERVED, Link, Skip
 from .pending import Owed, Pending
 
 _NAME = RESERVED.encode() + b"probe"
@@ -37,6 +37,9 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
         NotUnderstood: the server did not answer as expected; the session cannot be judged.
     """
     yield from link.release()
+    if link.skip is not Skip.NOTHING:
+        # the server skips to Sync since an error that came meanwhile: it would never answer
+        raise _failed(link, [], in_pipeline=False)
     in_pipeline = link.pipeline_open
     answers: list[bytes] = []
     parts: list[bytes] = []
