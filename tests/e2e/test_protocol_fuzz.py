@@ -21,7 +21,7 @@ from .protocol_client import Client, values
 
 pytestmark = pytest.mark.pg
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 RULES = """
@@ -247,6 +247,8 @@ def comparable(raw: bytes) -> Iterator[bytes]:
         # a Query that failed leaves the server a broken unnamed portal, which it looks at first
         yield b"E no portal"
         return
+    if fields.routine == "RevalidateCachedQuery" or "cached plan" in fields.message:
+        fields = fields.without("H")  # dbguard adds what to do
     # dbguard tells of unknown names and wrong syntax itself; where in PostgreSQL's source that
     # would have happened it cannot know
     yield fields.without("F", "L", "R").encode_error()
