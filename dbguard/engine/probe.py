@@ -59,14 +59,17 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
         link.send(data, entry)
         return entry
 
-    for text in texts:
-        # left over when the one before was interrupted
+    def forget() -> None:
         ask(frontend.Close(b"P", _NAME).encode(), Owed.CLOSE)
         ask(frontend.Close(b"S", _NAME).encode(), Owed.CLOSE)
+
+    forget()  # left over when the one before was interrupted
+    for text in texts:
         ask(frontend.Parse(_NAME, text.encode(), ()).encode(), Owed.PARSE)
         ask(frontend.Bind(_NAME, _NAME, _TEXT_RESULTS).encode(), Owed.BIND)
         execute = ask(frontend.Execute(_NAME, 0).encode(), Owed.EXECUTE)
         execute.answer, execute.done = take, take_answer
+        forget()  # nothing of it is to be seen in pg_prepared_statements
     if in_pipeline:
         link.flush()
     else:

@@ -80,7 +80,7 @@ def check_text(text: str, limits: Limits) -> tuple[Token, ...]:
     if len(raw) > limits.max_text_bytes:
         raise LimitExceeded(
             f"the statement is larger than {limits.max_text_bytes} bytes",
-            detail="limits.max_text_bytes",
+            detail="limits.statement_bytes",
             hint="Split the statement, or load bulk data with COPY.",
         )
     tokens = referee.scan(text)

@@ -25,8 +25,10 @@ PROBE = """
         => P _dbguard_probe: SHOW role
         => B _dbguard_probe<-_dbguard_probe
         => E _dbguard_probe
+        => C P _dbguard_probe
+        => C S _dbguard_probe
 """
-ANSWER = "3 | 3 | 1 | 2 | D {path} | C SHOW | 3 | 3 | 1 | 2 | D none | C SHOW"
+ANSWER = "3 | 3 | 1 | 2 | D {path} | C SHOW | 3 | 3 | 1 | 2 | D none | C SHOW | 3 | 3"
 """What the server says to PROBE."""
 
 

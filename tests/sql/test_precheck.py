@@ -55,7 +55,7 @@ def test_characters_that_readers_see_differently_are_refused(text: str, position
 @pytest.mark.parametrize(
     ("text", "limits", "name"),
     [
-        ("SELECT 'éé'", Limits(max_text_bytes=12), "max_text_bytes"),
+        ("SELECT 'éé'", Limits(max_text_bytes=12), "statement_bytes"),
         ("SELECT a, b", Limits(max_tokens=3), "max_tokens"),
         (";;;", Limits(max_statements=2), "max_statements"),
         ("SELECT " + "(" * 101 + "1" + ")" * 101, DEFAULT_LIMITS, "max_nesting"),
