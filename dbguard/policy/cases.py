@@ -112,7 +112,7 @@ def load_cases(folder: Path) -> tuple[PolicyCase, ...]:
     Raises:
         ConfigurationError: with every mistake of every file, one a line.
     """
-    paths = sorted(p for p in folder.iterdir() if p.name.endswith(CASES_SUFFIXES))
+    paths = sorted(p for p in folder.rglob("*") if p.name.endswith(CASES_SUFFIXES))
     return parse_cases({str(p): read_text(p) for p in paths})
 
 

@@ -19,7 +19,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def load_policy(folder: Path) -> Policy:
-    """Load all rules files of `folder` (not below it) as one policy.
+    """Load all rules files of `folder` and below it as one policy.
 
     Raises:
         ConfigurationError: with every mistake of every file, one a line, each
@@ -29,7 +29,7 @@ def load_policy(folder: Path) -> Policy:
 
 
 def read_rules(folder: Path) -> dict[str, str]:
-    """Names (as shown in errors) and texts of the rules files of `folder`.
+    """Names (as shown in errors) and texts of the rules files of `folder` and below it.
 
     Raises:
         ConfigurationError: the folder or a file can't be read, or holds no rules file.
@@ -40,10 +40,10 @@ def read_rules(folder: Path) -> dict[str, str]:
         )
     paths = sorted(
         p
-        for p in folder.iterdir()
+        for p in folder.rglob("*")
         if p.name.endswith(SUFFIXES)
         and not p.name.endswith(CASES_SUFFIXES)
-        and not p.name.startswith(".")
+        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
     )
     if not paths:
         raise ConfigurationError(f"{folder}: no rules files; add a file whose name ends in .yaml")

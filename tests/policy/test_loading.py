@@ -351,3 +351,11 @@ def test_damaged_files_give_configuration_errors_only(
         for line in str(error).splitlines():
             assert line.split(":")[0] in SHIPPED, line
             assert "; " in line
+
+
+def test_folders_below_are_loaded_too(tmp_path: Path) -> None:
+    (tmp_path / "hipaa").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "hipaa" / "a.yaml").write_text("rules: [{id: r, allow: [read]}]", "utf-8")
+    (tmp_path / ".hidden" / "b.yaml").write_text("nonsense: 1", "utf-8")
+    assert [rule.id for rule in load_policy(tmp_path).rules] == ["r"]
