@@ -64,8 +64,10 @@ def parse_form(parser: Any, form: str) -> exp.Expr:
     called = parser._tokens[parser._index - 2]
     items: list[exp.Expr] = []
     words = WORDS[form]
+    behind_item = False
     while parser._curr and not parser._match(TokenType.R_PAREN, advance=False):
         if parser._match_set((TokenType.COMMA, TokenType.COLON, TokenType.DISTINCT)):
+            behind_item = False
             continue
         word = parser._curr.text.upper() if _is_bare(parser._curr) else ""
         if form == "EXTRACT" and not items and parser._next.text.upper() == "FROM":
@@ -85,12 +87,18 @@ def parse_form(parser: Any, form: str) -> exp.Expr:
         elif word == "XMLNAMESPACES":
             parser._advance(2)
             items += _namespaces(parser)
-        elif word in words and not _ends_item(parser):
+        elif word in words and (behind_item or not _ends_item(parser)):
+            # behind an item and without a comma only a word of the form can stand
             parser._advance()
+            behind_item = False
+            continue
         elif word == "ORDER" or parser._match(TokenType.ORDER_BY, advance=False):
             items.append(_required(parser, parser._parse_order()))
         else:
             items.append(_item(parser, form))
+            behind_item = True
+            continue
+        behind_item = False
     return exp.Anonymous(this=form, expressions=items).update_positions(called)
 
 

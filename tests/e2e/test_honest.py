@@ -55,6 +55,8 @@ def differences(
         repeated = answers(again, text, how)
         if bool(shown.errors) != bool(expected.errors):
             found.append((text, shown.errors, expected.errors))
+        elif "pg_stat_" in text:
+            continue  # the server's counters move by themselves
         elif rows and expected == repeated and shown.rows != expected.rows:
             found.append((text, shown.rows[:3], expected.rows[:3]))
     for session in (proxied, direct, again):

@@ -42,7 +42,8 @@ MORE = [
 def conversation(raw: bytes) -> list[bytes]:
     """Server messages from the first ReadyForQuery on; what differs from session to session out."""
     splitter = BackendSplitter()
-    splitter.feed(raw)
+    # a psql that knows TLS asks for it first; the answer is a single byte
+    splitter.feed(raw.lstrip(b"N"))
     found: list[bytes] = []
     ready = False
     last_was_row = False

@@ -838,3 +838,7 @@ WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS y FROM a), c (z) AS (VALUES (1)
 WITH upd AS (UPDATE t SET a = 1 WHERE b = 2 RETURNING id), ins AS (INSERT INTO log (t_id) SELECT id FROM upd RETURNING id) SELECT count(*) FROM ins
 
 SELECT id FROM t WHERE ts >= CURRENT_DATE - 7 AND ts < CURRENT_DATE + INTERVAL '1 day' AND ts::time BETWEEN TIME '08:00' AND TIME '18:00'
+
+SELECT x.s FROM xmltable('/r' PASSING (SELECT xmlelement(name r, xmlelement(name s, ssn)) FROM clinic.patients WHERE id = 1) COLUMNS s text PATH 's') AS x
+
+SELECT x.s FROM clinic.patients p, xmltable('/r' PASSING (xmlelement(name r, p.ssn)) COLUMNS s text PATH '.') AS x
