@@ -10,12 +10,13 @@ from dbguard.policy.decision import Effect, Principal
 from .plan import Plan, PlannedStatement, StateKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionIdentity:
     """What every record of a session says about it."""
 
     session: str
     principal: Principal
+    """Follows the catalog: who is taken out of a role loses what it grants at once."""
     client_address: str
     application: str
     environment: str

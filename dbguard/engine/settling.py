@@ -12,7 +12,7 @@ from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surro
 from .auditing import SessionIdentity
 from .link import Link, Skip
 from .plan import Plan, PlanRequest, Refusal
-from .planning import effective_view
+from .planning import effective_view, principal_of
 from .probe import ask_server
 from .scope import Scope
 
@@ -39,6 +39,8 @@ class Settling:
     """The principal was found to see everything raw: uncommitted DDL is then looked at only
     when a name cannot be found without it."""
     _overlays: int = field(default=0)
+    _known_in: int | None = field(default=None)
+    """Catalog epoch in which the principal's memberships were looked up."""
 
     def known_view(self) -> SessionView:
         """How names are resolved now.
@@ -103,6 +105,7 @@ class Settling:
         return planned
 
     def _ask(self, text: str, types: tuple[int, ...]) -> Generator[Ask, Answer, Planned]:
+        self._know_principal()
         request = PlanRequest(
             text, self.identity.principal, self.known_view(), self.identity.environment, types
         )
@@ -114,6 +117,12 @@ class Settling:
         answer = yield AskPlan(request, overlay)
         assert isinstance(answer, Planned)
         return answer
+
+    def _know_principal(self) -> None:
+        snapshot = self.surroundings.snapshot()
+        if snapshot.epoch != self._known_in:
+            self._known_in = snapshot.epoch
+            self.identity.principal = principal_of(snapshot, self.identity.principal.user)
 
     def ready(self) -> Generator[Ask, Answer, None]:
         """Make the scope current: wait for what may change it, ask the server where needed."""

@@ -67,3 +67,19 @@ def test_a_view_that_is_replaced_between_parse_and_bind(guard: Any, clinic_datab
         for _ in range(3):
             (row,) = connection.execute(text, [1]).fetchall()
             assert row[0] not in raw
+
+
+def test_who_leaves_a_role_loses_its_grants(guard: Any, clinic_database: Any) -> None:
+    clinic_database.create_user("nurse", "clinicians")
+    guarded: Guarded = guard(clinic_database, durability="buffered")
+    with closing(guarded.connect("nurse", autocommit=True)) as connection:
+        text = "SELECT ssn FROM clinic.patients WHERE id = 1"
+        assert connection.execute(text).fetchall()
+        clinic_database.execute("GRANT SELECT ON clinic.patients TO nurse")
+        clinic_database.execute("REVOKE clinicians FROM nurse")
+        time.sleep(1.3)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is not allowed for nurse"):
+            connection.execute(text)
+        clinic_database.execute("GRANT clinicians TO nurse")
+        time.sleep(1.3)
+        assert connection.execute(text).fetchall()
