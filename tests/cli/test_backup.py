@@ -110,6 +110,8 @@ def test_interrupted(
         [
             sys.executable,
             "-c",
+            # whoever runs the tests in the background may have left SIGINT ignored
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
             "from dbguard.cli.backup import app; app()",
             "now",
             "-d",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import sys
 import time
 
@@ -39,11 +40,10 @@ def act(state: object, request: object) -> object:
             return _depth(levels)
         case "native recursion":
             sys.setrecursionlimit(2**31 - 1)
-            left: list[object] = []
-            right: list[object] = []
+            nested: list[object] = []
             for _ in range(3_000_000):
-                left, right = [left], [right]
-            return left == right
+                nested = [nested]
+            return len(pickle.dumps(nested))  # hundreds of bytes of C stack a level
         case "print":
             print("noise" * 100)
             sys.stdin.read()
