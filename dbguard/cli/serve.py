@@ -20,7 +20,12 @@ from .logs import configure_logs
 def serve(
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="Settings file; DBGUARD_… variables override it."),
+        typer.Option(
+            "--config",
+            "-c",
+            envvar="DBGUARD_CONFIG",
+            help="Settings file; DBGUARD_… variables override it.",
+        ),
     ] = None,
     log_level: Annotated[
         str, typer.Option(help="Least severe messages to show: debug, info, warning, error.")

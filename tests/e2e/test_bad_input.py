@@ -128,3 +128,18 @@ def test_no_settings_at_all(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "catalog" in result.stderr
+
+
+def test_settings_named_by_a_variable(tmp_path: Path) -> None:
+    named = tmp_path / "elsewhere.yaml"
+    named.write_text("enviroment: production\n", "utf-8")
+    result = subprocess.run(
+        [sys.executable, "-m", "dbguard", "serve"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DBGUARD_CONFIG": str(named)},
+    )
+    assert result.returncode == 2
+    assert "elsewhere.yaml:1:1" in result.stderr

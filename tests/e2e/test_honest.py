@@ -58,9 +58,11 @@ def differences(
             wrong: tuple[str, object, object] | None = None
             if bool(shown.errors) != bool(expected.errors):
                 wrong = (text, shown.errors, expected.errors)
+            elif "pg_stat_" in text:
+                break  # its rows are counters
             elif rows and expected == repeated and shown.rows != expected.rows:
                 wrong = (text, shown.rows[:3], expected.rows[:3])
-            if wrong is None or "pg_stat_" in text:
+            if wrong is None:
                 break
         else:
             assert wrong is not None

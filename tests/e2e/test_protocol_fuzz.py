@@ -21,7 +21,7 @@ from .protocol_client import Client, values
 
 pytestmark = pytest.mark.pg
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 RULES = """
