@@ -12,6 +12,10 @@ from dbguard.sql.snapshot import SessionView, Snapshot
 CORPUS = Path(__file__).parent / "corpus"
 PATH = "clinic, public"
 
+GIVES_ROWS = ("someone()", "everyone()")
+"""Functions that return clinic.patients: a view depends on the row type's columns although it
+does not read the table."""
+
 Pair = tuple[int, int]
 
 
@@ -85,8 +89,13 @@ class Server:
         connection = self.connection.pgconn
         result = connection.prepare(b"oracle", query.encode())
         assert result.status == psycopg.pq.ExecStatus.COMMAND_OK, result.error_message
-        described = connection.describe_prepared(b"oracle")
+        outputs = self.outputs(b"oracle")
         connection.exec_(b"DEALLOCATE oracle")
+        return outputs
+
+    def outputs(self, prepared: bytes) -> list[tuple[str, Pair]]:
+        """Name, table OID and attribute number of each column that a prepared statement gives."""
+        described = self.connection.pgconn.describe_prepared(prepared)
         return [
             (
                 (described.fname(i) or b"").decode(),

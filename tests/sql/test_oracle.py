@@ -13,15 +13,11 @@ from dbguard.sql.facts import StatementFacts
 from dbguard.sql.limits import DEFAULT_LIMITS
 from dbguard.sql.snapshot import RelationKind, Snapshot
 
-from .oracle import CORPUS, Server, corpus_queries
+from .oracle import CORPUS, GIVES_ROWS, Server, corpus_queries
 
 pytestmark = pytest.mark.pg
 
 QUERIES = corpus_queries()
-
-GIVES_ROWS = ("someone()", "everyone()")
-"""Functions that return clinic.patients: a view depends on the row type's columns although it
-does not read the table."""
 
 NEWER = ("JSON_TABLE", "JSON_VALUE", "JSON_OBJECT", "JSON_ARRAY", "IS JSON")
 
