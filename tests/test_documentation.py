@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -114,6 +115,31 @@ def test_statements_of_the_first_minutes_are_understood(arguments: list[str]) ->
     catalog = ROOT / "rules" / "hipaa" / "catalog.json"
     result = CliRunner().invoke(app, ["analyze", "--catalog", str(catalog), "-c", arguments[-1]])
     assert result.exit_code == 0, result.output
+
+
+def examples() -> list[tuple[str, list[str], str]]:
+    """Place, arguments and output of each command whose output a page shows right below it."""
+    every = blocks("sh", "text")
+    found = []
+    for block, below in itertools.pairwise(every):
+        if (block.language, below.language) == ("sh", "text") and block.page == below.page:
+            words = shlex.split(block.text)
+            if words[0] == "dbguard" and "\n" not in block.text:
+                found.append((str(block), words[1:], below.text))
+    return found
+
+
+def test_there_are_examples_with_output() -> None:
+    assert len(examples()) >= 2
+
+
+@pytest.mark.parametrize(("place", "arguments", "shown"), examples())
+def test_commands_print_what_is_shown(
+    place: str, arguments: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "100"})
+    assert [line.rstrip() for line in result.stdout.rstrip().splitlines()] == shown.splitlines()
 
 
 def test_readme_lists_every_command() -> None:

@@ -8,7 +8,19 @@ import typer
 
 from dbguard import __version__
 
-from . import analyze, audit, backup, check, demo, psql, report, serve, test_policy
+from . import (
+    analyze,
+    audit,
+    backup,
+    check,
+    demo,
+    explain,
+    psql,
+    report,
+    serve,
+    snapshot,
+    test_policy,
+)
 
 app = typer.Typer(
     name="dbguard",
@@ -44,6 +56,8 @@ app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_
 app.command("check")(check.check)
 app.command("test")(test_policy.test)
 app.command("analyze")(analyze.analyze)
+app.command("explain")(explain.explain)
+app.command("snapshot")(snapshot.snapshot)
 app.command("report")(report.report)
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")

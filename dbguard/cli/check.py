@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from dbguard.catalog.loading import load_snapshot
-from dbguard.catalog.saved import dump, load
-from dbguard.errors import ConfigurationError, DbguardError
+from dbguard.errors import DbguardError
 from dbguard.policy.binding import BoundPolicy, bind
 from dbguard.policy.coverage import Finding, findings
 from dbguard.policy.document import json_schema
-from dbguard.policy.loading import load_policy, read_text
+from dbguard.policy.loading import load_policy
 from dbguard.policy.model import Policy
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.snapshot import Snapshot
 
-_CONNECT_SECONDS = 10
-"""A database that does not answer within this time is reported instead of waited for."""
-
-CatalogOption = Annotated[
-    str | None,
-    typer.Option(
-        "--catalog", metavar="DSN|FILE", help="A database, or a catalog saved from one.",
-        show_default=False,
-    ),
-]  # fmt: skip
+from .catalog_source import CatalogOption, load_catalog, save_catalog
 
 
 def check(
@@ -70,7 +57,7 @@ def check(
         policy = load_policy(rules)
         snapshot = load_catalog(catalog) if catalog else None
         if save and snapshot:
-            _save(snapshot, save)
+            save_catalog(snapshot, save)
         bound = bound_policy(policy, snapshot) if snapshot else None
     except DbguardError as error:
         fail(wording(error))
@@ -90,48 +77,6 @@ def fail(message: str) -> NoReturn:
 def wording(error: DbguardError) -> str:
     """An error for a terminal."""
     return f"{error.message} ({error.hint})" if error.hint else error.message
-
-
-def load_catalog(source: str) -> Snapshot:
-    """The catalog of a database (a DSN) or of a saved file.
-
-    Raises:
-        ConfigurationError: it can't be reached or read.
-    """
-    if "://" in source or "=" in source:
-        return asyncio.run(_read_database(source))
-    path = Path(source)
-    try:
-        return load(read_text(path))
-    except ConfigurationError as error:
-        if error.message.startswith(str(path)):
-            raise
-        raise ConfigurationError(f"{path}: {error.message}", hint=error.hint) from error
-
-
-def _save(snapshot: Snapshot, path: Path) -> None:
-    try:
-        path.write_text(dump(snapshot), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: can't be written ({error.strerror})") from None
-
-
-async def _read_database(dsn: str) -> Snapshot:
-    try:
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConfigurationError(
-            f"the database can't be reached ({type(error).__name__})",
-            hint="Check host, port, user and password of the DSN.",
-        ) from None
-    except ValueError:
-        raise ConfigurationError(
-            "the DSN can't be read", hint="Write postgresql://user@host:port/database."
-        ) from None
-    try:
-        return await load_snapshot(connection, 0)
-    finally:
-        await connection.close()
 
 
 def bound_policy(policy: Policy, snapshot: Snapshot) -> BoundPolicy:

@@ -19,7 +19,8 @@ from dbguard.sql.facts import StatementFacts
 from dbguard.sql.limits import DEFAULT_LIMITS
 from dbguard.sql.snapshot import SessionView
 
-from .check import CatalogOption, bound_policy, fail, load_catalog, wording
+from .catalog_source import CatalogOption, load_catalog
+from .check import bound_policy, fail, wording
 
 CATALOG_FILE = "catalog.json"
 """Beside the rules: the catalog that the cases are about."""

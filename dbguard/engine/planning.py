@@ -100,14 +100,9 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
     """
     raw_access = world.bound.has_raw_access(request.principal, request.environment)
     try:
-        readings = analyze(request.text, world.snapshot, request.view, world.limits)
+        readings = read_statements(world, request)
     except StatementError as error:
         return _unplanned(world, request, error, raw_access)
-    if request.parameter_types and readings:
-        first, *others = readings
-        behind = code_of_types(world.snapshot, request.parameter_types)
-        functions = (*first.facts.functions, *unseen_calls(world.snapshot, behind))
-        readings = (replace(first, facts=replace(first.facts, functions=functions)), *others)
     if raw_access:
         # who sees everything may mean an overload of his own by a built-in's name
         readings = tuple(replace(reading, calls=()) for reading in readings)
@@ -135,6 +130,21 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
         raw_access=raw_access,
         size=2 * len(text) + 4 * len(request.text) + 1000,
     )
+
+
+def read_statements(world: World, request: PlanRequest) -> tuple[Reading, ...]:
+    """The first pass: what each statement does.
+
+    Raises:
+        StatementError: as `analyze`.
+    """
+    readings = analyze(request.text, world.snapshot, request.view, world.limits)
+    if request.parameter_types and readings:
+        first, *others = readings
+        behind = code_of_types(world.snapshot, request.parameter_types)
+        functions = (*first.facts.functions, *unseen_calls(world.snapshot, behind))
+        readings = (replace(first, facts=replace(first.facts, functions=functions)), *others)
+    return readings
 
 
 def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:

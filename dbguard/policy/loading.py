@@ -93,3 +93,15 @@ def load_documents(texts: Mapping[str, str]) -> Policy:
         problems.extend(wrong)
     raise_for(problems)
     return policy
+
+
+def rule_places(texts: Mapping[str, str]) -> dict[str, Place]:
+    """Where each rule stands, by id, in texts that `load_documents` accepts."""
+    found = {}
+    for name, text in texts.items():
+        tree, _ = read_tree(text, name)
+        rules = tree.value.get("rules") if tree and isinstance(tree.value, dict) else None
+        for at, rule in enumerate(rules if isinstance(rules, list) else ()):
+            if tree and isinstance(rule, dict):
+                found[str(rule.get("id"))] = tree.place(("rules", at))
+    return found
