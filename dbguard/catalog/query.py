@@ -210,12 +210,23 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.pg_operator o JOIN spaces s ON s.oid {_EQ} o.oprnamespace
     WHERE o.oprnamespace {_NE} (SELECT y.oid FROM system_space y)),
   'extensions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-        c.relname, d.objid, e.extname) ORDER BY c.relname, d.objid)
-    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid {_EQ} d.refobjid
-    JOIN pg_catalog.pg_class c ON c.oid {_EQ} d.classid
-    WHERE d.deptype {_EQ} 'e'
+        m.catalog, m.oid, e.extname) ORDER BY m.catalog, m.oid)
+    FROM (
+      SELECT 'pg_proc' AS catalog, 'pg_catalog.pg_proc'::pg_catalog.regclass AS class,
+        p.oid, p.proowner AS owner FROM pg_catalog.pg_proc p
+      UNION ALL
+      SELECT 'pg_type', 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typowner
+      FROM pg_catalog.pg_type t
+      UNION ALL
+      SELECT 'pg_operator', 'pg_catalog.pg_operator'::pg_catalog.regclass, o.oid, o.oprowner
+      FROM pg_catalog.pg_operator o) m
+    JOIN pg_catalog.pg_depend d ON d.classid {_EQ} m.class AND d.objid {_EQ} m.oid
+      AND d.deptype {_EQ} 'e'
       AND d.refclassid {_EQ} 'pg_catalog.pg_extension'::pg_catalog.regclass
-      AND c.relname {_EQ} ANY ('{{pg_proc,pg_type,pg_operator}}'::pg_catalog.name[])),
+    JOIN pg_catalog.pg_extension e ON e.oid {_EQ} d.refobjid
+    -- Whoever may create a trusted extension owns it, and could add functions of his own to it;
+    -- what its script made belongs to the superuser that the script ran as.
+    JOIN pg_catalog.pg_roles r ON r.oid {_EQ} m.owner AND r.rolsuper),
   'roles', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         r.oid, r.rolname, r.rolsuper, r.rolbypassrls) ORDER BY r.oid)
     FROM pg_catalog.pg_roles r),

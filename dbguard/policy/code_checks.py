@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dbguard.sql.facts import Action, FunctionTrust, FunctionUse
+from dbguard.sql.reaching import reach
 
 from .decision import Reason
+from .patterns import SYSTEM_SCHEMAS
 from .verdict import Case, Verdict
 
 UNPARSED = "defaults.unparsed"
@@ -54,11 +56,16 @@ def _check_reaching(case: Case, verdict: Verdict, function: FunctionUse) -> None
         verdict.reasons.append(
             Reason(
                 UNPARSED,
-                f"function {_name(function)} reaches beyond its arguments, and "
+                f"function {_name(function)} {_what_it_reaches(function)}, and "
                 f"{case.principal.user} does not hold raw access to everything",
                 "Write the statement without it.",
             )
         )
+
+
+def _what_it_reaches(function: FunctionUse) -> str:
+    known = reach(function.name, 2) if function.schema in SYSTEM_SCHEMAS else None
+    return "reaches beyond its arguments" + (f" (it {known})" if known else "")
 
 
 def _check_unknown(case: Case, verdict: Verdict, function: FunctionUse) -> None:

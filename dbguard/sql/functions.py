@@ -2,7 +2,7 @@
 
 Types are not inferred, so a reference stands for every overload that the number of arguments
 allows, and is trusted only when all of them are. `pg_catalog` functions compute on their
-arguments unless `reaching.py`'s list names them; functions of well-known extensions likewise.
+arguments unless `reaching` says otherwise; functions of well-known extensions likewise.
 """
 
 from __future__ import annotations
@@ -11,40 +11,48 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from .facts import FunctionTrust, FunctionUse
-from .reaching import MAKE_VALUES, reaches
+from .reaching import MAKE_VALUES, is_internal, reach
 from .snapshot import Function, Snapshot
 
-_TRUSTED_EXTENSIONS = frozenset(
-    [
-        "pgcrypto",
-        "uuid-ossp",
-        "citext",
-        "hstore",
-        "pg_trgm",
-        "btree_gin",
-        "btree_gist",
-        "unaccent",
-        "fuzzystrmatch",
-        "tablefunc",
-        "ltree",
-        "cube",
-        "earthdistance",
-        "intarray",
-        "isn",
-        "seg",
-        "postgis",
-        "vector",
-    ]
-)
-"""Extensions whose functions compute on their arguments only; the exceptions are below."""
+_COMPUTE = """
+    bloom btree_gin btree_gist citext cube dict_int earthdistance fuzzystrmatch hstore intagg
+    intarray isn ltree pg_trgm pgcrypto postgis seg sslinfo tablefunc tsm_system_rows
+    tsm_system_time unaccent uuid-ossp vector xml2
+"""
+_TRUSTED_EXTENSIONS = frozenset(_COMPUTE.split())
+"""Extensions whose functions compute on their arguments only; the exceptions are below.
+
+Those in PostgreSQL's contrib folder were gone through on 13 to 18. Not here: those that open
+connections or files (dblink, postgres_fdw, file_fdw, adminpack), look at pages and plans
+(pageinspect, pg_buffercache, pg_freespacemap, pg_prewarm, pg_surgery, pg_visibility,
+pg_walinspect, pgrowlocks, pgstattuple, amcheck, pg_logicalinspect, pg_overexplain), show
+statements (pg_stat_statements), handle large objects (lo), are triggers (autoinc, insert_username,
+moddatetime, refint, tcn), or bring languages (plperl, plpython, their transforms).
+"""
 
 _SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
-"""Schemas in which only superusers can create functions."""
+_FIRST_NORMAL_OID = 16384
+"""The server's own objects have lower OIDs (transam.h, FirstNormalObjectId)."""
 
-_RUN_QUERY_TEXTS = frozenset(
-    {"crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstabn", "connectby"}
+_REACHING = frozenset(
+    {
+        # tablefunc: run the query text or read the table they are given
+        "crosstab",
+        "crosstab2",
+        "crosstab3",
+        "crosstab4",
+        "crosstabn",
+        "connectby",
+        # xml2: the same; a style sheet may load files
+        "xpath_table",
+        "xslt_process",
+        # postgis: statistics of a table's column, tables made from data
+        "st_estimatedextent",
+        "st_estimated_extent",
+        "st_fromflatgeobuftotable",
+    }
 )
-"""tablefunc: run the query text or read the table they are given."""
+"""Functions of those extensions that reach further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +101,17 @@ def refer(
     else:
         visible = tuple(f for f in named if f.schema in path and not f.schema.startswith("pg_temp"))
     fitting = tuple(f for f in visible if takes(f, count))
-    builtin = tuple(f for f in fitting if f.schema in _SYSTEM_SCHEMAS)
-    if builtin:
-        foreign = [
-            f for f in fitting if f.schema not in _SYSTEM_SCHEMAS and not _is_harmless_extension(f)
-        ]
-        reaching = reaches(name, count) or (name in MAKE_VALUES and snapshot.has_coded_types)
+    builtin = tuple(f for f in fitting if _is_builtin(f))
+    added = any(f.schema in _SYSTEM_SCHEMAS and not _is_builtin(f) for f in fitting)
+    if builtin and not added:
+        foreign = [f for f in fitting if not _is_builtin(f) and not _is_harmless_extension(f)]
+        makes_values = name in MAKE_VALUES and snapshot.has_coded_types
+        reaching = makes_values or reach(name, count, builtin) is not None
         trust = FunctionTrust.REACHES if reaching else FunctionTrust.BUILTIN
         home = builtin[0].schema
         use = FunctionUse(home, name, trust, (), any(f.volatility == "v" for f in builtin))
         return FunctionReference(use, builtin, pin=bool(foreign))
-    if schema == "pg_catalog" and reaches(name, count):
+    if schema == "pg_catalog" and not fitting and reach(name, count) is not None:
         return FunctionReference(FunctionUse(schema, name, FunctionTrust.REACHES, (), True), ())
     if fitting and all(_is_harmless_extension(f) for f in fitting):
         use = FunctionUse(
@@ -147,9 +155,14 @@ def code_of_types(snapshot: Snapshot, types: Collection[int]) -> tuple[int, ...]
     return tuple({oid for info in snapshot.types if info.oid in types for oid in info.code})
 
 
+def _is_builtin(function: Function) -> bool:
+    """Whether it came with the server; a superuser may add others to pg_catalog."""
+    return function.schema in _SYSTEM_SCHEMAS and function.oid < _FIRST_NORMAL_OID
+
+
 def _is_harmless_extension(function: Function) -> bool:
     if not is_trusted_extension(function.extension):
         return False
-    if function.extension == "postgis":
-        return function.name.startswith("st_")
-    return function.name not in _RUN_QUERY_TEXTS
+    if function.name in _REACHING or is_internal(function):
+        return False
+    return function.extension != "postgis" or function.name.startswith("st_")

@@ -238,6 +238,33 @@ async def test_types_and_operators(snapshot: Snapshot) -> None:
     assert [(o.left, o.right) for o in snapshot.operators_by_name["!!!"]] == [("-", "integer")]
 
 
+async def test_what_a_user_adds_to_his_extension_is_not_the_extensions(pg_database: Any) -> None:
+    if not pg_database.execute("SELECT FROM pg_available_extensions WHERE name = 'citext'"):
+        pytest.skip("this server comes without citext")
+    pg_database.create_user("tinkerer")
+    pg_database.execute(f'GRANT CREATE ON DATABASE "{pg_database.name}" TO tinkerer')
+    pg_database.execute("CREATE SCHEMA own; GRANT ALL ON SCHEMA own, public TO tinkerer")
+    pg_database.execute(
+        """
+        CREATE EXTENSION citext;
+        CREATE FUNCTION own.peek(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+        ALTER EXTENSION citext ADD FUNCTION own.peek(text);
+        CREATE DOMAIN own.odd AS text;
+        ALTER EXTENSION citext ADD DOMAIN own.odd
+        """,
+        user="tinkerer",
+    )
+    connection = await asyncpg.connect(pg_database.dsn())
+    try:
+        found = await load_snapshot(connection, 1)
+    finally:
+        await connection.close()
+    assert {f.extension for f in found.functions_by_name["citext_eq"]} == {"citext"}
+    assert function(found, "peek").extension is None
+    assert {t.extension for t in found.types_by_name["odd"]} == {None}
+    assert {t.extension for t in found.types_by_name["citext"]} == {"citext"}
+
+
 async def test_extension_members(snapshot: Snapshot) -> None:
     assert function(snapshot, "plpgsql_call_handler").extension == "plpgsql"
     assert function(snapshot, "f").extension is None

@@ -110,10 +110,11 @@ def user_function(
     result: str = "text",
     volatility: str = "v",
     extension: str | None = None,
+    oid: int = 0,
 ) -> Function:
     """A function somebody wrote."""
     return Function(
-        9000 + len(name),
+        oid or 90000 + len(name),
         schema,
         name,
         "f",

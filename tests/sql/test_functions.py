@@ -8,7 +8,7 @@ import pytest
 
 from dbguard.sql.facts import FunctionTrust
 from dbguard.sql.functions import refer
-from dbguard.sql.reaching import reaches
+from dbguard.sql.reaching import reach
 from dbguard.sql.settings import is_harmless_setting
 from dbguard.sql.snapshot import Function
 
@@ -108,7 +108,7 @@ def test_functions_of_temporary_schemas_are_never_found_unqualified() -> None:
     ],
 )
 def test_denied(name: str) -> None:
-    assert reaches(name, 1)
+    assert reach(name, 1) is not None
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_denied(name: str) -> None:
     ],
 )
 def test_not_denied(name: str) -> None:
-    assert not reaches(name, 1)
+    assert reach(name, 1) is None
 
 
 def test_settings() -> None:
