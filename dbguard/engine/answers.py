@@ -33,6 +33,7 @@ class Answers:
     """Handles everything the server sends after login."""
 
     session: str
+    user: str
     link: Link
     scope: Scope
     names: NameTable
@@ -143,7 +144,12 @@ class Answers:
         return False
 
     def _security_event(self, origin: tuple[int, int]) -> None:
-        fields = (("event", "tripwire"), ("relation", str(origin[0])), ("column", str(origin[1])))
+        fields = (
+            ("event", "tripwire"),
+            ("user", self.user),
+            ("relation", str(origin[0])),
+            ("column", str(origin[1])),
+        )
         with contextlib.suppress(AuditUnavailable):  # the session ends either way
             self.surroundings.record(EventRecord(RecordKind.SECURITY, self.session, fields))
         self.close(

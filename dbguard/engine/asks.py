@@ -70,6 +70,8 @@ class RequirementAnswer:
     how: str
     """How it was met (backup id), for the audit record."""
     message: str = ""
+    detail: str = ""
+    """Sentences; the rule stands before them."""
     hint: str = ""
 
 

@@ -166,7 +166,14 @@ class Judging:
                     break
         if unmet is not None:
             rules = ", ".join(sorted({r.rule for r in plan.requirements}))
-            refusal = Refusal("42501", unmet.message, f"rule {rules}", unmet.hint, rule=rules)
+            refusal = Refusal(
+                "42501",
+                unmet.message,
+                f"rule {rules}",
+                unmet.hint,
+                rule=rules,
+                because=unmet.detail,
+            )
             refused = replace(plan, refusal=refusal)
             decisions = self._record(refused, planned, phase, statement, tuple(met))
             raise RefusedWithRecord(refusal, decisions[0])

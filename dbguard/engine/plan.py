@@ -57,6 +57,8 @@ class Refusal:
     hint: str = ""
     position: int | None = None
     rule: str = ""
+    because: str = ""
+    """What was found, in sentences: stands behind rule and decision in DETAIL."""
     denied: bool = True
     """True for a decision of dbguard's; False for an error PostgreSQL would raise as well."""
 

@@ -26,6 +26,8 @@ class RefusedError(DbguardError):
         if refusal.denied and decision is not None:
             number = f"decision {decision}"
             detail = f"{detail}; {number}" if detail else number
+        if refusal.because:
+            detail = f"{detail}. {refusal.because}" if detail else refusal.because
         super().__init__(
             refusal.message, detail=detail, hint=refusal.hint, position=refusal.position
         )

@@ -66,7 +66,14 @@ class Session:
         self.link = Link()
         self.names = NameTable(limits.prepared_statements)
         self.scope = Scope(identity.principal.user, dict(parameters))
-        self.answers = Answers(identity.session, self.link, self.scope, self.names, surroundings)
+        self.answers = Answers(
+            identity.session,
+            identity.principal.user,
+            self.link,
+            self.scope,
+            self.names,
+            surroundings,
+        )
         self.answers.completed = self._completed
         self.settling = Settling(self.link, self.scope, surroundings, identity)
         self.judging = Judging(

@@ -394,7 +394,8 @@ class Connection:
         await self._client.close()
         if self._session is not None:
             with contextlib.suppress(AuditUnavailable):
-                self._event(RecordKind.DISCONNECT)
+                principal = self._session.identity.principal
+                self._event(RecordKind.DISCONNECT, user=principal.user, database=principal.database)
 
 
 def _readable(text: str) -> str:

@@ -156,6 +156,7 @@ class Hub:
             satisfied=verdict.satisfied,
             how=f"backup {verdict.backup_id}" if verdict.satisfied else "backup missing",
             message=verdict.message,
+            detail=verdict.detail,
             hint=verdict.hint,
         )
 

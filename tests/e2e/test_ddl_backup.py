@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import closing
 from typing import Any
 
@@ -39,6 +40,9 @@ def test_ddl_needs_a_verified_backup(
             connection.execute(statement)
         hint = caught.value.diag.message_hint or ""
         assert "dbguard backup now" in hint
+        detail = caught.value.diag.message_detail or ""
+        assert detail.startswith("rule ddl-needs-backup; decision ")
+        assert detail.endswith(". There is no backup of this database.")
         assert clinic_database.execute("SELECT count(*) FROM clinic.claims") == [(len(before),)]
 
         made = dbguard(
@@ -65,6 +69,10 @@ def test_ddl_needs_a_verified_backup(
     ]
     assert [d for d, _ in decisions] == ["deny", "allow"]
     assert decisions[1][1][0].startswith("backup ")
+    deadline = time.monotonic() + 10
+    while not (left := guarded.records("disconnect")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left[0]["fields"] == {"user": "dba", "database": guarded.database}
 
 
 def test_outside_production_no_backup_is_needed(guard: Any, clinic_database: Any) -> None:

@@ -290,7 +290,9 @@ class Play:
             case AskRequirement():
                 if self.world.satisfied:
                     return RequirementAnswer(True, "backup 7")
-                return RequirementAnswer(False, "", "a backup is required", "Run it.")
+                return RequirementAnswer(
+                    False, "", "a backup is required", "There is none.", "Run it."
+                )
         raise AssertionError(ask)
 
     def _collect(self) -> None:

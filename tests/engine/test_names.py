@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dbguard.audit.records import EventRecord, RecordKind
+
 from .playbook import FakeSurroundings, Play, play
 
 SCRIPTS = {
@@ -565,6 +567,9 @@ def test_the_tripwire_looks_again_when_the_server_plans_again() -> None:
         << E 42501 the result would show a protected column unmasked
     """).done()
     assert session.session.ended()
+    (event,) = (r for r in world.records if isinstance(r, EventRecord))
+    assert (event.kind, event.field("event")) == (RecordKind.SECURITY, "tripwire")
+    assert event.field("user") == session.session.identity.principal.user != ""
 
 
 def test_a_failed_transaction_leaves_statements_as_they_are() -> None:

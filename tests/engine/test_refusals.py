@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dbguard.engine.plan import Refusal
+from dbguard.engine.replies import refusal_fields
+
 from .playbook import FakeSurroundings, Play, play
 
 SCRIPTS = {
@@ -208,6 +211,11 @@ def test_script(name: str) -> None:
         assert world.decisions == [("query", "deny")]
         return
     play(SCRIPTS[name])
+
+
+def test_what_was_found_stands_behind_rule_and_decision() -> None:
+    refusal = Refusal("42501", "a backup is required", "rule x", because="There is none.")
+    assert ("D", b"rule x; decision 7. There is none.") in refusal_fields(refusal, 7).pairs
 
 
 def test_nothing_runs_while_the_log_cannot_be_written() -> None:

@@ -36,8 +36,7 @@ class BackupGuard:
             return BackupVerdict(
                 False,
                 message=f'cannot find out whether database "{database}" has a backup',
-                detail=f"Rule {requirement.rule}. {error.message[:1].upper()}{error.message[1:]}. "
-                f"{error.detail}".rstrip(),
+                detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.detail}".rstrip(),
                 hint=error.hint or f"Run: {command(database)}",
             )
         return evaluate(requirement, stored, self._clock(), identity)

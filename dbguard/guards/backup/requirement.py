@@ -58,7 +58,7 @@ def evaluate(
         False,
         message=f'a verified backup of database "{database.name}" that is at most '
         f"{describe(max_age)} old is required",
-        detail=f"Rule {requirement.rule}. {nearest or 'There is no backup of this database.'}",
+        detail=nearest or "There is no backup of this database.",
         hint=f"Run: {command(database.name)}",
     )
 
