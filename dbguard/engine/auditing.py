@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dbguard.audit.records import ColumnEntry, DecisionRecord, MaskEntry
 from dbguard.policy.decision import Effect, Principal
+from dbguard.sql.resolver import DOUBT
 
 from .plan import Plan, PlannedStatement, StateKey
 
@@ -64,6 +65,8 @@ def _record(
         reasons = (f"SQLSTATE {plan.refusal.sqlstate}",)
     elif not reasons and plan.refusal is not None:
         reasons = (f"{plan.refusal.rule}: {plan.refusal.message}",)
+    elif not reasons and planned.doubtful:
+        reasons = (f"analysis: {DOUBT}",)
     return DecisionRecord(
         session=identity.session,
         principal_user=identity.principal.user,

@@ -75,6 +75,9 @@ class PlannedStatement:
     fingerprint: str
     relations: tuple[str, ...]
     columns: tuple[ColumnNote, ...]
+    doubtful: bool = False
+    """Earlier statements of the text may have changed what its names mean: relations and columns
+    are what they meant before."""
 
     def has_effect(self, *kinds: EffectKind) -> bool:
         return any(effect.kind in kinds for effect in self.effects)

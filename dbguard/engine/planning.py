@@ -28,9 +28,10 @@ from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.functions import code_of_types, refer, unseen_calls
 from dbguard.sql.limits import Limits
 from dbguard.sql.lineage import column_sources, unreadable_views
-from dbguard.sql.names import quote
+from dbguard.sql.names import quote, split_identifier_list
 from dbguard.sql.precheck import check_text
 from dbguard.sql.redact import redact
+from dbguard.sql.resolver import DOUBT
 from dbguard.sql.rewrite import Rewritten, rewrite
 from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Relation, SessionView, Snapshot
@@ -113,6 +114,9 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
     )
     if refusal := _first_denial(statements, readings):
         return Plan(request.text, None, statements, refusal, raw_access, len(request.text) * 4)
+    if raw_access and any(s.doubtful for s in statements):
+        # what a name means by then is the server's to say: it must not be pinned to a guess
+        return Plan(request.text, None, statements, None, raw_access, 5 * len(request.text) + 1000)
     try:
         rewritten = _rewritten(world, request, readings, statements)
     except StatementError as error:
@@ -199,6 +203,7 @@ def _planned(
             ColumnNote(str(c.column), tuple(sorted(c.uses)), tags.get(c.column, ()))
             for c in facts.columns
         ),
+        doubtful=any(o.construct == DOUBT for o in facts.opaque),
     )
 
 
@@ -334,37 +339,4 @@ def effective_view(snapshot: Snapshot, user: str, search_path: str) -> SessionVi
     implicit = [] if "pg_catalog" in path else ["pg_catalog"]
     if temporary and temporary not in path:
         implicit.insert(0, temporary)
-    return SessionView(user, tuple(implicit + [p for p in path if p != "pg_temp"]))
-
-
-def split_identifier_list(value: str) -> tuple[str, ...]:
-    """Split a list of identifiers as varlena.c's SplitIdentifierString does."""
-    names: list[str] = []
-    index, length = 0, len(value)
-    while index < length:
-        while index < length and (value[index].isspace() or value[index] == ","):
-            index += 1
-        if index >= length:
-            break
-        if value[index] == '"':
-            name, index = _quoted(value, index + 1)
-        else:
-            start = index
-            while index < length and value[index] != "," and not value[index].isspace():
-                index += 1
-            name = value[start:index].lower()
-        if name:
-            names.append(name)
-    return tuple(names)
-
-
-def _quoted(value: str, index: int) -> tuple[str, int]:
-    out: list[str] = []
-    while index < len(value):
-        if value[index] == '"':
-            if value[index + 1 : index + 2] != '"':
-                return "".join(out), index + 1
-            index += 1
-        out.append(value[index])
-        index += 1
-    return "".join(out), index
+    return SessionView(user, tuple(implicit + path))

@@ -20,3 +20,36 @@ def truncate(name: str) -> str:
 def fold(name: str) -> str:
     """Downcase ASCII letters only, as PostgreSQL does for unquoted names in UTF-8."""
     return "".join(c.lower() if "A" <= c <= "Z" else c for c in name)
+
+
+def split_identifier_list(value: str) -> tuple[str, ...]:
+    """Split a list of identifiers as varlena.c's SplitIdentifierString does."""
+    names: list[str] = []
+    index, length = 0, len(value)
+    while index < length:
+        while index < length and (value[index].isspace() or value[index] == ","):
+            index += 1
+        if index >= length:
+            break
+        if value[index] == '"':
+            name, index = _quoted(value, index + 1)
+        else:
+            start = index
+            while index < length and value[index] != "," and not value[index].isspace():
+                index += 1
+            name = value[start:index].lower()
+        if name:
+            names.append(name)
+    return tuple(names)
+
+
+def _quoted(value: str, index: int) -> tuple[str, int]:
+    out: list[str] = []
+    while index < len(value):
+        if value[index] == '"':
+            if value[index + 1 : index + 2] != '"':
+                return "".join(out), index + 1
+            index += 1
+        out.append(value[index])
+        index += 1
+    return "".join(out), index

@@ -146,7 +146,6 @@ STRINGS = [
     ("CREATE TABLE IF NOT EXISTS notes (id int); SELECT id FROM notes", ["clinic.notes"], True),
     ("CREATE TABLE notes (id int); SELECT id FROM notes", ["clinic.notes"], True),
     ("CREATE TEMP TABLE IF NOT EXISTS t (id int); SELECT id FROM t", [], True),
-    ("SELECT set_config('search_path', 'archive', false); TABLE notes", ["clinic.notes"], True),
     ("SELECT nosuch(1); SELECT id FROM patients", ["clinic.patients"], True),
     ("GRANT USAGE ON SCHEMA archive TO public; TABLE notes", ["clinic.notes"], True),
     ("CREATE TABLE t (a int); INSERT INTO t VALUES (1)", ["clinic.t"], False),
@@ -173,9 +172,40 @@ STRINGS = [
     ("BEGIN; SELECT 1; COMMIT; SELECT id FROM patients", ["clinic.patients"], False),
     (
         "BEGIN; SET LOCAL search_path = archive; COMMIT; SELECT id FROM patients",
-        ["archive.patients"],
-        True,
+        ["clinic.patients"],
+        False,
     ),
+    (
+        "BEGIN; SET search_path = archive; SET LOCAL search_path = clinic; COMMIT; TABLE patients",
+        ["archive.patients"],
+        False,
+    ),
+    (
+        "BEGIN; SAVEPOINT a; SET search_path = archive; ROLLBACK TO a; TABLE patients",
+        ["clinic.patients"],
+        False,
+    ),
+    (
+        "BEGIN; SAVEPOINT a; SET search_path = archive; RELEASE a; TABLE patients",
+        ["archive.patients"],
+        False,
+    ),
+    (
+        "BEGIN; SAVEPOINT a; SAVEPOINT a; SET search_path = archive; RELEASE a; ROLLBACK TO a;"
+        " TABLE patients",
+        ["clinic.patients"],
+        False,
+    ),
+    ("ROLLBACK TO a; TABLE patients", ["clinic.patients"], True),
+    ("RESET search_path; TABLE patients", ["clinic.patients"], True),
+    ("RESET search_path; SELECT 1", [], False),
+    (
+        "SELECT set_config('search_path', 'archive', false); TABLE patients",
+        ["archive.patients"],
+        False,
+    ),
+    ("SELECT set_config('search_path', $1, false); TABLE patients", ["clinic.patients"], True),
+    ("SELECT set_config('role', 'x', true); TABLE patients", ["clinic.patients"], True),
     (
         "BEGIN; SET LOCAL search_path = archive; ROLLBACK; SELECT id FROM patients",
         ["clinic.patients"],
@@ -197,6 +227,19 @@ def test_earlier_statements_of_a_string(text: str, tables: list[str], doubt: boo
 def test_a_rolled_back_table_is_gone() -> None:
     with pytest.raises(UndefinedName):
         read("BEGIN; CREATE TEMP TABLE t (a int); ROLLBACK; SELECT a FROM t")
+
+
+def test_the_first_temporary_table_of_a_session_comes_first() -> None:
+    view = replace(VIEW, search_path=("pg_catalog", "clinic"))
+    text = "CREATE TEMP TABLE patients (a int); SELECT a FROM patients"
+    *_, reading = analyze(text, SNAPSHOT, view, DEFAULT_LIMITS)
+    assert [r.schema for r in reading.facts.relations] == ["pg_temp"]
+
+
+def test_pg_temp_put_first_is_where_tables_are_made() -> None:
+    view = replace(VIEW, search_path=("pg_catalog", "pg_temp_3", "clinic"))
+    (reading,) = analyze("CREATE TABLE t (a int)", SNAPSHOT, view, DEFAULT_LIMITS)
+    assert [e.kind for e in reading.facts.effects] == [EffectKind.TEMPORARY]
 
 
 def test_readings_have_extents() -> None:
@@ -350,7 +393,12 @@ EFFECTS = [
     ("DROP TABLE notes", [(EffectKind.CATALOG, None, None)]),
     ("CREATE TEMP TABLE t (a int)", [(EffectKind.TEMPORARY, "t", None)]),
     ("SELECT set_config('jit', 'off', false)", []),
-    ("SELECT set_config('search_path', 'x', false)", [(EffectKind.PATH, None, None)]),
+    ("SELECT set_config('search_path', 'x', false)", [(EffectKind.SET, "search_path", None)]),
+    ("SELECT set_config('Role', $1, true) AS x", [(EffectKind.SET_LOCAL, "role", None)]),
+    ("SELECT set_config('search_path', 'x', false), 1", [(EffectKind.PATH, None, None)]),
+    ("SELECT set_config('search_path', ssn, false) FROM patients", [(EffectKind.PATH, None, None)]),
+    ("SELECT set_config('search_path', (SELECT 'x'), true)", [(EffectKind.PATH, None, None)]),
+    ("SELECT set_config('session_authorization', 'x', true)", [(EffectKind.PATH, None, None)]),
     ("SELECT ssn FROM patients", []),
 ]
 

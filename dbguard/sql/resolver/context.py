@@ -41,10 +41,9 @@ class Context:
             schema = next((s for s in self.names.path if s.startswith("pg_temp_")), schema)
         if self.names.created:
             for candidate in (schema,) if schema is not None else self.names.path:
-                if candidate is not None and (
-                    found := self.names.created.get((candidate, name))
-                    or self.snapshot.relation_by_name.get((candidate, name))
-                ):
+                key = (candidate, name)
+                known = self.snapshot.relation_by_name.get(key)
+                if (found := self.names.created.get(key, known)) is not None:
                     return found
             return None
         return self.snapshot.find_relation(schema, name, self.names.path)

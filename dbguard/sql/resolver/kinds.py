@@ -18,6 +18,7 @@ from .outcome import Handler, Outcome, option_is_on
 from .queries import query
 from .relation_names import named_relation, new_relation
 from .scope import Entry, RelationItem, Scope
+from .settings_calls import note_plain_settings
 from .type_names import note_type
 from .values import NamedValue
 
@@ -42,6 +43,7 @@ def _select(ctx: Context, fields: Node) -> Outcome:
     columns = query(ctx, {"SelectStmt": fields}, None)
     if "intoClause" in fields:
         return _into(ctx, fields["intoClause"], columns, "table")
+    note_plain_settings(ctx, fields)
     return Outcome(Action.SELECT, columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbguard.sql.facts import Action, Use
+from dbguard.sql.facts import Action, EffectKind, SessionEffect, Use
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
 from dbguard.sql.snapshot import Relation, RelationKind
@@ -53,6 +53,8 @@ def target_item(ctx: Context, fields: Node, action: Action, *, placed: bool = Tr
     item = relation_item(ctx, fields, SiteRole.TARGET, action, placed=placed)
     if _runs_code(ctx, item.relation):
         ctx.ledger.runs_hidden_code = True
+    if (item.relation.schema, item.relation.name) == ("pg_catalog", "pg_settings"):
+        ctx.ledger.effect(SessionEffect(EffectKind.PATH))  # its rule calls set_config
     return item
 
 

@@ -82,8 +82,9 @@ def new_relation(ctx: Context, fields: Node, action: Action, kind: str) -> tuple
     name = fields["relname"]
     ctx.ledger.seen.add(("relation", fields.get("location", 0)))
     written = fields.get("schemaname") or ""
-    if fields.get("relpersistence") == "t" or written.startswith("pg_temp"):
-        schema = next((s for s in ctx.names.path if s.startswith("pg_temp")), "pg_temp")
+    temporary = fields.get("relpersistence") == "t" or written.startswith("pg_temp")
+    if temporary or (not written and _made_temporary(ctx.names.path)):
+        schema = ctx.names.temporary_schema()
         ctx.ledger.effect(SessionEffect(EffectKind.TEMPORARY, name))
     else:
         schema = written or creation_schema(ctx)
@@ -91,6 +92,12 @@ def new_relation(ctx: Context, fields: Node, action: Action, kind: str) -> tuple
     key = (0, schema, name, action)
     ctx.ledger.relation_actions.setdefault(key, RelationUse(0, schema, name, action))
     return schema, name
+
+
+def _made_temporary(path: tuple[str, ...]) -> bool:
+    """Whether pg_temp was put first: behind pg_catalog, which is implied; where pg_temp is
+    implied as well it stands in front."""
+    return path[:1] == ("pg_catalog",) and path[1:2] != () and path[1].startswith("pg_temp")
 
 
 def creation_schema(ctx: Context) -> str:

@@ -9,6 +9,7 @@ from dbguard.sql.names import quote
 from dbguard.sql.referee import Node
 
 from .context import Context
+from .earlier import Names, simulate_path
 from .outcome import Handler, Outcome
 from .relation_names import named_relation
 
@@ -46,11 +47,10 @@ def _variable_set(ctx: Context, fields: Node) -> Outcome:
     value = None if words is None else _joined(name, words)
     effect(SessionEffect(EffectKind.SET_LOCAL if local else EffectKind.SET, name, value))
     if name == "search_path":
-        ctx.names.local_path = ctx.names.local_path or local
         if words is None:
             ctx.names.uncertain = True
         else:
-            _simulate_path(ctx, words)
+            simulate_path(ctx.names, ctx.snapshot, ctx.view, words, local=local)
     return Outcome(Action.SET)
 
 
@@ -77,25 +77,6 @@ def _joined(name: str, words: list[str]) -> str:
     return ", ".join(map(quote, words)) if name == "search_path" else ", ".join(words)
 
 
-def _simulate_path(ctx: Context, words: list[str]) -> None:
-    """What the path is for the later statements of the same text.
-
-    Schemas that are missing or that the role may not use are skipped, as the server does.
-    """
-    role = ctx.snapshot.role_by_name.get(ctx.view.user)
-    hidden = role.hidden_schemas if role else frozenset()
-    path: list[str] = []
-    for word in words:
-        schema = ctx.view.user if word == "$user" else word
-        if schema == "pg_temp":
-            schema = next((s for s in ctx.names.path if s.startswith("pg_temp_")), schema)
-        known = schema in ctx.snapshot.schemas and schema not in hidden
-        if known or schema.startswith("pg_temp") or schema == "pg_catalog":
-            path.append(schema)
-    implied = [*[s for s in ctx.names.path if s.startswith("pg_temp")][:1], "pg_catalog"]
-    ctx.names.path = tuple(dict.fromkeys([s for s in implied if s not in path] + path))
-
-
 def _show(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.SHOW)
 
@@ -118,23 +99,26 @@ def _transaction(ctx: Context, fields: Node) -> Outcome:
         ctx.ledger.effect(SessionEffect(effect, fields.get("savepoint_name")))
         if fields.get("chain"):
             ctx.ledger.effect(SessionEffect(EffectKind.BEGIN))
-    _simulate_transaction(ctx, effect, chained=bool(fields.get("chain")))
+    _simulate_transaction(ctx.names, effect, fields.get("savepoint_name", ""))
+    if fields.get("chain"):
+        ctx.names.begin()
     return Outcome(Action.TRANSACTION)
 
 
-def _simulate_transaction(ctx: Context, effect: EffectKind | None, *, chained: bool) -> None:
-    names = ctx.names
-    if effect is EffectKind.BEGIN:
-        if names.before is None:
+def _simulate_transaction(names: Names, effect: EffectKind | None, savepoint: str) -> None:
+    match effect:
+        case EffectKind.BEGIN:
             names.begin()
-    elif effect is EffectKind.COMMIT:
-        names.commit()
-    elif effect is EffectKind.ROLLBACK:
-        names.roll_back()
-    elif effect is EffectKind.ROLLBACK_TO:
-        names.uncertain = True
-    if chained:
-        names.begin()
+        case EffectKind.COMMIT:
+            names.commit()
+        case EffectKind.ROLLBACK:
+            names.roll_back()
+        case EffectKind.SAVEPOINT:
+            names.save(savepoint)
+        case EffectKind.RELEASE:
+            names.release(savepoint)
+        case EffectKind.ROLLBACK_TO:
+            names.roll_back_to(savepoint)
 
 
 def _discard(ctx: Context, fields: Node) -> Outcome:

@@ -1,0 +1,46 @@
+-- Tables of one name in several schemas; each word tells where it stands.
+CREATE SCHEMA vault;
+CREATE SCHEMA open;
+CREATE SCHEMA vault2;
+CREATE SCHEMA analyst AUTHORIZATION analyst;
+CREATE SCHEMA "Vault";
+CREATE SCHEMA "va.ult";
+CREATE SCHEMA lib;
+CREATE SCHEMA scratch;
+CREATE TABLE vault.things (id int, word text);
+CREATE TABLE open.things (id int, word text);
+CREATE TABLE vault2.things (id int, word text);
+CREATE TABLE analyst.own (id int, word text);
+CREATE TABLE "Vault".things (id int, word text);
+CREATE TABLE "va.ult".things (id int, word text);
+CREATE TABLE vault."Things" (id int, word text);
+CREATE TABLE vault."odd ""name"" of.ünïcode" (id int, word text);
+CREATE TABLE vault.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc (id int, word text);
+CREATE TABLE vault."abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab" (id int, word text);
+CREATE TABLE vault.private (id int, word text);
+CREATE TABLE vault.split (id int, word text) PARTITION BY LIST (id);
+CREATE TABLE vault.split1 PARTITION OF vault.split FOR VALUES IN (1);
+CREATE TABLE open.pg_class (id int, word text);
+INSERT INTO vault.things VALUES (1, 'vault.things/secret-0001');
+INSERT INTO open.things VALUES (1, 'open.things/plain-0001');
+INSERT INTO vault2.things VALUES (1, 'vault2.things/secret-0002');
+INSERT INTO analyst.own VALUES (1, 'analyst.own/plain-0002');
+INSERT INTO "Vault".things VALUES (1, 'Vault.things/secret-0003');
+INSERT INTO "va.ult".things VALUES (1, 'va.ult.things/secret-0004');
+INSERT INTO vault."Things" VALUES (1, 'vault.Things/secret-0005');
+INSERT INTO vault."odd ""name"" of.ünïcode" VALUES (1, 'vault.odd "name" of.ünïcode/secret-0006');
+INSERT INTO vault.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc
+  VALUES (1, 'vault.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabc/secret-0007');
+INSERT INTO vault."abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab"
+  VALUES (1, 'vault.abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijab/secret-0008');
+INSERT INTO vault.private VALUES (1, 'vault.private/secret-0009');
+INSERT INTO vault.split VALUES (1, 'vault.split/secret-0010');
+INSERT INTO open.pg_class VALUES (1, 'open.pg_class/plain-0003');
+CREATE FUNCTION lib.lower(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
+CREATE FUNCTION lib.guided() RETURNS int LANGUAGE sql SET search_path = vault AS 'SELECT 1';
+GRANT USAGE ON SCHEMA vault, open, vault2, "Vault", "va.ult", lib TO PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA scratch TO PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA vault, open, vault2, "Vault", "va.ult" TO PUBLIC;
+REVOKE ALL ON vault.private FROM PUBLIC;
+GRANT SELECT ON vault.private TO analysts;
+GRANT ALL ON SCHEMA vault, open, vault2, "Vault", "va.ult", lib, scratch, public TO dba;
