@@ -37,8 +37,21 @@ def plain_tokens(text: str) -> list[Token]:
     Raises:
         Unreadable: its tokenizer rejects the text, or sees other operators than PostgreSQL's.
     """
-    found = _with_names(_without_literal_types(dialect.tokenize(text)))
-    return _with_plain_operators(found, list(_operators(text)))
+    found = _with_plain_rows(_with_names(_without_literal_types(dialect.tokenize(text))))
+    scanned = list(_scanned(text))
+    return _with_plain_operators(_with_whole_numbers(found, scanned), list(_operators(scanned)))
+
+
+def _scanned(text: str) -> Iterator[tuple[str, int, int]]:
+    """Kind and extent in characters of each token of PostgreSQL's scanner."""
+    raw = text.encode("utf-8")
+    start = counted = 0
+    for token in referee.scan(text):
+        if token.is_comment:
+            continue
+        start += len(raw[counted : token.start].decode("utf-8"))
+        counted = token.start
+        yield token.kind, start, start + len(raw[token.start : token.end].decode("utf-8"))
 
 
 _BEGINNERS = """
@@ -51,27 +64,38 @@ _EXPRESSION_BEGINS_AFTER = frozenset(_BEGINNERS.split())
 """Tokens behind which an operator is a prefix."""
 
 
-def _operators(text: str) -> Iterator[tuple[int, int, bool]]:
+def _operators(scanned: Sequence[tuple[str, int, int]]) -> Iterator[tuple[int, int, bool]]:
     """Extent in characters of each operator of PostgreSQL's, and whether it is a prefix."""
-    raw = text.encode("utf-8")
     before = "SELECT"
-    start = counted = 0
     spelled: tuple[int, bool] | None = None  # begin of an OPERATOR(…), and whether it is a prefix
-    for token in referee.scan(text):
-        if token.is_comment:
-            continue
-        start += len(raw[counted : token.start].decode("utf-8"))
-        counted = token.start
+    for kind, start, end in scanned:
         is_prefix = before in _EXPRESSION_BEGINS_AFTER
-        if token.kind == "OPERATOR" and spelled is None:
+        if kind == "OPERATOR" and spelled is None:
             spelled = start, is_prefix
-        elif spelled is not None and token.kind == "ASCII_41":
-            yield spelled[0], start + 1, spelled[1]
+        elif spelled is not None and kind == "ASCII_41":
+            yield spelled[0], end, spelled[1]
             spelled, before = None, "Op"
             continue
-        elif token.kind == "Op" and spelled is None:
-            yield start, start + token.end - token.start, is_prefix  # operators are ASCII
-        before = token.kind
+        elif kind == "Op" and spelled is None:
+            yield start, end, is_prefix
+        before = kind
+
+
+def _with_whole_numbers(
+    found: Sequence[Token], scanned: Sequence[tuple[str, int, int]]
+) -> list[Token]:
+    """`found` with each number as one token: `1_000.5e0_1` is one to PostgreSQL."""
+    numbers = {start: end for kind, start, end in scanned if kind in ("ICONST", "FCONST")}
+    out: list[Token] = []
+    behind = 0
+    for token in found:
+        if token.start < behind:
+            continue
+        if (end := numbers.get(token.start)) is not None and token.end + 1 != end:
+            behind = end
+            token = dialect.changed(token, TokenType.NUMBER, "0")
+        out.append(token)
+    return out
 
 
 def _with_plain_operators(
@@ -100,11 +124,20 @@ _QUOTED = (*_LITERALS, TokenType.IDENTIFIER)
 _NO_TYPES = ("ZONE", "ESCAPE", "UESCAPE", "PATH")
 
 
+_INTERVAL_FIELDS = frozenset(("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TO"))
+
+
 def _without_literal_types(found: Sequence[Token]) -> list[Token]:
-    """`found` without the type in `schema.type 'literal'`."""
+    """`found` without the type in `schema.type 'literal'` and `INTERVAL '1' DAY TO SECOND(2)`."""
     out: list[Token] = []
-    for token in found:
+    position = 0
+    while position < len(found):
+        token = found[position]
+        position += 1
         if token.token_type in _LITERALS:
+            if out and out[-1].token_type == TokenType.INTERVAL:
+                out.pop()
+                position = _behind_interval_fields(found, position)
             while out and out[-1].token_type in _NAMES and out[-1].text.upper() not in _NO_TYPES:
                 out.pop()
                 if not (out and out[-1].token_type == TokenType.DOT):
@@ -112,6 +145,29 @@ def _without_literal_types(found: Sequence[Token]) -> list[Token]:
                 out.pop()
         out.append(token)
     return out
+
+
+def _behind_interval_fields(found: Sequence[Token], position: int) -> int:
+    first = position
+    while position < len(found) and found[position].text.upper() in _INTERVAL_FIELDS:
+        position += 1
+    kinds = [t.token_type for t in found[position : position + 3]]
+    precision = [TokenType.L_PAREN, TokenType.NUMBER, TokenType.R_PAREN]
+    return position + 3 if position > first and kinds == precision else position
+
+
+def _with_plain_rows(found: Sequence[Token]) -> list[Token]:
+    """`found` with VALUES, which sqlglot reads in few places, as a SELECT of rows."""
+    return (
+        [
+            dialect.changed(token, TokenType.SELECT, "SELECT")
+            if token.token_type == TokenType.VALUES and following.token_type == TokenType.L_PAREN
+            else token
+            for token, following in zip(found, [*found[1:], found[-1]], strict=True)
+        ]
+        if found
+        else []
+    )
 
 
 _NO_QUERY_WORDS = frozenset(

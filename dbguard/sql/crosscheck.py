@@ -162,15 +162,19 @@ def _differences(query: Query, second: SecondReading, raw: bytes) -> Iterator[_D
     first = mentions_of(query.tag, query.node)
     if second.kind not in _KINDS[query.tag]:
         yield _Difference("the kind of statement", query.start)
-    yield from _relation_differences(first, second)
+    yield from _relation_differences(query, first, second)
     yield from _column_differences(query, first, second, raw)
     yield from _field_differences(first, second)
     yield from _function_differences(query, first, second, raw)
 
 
-def _relation_differences(first: Mentions, second: SecondReading) -> Iterator[_Difference]:
+def _relation_differences(
+    query: Query, first: Mentions, second: SecondReading
+) -> Iterator[_Difference]:
     wanted = {Name(m.start, m.parts) for m in first.relations}
     for name in wanted.symmetric_difference(second.relations):
+        if name not in wanted and _is_value(name, _values(query, first)):
+            continue  # FROM current_date
         yield _Difference(f"the relation {_shown(name)}", name.start)
     wanted = {Name(m.start, (m.name,)) for m in first.ctes}
     for name in wanted.symmetric_difference(second.ctes):
@@ -190,12 +194,11 @@ def _column_differences(
         yield _Difference(f"the column {_shown(name)}", name.start)
     unplaced = set(first.unplaced)
     target_starts = {name.start: name.parts[0] for name in targets}
-    values = _places(query, "SQLValueFunction")  # CURRENT_USER and the like
-    values |= {m.start for m in first.functions if m.parts[-1] == "system_user" and m.by_grammar}
+    values = _values(query, first)
     for name in sorted(found - wanted, key=lambda n: n.start):
         is_target = target_starts.get(name.start) == name.parts[0]
         is_default = name.parts == ("default",)
-        is_value = name.start in values
+        is_value = _is_value(name, values)
         if not (is_target or is_default or is_value or name.parts[0] in unplaced):
             yield _Difference(f"the column {_shown(name)}", name.start)
     names = {identifier.parts[0] for identifier in second.identifiers}
@@ -292,6 +295,24 @@ def _function_differences(
         forms = _GRAMMAR_FORMS.get(name.parts[0], "").split() if is_bare else ()
         if not heads.get(name.start, set()).intersection(forms):
             yield _Difference(f"the function {_shown(name)}", name.start)
+
+
+_VALUES = """
+    current_catalog current_date current_role current_schema current_time current_timestamp
+    current_user localtime localtimestamp session_user system_user user
+"""
+_VALUE_WORDS = frozenset(_VALUES.split())
+"""What SQLValueFunction is spelled like."""
+
+
+def _is_value(name: Name, places: set[int]) -> bool:
+    return name.start in places and len(name.parts) == 1 and name.parts[0] in _VALUE_WORDS
+
+
+def _values(query: Query, first: Mentions) -> set[int]:
+    """Where CURRENT_USER and the like stand."""
+    system = {m.start for m in first.functions if m.parts[-1] == "system_user" and m.by_grammar}
+    return _places(query, "SQLValueFunction") | system
 
 
 def _places(query: Query, wanted: str) -> set[int]:

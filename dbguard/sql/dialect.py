@@ -78,8 +78,58 @@ class SecondReadingParser(PostgresParser):  # type: ignore[misc]
             self._parse_id_var()
         return names
 
+    def _parse_cte(self) -> exp.Expr | None:
+        """SEARCH and CYCLE behind each WITH query, over any number of columns, as well."""
+        found: exp.Expr | None = super()._parse_cte()
+        if self._match_text_seq("SEARCH"):
+            self._match_texts(("BREADTH", "DEPTH"))
+            self._match_text_seq("FIRST", "BY")
+            self._parse_csv(self._parse_id_var)
+            self._match(TokenType.SET)
+            self._parse_id_var()
+        if self._match_text_seq("CYCLE"):
+            self._parse_csv(self._parse_id_var)
+            self._match(TokenType.SET)
+            self._parse_id_var()
+            if self._match_text_seq("TO"):
+                self._parse_bitwise()
+                self._match(TokenType.DEFAULT)
+                self._parse_bitwise()
+            self._match(TokenType.USING)
+            self._parse_id_var()
+        return found
+
+    def _parse_field_def(self) -> exp.Expr | None:
+        """Fields and elements of columns in INSERT's list as well: `(a.b, c[1].d)`."""
+        if self._next.token_type in (TokenType.DOT, TokenType.L_BRACKET):
+            target: exp.Expr | None = self._parse_column()
+            return target
+        definition: exp.Expr | None = super()._parse_field_def()
+        return definition
+
+    def _parse_indexed_column(self) -> exp.Expr | None:
+        """What ON CONFLICT infers an index from, operator class included."""
+        indexed: exp.Expr | None = self._parse_bitwise()
+        if self._curr.token_type not in (TokenType.COMMA, TokenType.R_PAREN):
+            self._parse_id_var(any_token=True)
+            while self._match(TokenType.DOT):
+                self._parse_id_var(any_token=True)
+        return indexed
+
+    def _parse_table_sample(self, as_modifier: bool = False) -> exp.TableSample | None:
+        """A method of any name, and any expressions as its arguments."""
+        if not self._match(TokenType.TABLE_SAMPLE):
+            return None
+        self._parse_id_var(any_token=True)
+        while self._match(TokenType.DOT):
+            self._parse_id_var(any_token=True)
+        arguments: list[exp.Expr] = self._parse_wrapped_csv(self._parse_disjunction)
+        if self._match_text_seq("REPEATABLE"):
+            arguments += self._parse_wrapped_csv(self._parse_disjunction)
+        return self.expression(exp.TableSample(expressions=arguments))
+
     def _parse_types(self, check_func: bool = False, **options: Any) -> exp.Expr | None:
-        """Arrays of the `reg…` types and of `oid` as well.
+        """Arrays of the `reg…` types and of `oid`, and `interval second(2)` as well.
 
         A type name before a parenthesis without a number is a function's: trying both readings,
         as sqlglot does, takes twice as long for each level of nesting.
@@ -94,6 +144,12 @@ class SecondReadingParser(PostgresParser):  # type: ignore[misc]
         if isinstance(kind, exp.ObjectIdentifier | exp.PseudoType):
             while self._match_pair(TokenType.L_BRACKET, TokenType.R_BRACKET):
                 continue
+        if (
+            kind is not None
+            and self._prev.text.upper() == "SECOND"
+            and self._match_pair(TokenType.L_PAREN, TokenType.NUMBER)
+        ):
+            self._match_r_paren()
         return kind
 
     def _parse_is_rhs(self, distinct: bool = False) -> exp.Expr | None:

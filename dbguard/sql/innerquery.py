@@ -62,12 +62,26 @@ def queries(
         return ()
     if tag == statement.tag:
         return (Query(tag, node, statement.start, statement.end),)
+    if statement.tag == "ViewStmt":
+        tag, node = _recursive_view(statement.node, tag, node, inside)
     wanted = without_locations(node)
     for start, end in _extents(inside):
         part = raw[start:end].decode("utf-8")
         if is_tree_of(part, tag, wanted):
             return (Query(tag, node, start, end),)
     return None
+
+
+def _recursive_view(view: Node, tag: str, node: Node, tokens: Sequence[Token]) -> tuple[str, Node]:
+    """What stands in the text of CREATE RECURSIVE VIEW v (c) AS query: the grammar makes of it
+    WITH RECURSIVE v (c) AS (query) SELECT c FROM v (makeRecursiveViewSelect)."""
+    if next((t.kind for t in tokens if t.kind in ("RECURSIVE", "VIEW")), "") != "RECURSIVE":
+        return tag, node
+    common = node.get("withClause", {}).get("ctes", ())
+    if len(common) != 1 or common[0]["CommonTableExpr"]["ctename"] != view["view"]["relname"]:
+        return tag, node
+    ((tag, node),) = common[0]["CommonTableExpr"]["ctequery"].items()
+    return tag, node
 
 
 def without_locations(node: Any) -> Any:

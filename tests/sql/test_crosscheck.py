@@ -14,9 +14,6 @@ from dbguard.sql.precheck import check_text
 
 HONEST = Path(__file__).with_name("honest_statements.sql").read_text("utf-8").split("\n\n")
 
-KNOWN_UNREAD = ("INSERT INTO clinic.notes (tags[1], address.city, body)",)
-"""Targets with subscripts or fields: sqlglot's column lists hold names only."""
-
 
 def checked(text: str) -> tuple[CrossCheck, ...]:
     tokens = check_text(text, DEFAULT_LIMITS)
@@ -25,9 +22,8 @@ def checked(text: str) -> tuple[CrossCheck, ...]:
 
 @pytest.mark.parametrize("text", HONEST)
 def test_honest_statements_are_read_alike(text: str) -> None:
-    expected = text.startswith(KNOWN_UNREAD)
     for check in checked(text):
-        assert check.understood is not expected, check
+        assert check.understood, check
 
 
 def test_few_honest_statements_need_a_bridge() -> None:
@@ -46,6 +42,15 @@ def test_few_honest_statements_need_a_bridge() -> None:
         "SELECT a LIKE b ESCAPE c FROM t",
         "DELETE FROM t WHERE CURRENT OF c",
         "INSERT INTO t (a) OVERRIDING SYSTEM VALUE VALUES (1)",
+        "INSERT INTO t (a.b, c[1].d, e[f:2]) VALUES (1, 2, 3)",
+        'INSERT INTO t VALUES (1) ON CONFLICT (a, lower(b) COLLATE "C" s.ops) DO NOTHING',
+        "SELECT interval '1' DAY TO SECOND(2), interval(2) '1', a::interval second(1)",
+        "SELECT 1_000.5e0_1, 0x_ff, 1_0., .5_0",
+        "SELECT a FROM t TABLESAMPLE s.method (u.b, 2) REPEATABLE (f(c))",
+        "WITH x AS (SELECT a FROM t) VALUES ((SELECT a FROM x))",
+        "SELECT * FROM current_date AS d, current_timestamp(1), user",
+        "WITH RECURSIVE x AS (SELECT 1) SEARCH BREADTH FIRST BY a, b SET o CYCLE a, b SET c TO 1"
+        " DEFAULT 0 USING p, y AS (SELECT 2) CYCLE a SET c USING p SELECT d FROM x",
     ],
 )
 def test_extensions_and_rare_forms_are_bridged(text: str) -> None:
@@ -82,6 +87,8 @@ def test_utility_statements_need_no_second_reading(text: str) -> None:
         "CREATE TABLE x AS SELECT a FROM t WITH NO DATA",
         "CREATE VIEW v (a) AS SELECT b FROM t WITH CHECK OPTION",
         "CREATE MATERIALIZED VIEW v AS TABLE t",
+        "CREATE OR REPLACE RECURSIVE VIEW s.v (a, b) AS SELECT 1, c UNION SELECT a, b FROM v",
+        "CREATE VIEW v AS WITH RECURSIVE v AS (SELECT a FROM t) SELECT a FROM v",
         "EXPLAIN CREATE TABLE x AS VALUES (a())",
         "EXPLAIN DECLARE c CURSOR FOR SELECT a FROM t",
     ],
@@ -114,6 +121,9 @@ def test_each_statement_of_a_text_has_its_own_comparison() -> None:
         ("SELECT count(*) FROM t", "SELECT count(a) FROM t"),
         ("DELETE FROM t        ", "SELECT 1 FROM t"),
         ("SELECT 1; SELECT 2", "SELECT 1   SELECT 2"),
+        ("SELECT 1 FROM user", "SELECT 1 FROM pets"),
+        ("INSERT INTO t (a.b) VALUES (1)", "INSERT INTO t (a.c) VALUES (1)"),
+        ("SELECT 1 FROM t TABLESAMPLE s (a)", "SELECT 1 FROM t TABLESAMPLE s (b)"),
     ],
 )
 def test_a_referee_that_saw_another_text_is_contradicted(seen: str, actual: str) -> None:
