@@ -20,10 +20,10 @@ from .verdict import Case, Verdict
 
 _CHECKS = (
     check_denials,
+    check_opaque,
     check_columns,
     check_relations,
     check_unclassified,
-    check_opaque,
     check_functions,
     check_masked_uses,
     check_flows,
@@ -32,7 +32,7 @@ _CHECKS = (
     report_denied,
 )
 """`check_columns` comes before the checks that look at what it found masked, `report_denied`
-last."""
+last. The first reason is what the client reads: what no grant can mend comes before grants."""
 
 
 def decide(

@@ -395,9 +395,9 @@ def test_all_reasons_are_given() -> None:
     decision = judge(facts, NOBODY)
     assert [r.rule for r in decision.reasons] == [
         "bounded",
-        "defaults.classified",
-        "defaults.classified",
         "defaults.unparsed",
+        "defaults.classified",
+        "defaults.classified",
     ]
 
 

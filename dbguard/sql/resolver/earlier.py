@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from dbguard.sql.snapshot import Relation, RelationKind, SessionView, Snapshot
 
-DOUBT = "names may have changed earlier in this string"
+DOUBT = "a statement behind one of its string that may change what names mean"
 
 
 @dataclass(slots=True)
