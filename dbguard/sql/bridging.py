@@ -204,7 +204,12 @@ def _with_names(found: Sequence[Token]) -> list[Token]:
     """`found` with words that have no meaning in a query read as names."""
     return [
         dialect.changed(token, TokenType.VAR, token.text)
-        if index and token.text.upper() in _NO_QUERY_WORDS and token.token_type not in _QUOTED
+        if index and token.token_type not in _QUOTED and _is_name(token, found[index - 1])
         else token
         for index, token in enumerate(found)
     ]
+
+
+def _is_name(token: Token, before: Token) -> bool:
+    word = token.text.upper()
+    return word in _NO_QUERY_WORDS or (word == "ORDINALITY" and before.text.upper() != "WITH")

@@ -21,11 +21,16 @@ from typing import Any, ClassVar
 from sqlglot import exp, parser, tokens
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel, SqlglotError
-from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokens import Token, TokenType
 
 from dbguard.errors import ConfigurationError, NotUnderstood
 
+from .clauseforms import (
+    ClauseForms,
+    with_unicode_names,
+    without_lateral,
+    without_only_parentheses,
+)
 from .grammarforms import WORDS, parse_form
 
 SEMICOLON = TokenType.SEMICOLON
@@ -44,21 +49,21 @@ def _form(name: str) -> Callable[[Any], exp.Expr]:
     return lambda self: parse_form(self, name)
 
 
-class SecondReadingParser(PostgresParser):  # type: ignore[misc]
+class SecondReadingParser(ClauseForms):
     """PostgreSQL's grammar without other databases' functions, lambdas and placeholders."""
 
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-        "CAST": PostgresParser.FUNCTION_PARSERS["CAST"],
+        "CAST": ClauseForms.FUNCTION_PARSERS["CAST"],
         **{name: _form(name) for name in WORDS},
     }
-    LAMBDAS: ClassVar[dict[Any, Any]] = {TokenType.FARROW: PostgresParser.LAMBDAS[TokenType.FARROW]}
+    LAMBDAS: ClassVar[dict[Any, Any]] = {TokenType.FARROW: ClauseForms.LAMBDAS[TokenType.FARROW]}
     PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
         TokenType.PARAMETER: lambda self: self._parse_parameter_or_absolute()
     }
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         name: parse
-        for name, parse in PostgresParser.NO_PAREN_FUNCTION_PARSERS.items()
+        for name, parse in ClauseForms.NO_PAREN_FUNCTION_PARSERS.items()
         if name in ("ANY", "CASE", "VARIADIC")
     }
 
@@ -257,6 +262,11 @@ def without_unknown_words(found: Sequence[Token]) -> list[Token]:
     return out
 
 
+def _readable(found: Sequence[Token]) -> list[Token]:
+    named = with_unicode_names(without_unknown_words(found))
+    return without_only_parentheses(without_lateral(named))
+
+
 def changed(token: Token, kind: TokenType, text: str) -> Token:
     """Another token in the place of `token`."""
     return Token(kind, text, line=token.line, col=token.col, start=token.start, end=token.end)
@@ -271,11 +281,7 @@ def parse_tokens(found: Sequence[Token], text: str) -> list[exp.Expr]:
     reader = SecondReadingParser(error_level=ErrorLevel.IMMEDIATE, dialect=_DIALECT)
     with deep_recursion():
         try:
-            return [
-                tree
-                for tree in reader.parse(without_unknown_words(found), text)
-                if tree is not None
-            ]
+            return [tree for tree in reader.parse(_readable(found), text) if tree is not None]
         except (
             SqlglotError,
             RecursionError,

@@ -18,7 +18,8 @@ from sqlglot.tokens import TokenType
 _ON_HANDLING = "ON EMPTY ERROR ABSENT DEFAULT"
 _JSON = f"{_ON_HANDLING} FORMAT JSON ENCODING UTF8 WITH WITHOUT UNIQUE KEYS VALUE KEY"
 _JSON_PATH = (
-    f"{_JSON} PASSING WRAPPER CONDITIONAL UNCONDITIONAL KEEP OMIT QUOTES SCALAR STRING UNKNOWN"
+    f"{_JSON} PASSING WRAPPER CONDITIONAL UNCONDITIONAL KEEP OMIT QUOTES SCALAR STRING "
+    "UNKNOWN ARRAY OBJECT"
 )
 
 WORDS: Mapping[str, frozenset[str]] = {
@@ -54,6 +55,13 @@ WORDS: Mapping[str, frozenset[str]] = {
 }
 """Form → the words that may stand between its expressions (gram.y, func_expr_common_subexpr)."""
 
+_RESERVED = frozenset({"BOTH", "FOR", "FROM", "LEADING", "PLACING", "TRAILING"})
+"""Words of forms that are never names, not even before a parenthesis."""
+
+_NEVER_ITEMS = frozenset({"BY", "COLUMNS", "RETURNING"})
+_BEFORE_ITEMS = frozenset({"DEFAULT", "PASSING", "REF", "VALUE"})
+"""Words behind which an expression follows, or in PASSING BY REF another word."""
+
 _TYPE_AFTER_AS = frozenset({"TREAT", "XMLSERIALIZE"})
 _TIGHT = frozenset({"POSITION", "EXTRACT", "OVERLAY", "SUBSTRING", "TRIM"})
 """Forms whose words would be operators in a full expression (IN, FROM)."""
@@ -64,14 +72,17 @@ def parse_form(parser: Any, form: str) -> exp.Expr:
     called = parser._tokens[parser._index - 2]
     items: list[exp.Expr] = []
     words = WORDS[form]
-    behind_item = False
+    behind_item, last_word = False, ""
     while parser._curr and not parser._match(TokenType.R_PAREN, advance=False):
         if parser._match_set((TokenType.COMMA, TokenType.COLON, TokenType.DISTINCT)):
-            behind_item = False
+            behind_item, last_word = False, ""
             continue
         word = parser._curr.text.upper() if _is_bare(parser._curr) else ""
+        if not behind_item and word not in _NEVER_ITEMS and _begins_item(parser, form, last_word):
+            word = ""
+        before, last_word = last_word, ""
         if form == "EXTRACT" and not items and parser._next.text.upper() == "FROM":
-            parser._advance()  # the field: a word or a string, never a column
+            parser._advance(2)  # the field: a word or a string, never a column
         elif word == "RETURNING" or (word == "AS" and form in _TYPE_AFTER_AS):
             parser._advance()
             _required(parser, parser._parse_types())
@@ -87,10 +98,12 @@ def parse_form(parser: Any, form: str) -> exp.Expr:
         elif word == "XMLNAMESPACES":
             parser._advance(2)
             items += _namespaces(parser)
-        elif word in words and (behind_item or not _ends_item(parser)):
+        elif word in words and (
+            behind_item or before == "NO" or word in _RESERVED or not _ends_item(parser)
+        ):
             # behind an item and without a comma only a word of the form can stand
             parser._advance()
-            behind_item = False
+            behind_item, last_word = False, word
             continue
         elif word == "ORDER" or parser._match(TokenType.ORDER_BY, advance=False):
             items.append(_required(parser, parser._parse_order()))
@@ -146,6 +159,18 @@ def _required(parser: Any, found: Any) -> exp.Expr:
         parser.raise_error("Unexpected token")
     assert isinstance(found, exp.Expr)
     return found
+
+
+def _begins_item(parser: Any, form: str, last_word: str) -> bool:
+    """Whether an expression has to stand here: a column with a word's name, then."""
+    if last_word:
+        return last_word in _BEFORE_ITEMS
+    return form.startswith("JSON") and parser._prev.token_type in (
+        TokenType.L_PAREN,
+        TokenType.COMMA,
+        TokenType.COLON,
+        TokenType.DISTINCT,
+    )
 
 
 def _is_bare(token: Any) -> bool:

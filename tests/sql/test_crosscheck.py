@@ -39,6 +39,8 @@ def test_few_honest_statements_need_a_bridge() -> None:
         "SELECT OPERATOR(pg_catalog.-) a, b OPERATOR(s.<->) c OPERATOR(s.+) OPERATOR(s.!!) d",
         "SELECT citext 'a', clinic.mrn 'b', tsquery 'c'",
         "SELECT * FROM ONLY (t)",
+        "SELECT 1 FROM ONLY (a.b), (ONLY (c) JOIN (ONLY (d) CROSS JOIN ONLY e) ON f(g))",
+        "SELECT ordinality(t) FROM unnest(a) WITH ORDINALITY AS t",
         "SELECT a LIKE b ESCAPE c FROM t",
         "DELETE FROM t WHERE CURRENT OF c",
         "INSERT INTO t (a) OVERRIDING SYSTEM VALUE VALUES (1)",
@@ -56,6 +58,33 @@ def test_few_honest_statements_need_a_bridge() -> None:
 def test_extensions_and_rare_forms_are_bridged(text: str) -> None:
     (check,) = checked(text)
     assert check.outcome is Outcome.AGREES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT x FROM a TABLESAMPLE s.bernoulli (10 + b) REPEATABLE (c.d), e TABLESAMPLE f (g)",
+        "SELECT x FROM (LATERAL f(a) WITH ORDINALITY AS e (y, z) JOIN b ON c), LATERAL g(d)",
+        "SELECT x FROM (LATERAL ROWS FROM (f(a), g(b)) AS e (y) JOIN b ON true)",
+        "SELECT x FROM a, (LATERAL (SELECT b) AS z JOIN c ON true)",
+        "WITH RECURSIVE a AS (SELECT b) SEARCH DEPTH FIRST BY x, y SET z, c AS (SELECT d)"
+        " SELECT * FROM a",
+        "WITH RECURSIVE a AS (SELECT b) SEARCH BREADTH FIRST BY x SET z"
+        " CYCLE x, y SET m TO 'a' DEFAULT 'b' USING p, c AS (SELECT d) SELECT * FROM a",
+        "WITH cycle AS (SELECT 1), search AS (SELECT cycle) SELECT cycle FROM search",
+        'SELECT a.U&"\\0078", 1 AS U&"c!0061" UESCAPE \'!\' FROM s.U&"\\+000062" (U&"d\\\\", e)',
+        'SELECT U & "d" FROM x',
+        "SELECT extract(year FROM (ARRAY[a, b])[c]), trim(FROM (d)), trim(both (e) FROM (f))",
+        "SELECT JSON_OBJECT('k': value, 'v': format ABSENT ON NULL), JSON_ARRAY(value, keys)",
+        "SELECT JSON_VALUE(value, '$' PASSING value AS v DEFAULT value ON EMPTY ERROR ON ERROR)",
+        "SELECT JSON_QUERY(string, '$' WITH CONDITIONAL ARRAY WRAPPER KEEP QUOTES ON SCALAR STRING"
+        " EMPTY ARRAY ON EMPTY), JSON_OBJECTAGG(value VALUE value WITH UNIQUE KEYS)",
+        "SELECT xmlexists('/a' PASSING BY VALUE value), xmlroot(a, VERSION NO VALUE)",
+    ],
+)
+def test_names_are_found_among_the_words_of_a_clause(text: str) -> None:
+    (check,) = checked(text)
+    assert (check.outcome, check.bridged) == (Outcome.AGREES, False)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dbguard.sql.functions import FunctionReference, refer, takes
 
 from .context import Context
 from .earlier import DOUBT
+from .result_types import overload_type, polymorphic_type
 from .values import Value, computed
 
 
@@ -98,6 +99,10 @@ def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) ->
     if type_name is None:
         if found.use.name in _LIKE_FIRST_ARGUMENT and arguments:
             return computed(arguments, arguments[0].type_name, arguments[0].row)
+        type_name = overload_type(found.candidates, arguments)
+        if type_name is None or type_name == "record" or type_name.startswith("any"):
+            type_name = polymorphic_type(found.candidates, arguments)
+    if type_name is None:
         return computed(arguments)
     return computed(arguments, type_name, ctx.ledger.composite(type_name))
 

@@ -35,13 +35,17 @@ def with_clause(ctx: Context, fields: Node, scope: Scope) -> None:
         common.read_now()
 
 
+_NEVER_RECURSIVE = {"sortClause", "limitCount", "limitOffset", "lockingClause"}
+"""Clauses that PostgreSQL refuses on a query that refers to itself (checkWellFormedRecursion)."""
+
+
 def _read_recursive(ctx: Context, table: Node, scope: Scope, common: CommonTable) -> None:
     """One table of WITH RECURSIVE; one that it names before its turn is read then.
 
     While it is read, its columns are cells; the cells' contents are what the whole query gives.
     """
     body = table["ctequery"].get("SelectStmt", {})
-    if body.get("op", "SETOP_NONE") == "SETOP_NONE":
+    if body.get("op", "SETOP_NONE") == "SETOP_NONE" or body.keys() & _NEVER_RECURSIVE:
         columns = _named(table, ctx.query(ctx, table["ctequery"], scope))
         common.columns = _search_and_cycle(ctx, table, columns, scope)
         return

@@ -13,6 +13,7 @@ from .columns import column_reference, field_of, whole_row_item
 from .context import Context, strings
 from .ledger import TypeRow
 from .plain_nodes import PLAIN_NODES
+from .result_types import common_type, concatenated_type
 from .scope import Scope
 from .settings_calls import note_set_config
 from .type_names import note_operator, note_type
@@ -84,6 +85,8 @@ _CONSTANTS = {
     "sval": Value(type_name="unknown"),
     "ival": Value(type_name="integer"),
     "fval": Value(type_name="numeric"),
+    "boolval": Value(type_name="boolean"),
+    "isnull": Value(type_name="unknown"),
 }
 
 
@@ -101,6 +104,8 @@ def _operator_expression(ctx: Context, fields: Node, scope: Scope | None) -> Val
         current = left.get("A_Expr")
         if current is None:
             values.append(expression(ctx, left, scope))
+    if strings(fields.get("name")) == ["||"]:
+        return computed(values, concatenated_type(values))
     return computed(values)
 
 
@@ -149,10 +154,7 @@ def _presence(ctx: Context, value: Value) -> Value:
 
 def _array(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     values = [expression(ctx, n, scope) for n in fields.get("elements", ())]
-    types = {v.type_name for v in values}
-    if "unknown" in types:
-        types = (types - {"unknown"}) or {"text"}
-    name = types.pop() if len(types) == 1 else None
+    name = common_type(values)
     rows = [v.row for v in values if v.row is not None]
     return computed(values, f"{name}[]" if name else None, rows[0] if rows else None)
 
@@ -176,14 +178,17 @@ def _indirection(ctx: Context, fields: Node, scope: Scope | None) -> Value:
         if "String" in step:
             value = _field(ctx, value, step["String"].get("sval", ""), fields)
         elif "A_Indices" in step:
-            value = _element(ctx, value, _children(ctx, step["A_Indices"], scope))
+            subscript = _children(ctx, step["A_Indices"], scope)
+            value = _element(ctx, value, subscript, step["A_Indices"].get("is_slice", False))
         else:
             value = computed((value,), value.type_name, value.row)
     return value
 
 
-def _element(ctx: Context, value: Value, subscript: Value) -> Value:
+def _element(ctx: Context, value: Value, subscript: Value, is_slice: bool) -> Value:
     type_name = value.type_name
+    if is_slice:
+        return computed((value, subscript), type_name, value.row)
     if type_name is not None and type_name.endswith("[]"):
         type_name = type_name[:-2]
         return computed((value, subscript), type_name, ctx.ledger.composite(type_name))
@@ -289,7 +294,25 @@ def window(ctx: Context, fields: Node, scope: Scope | None) -> None:
 def _case(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     if "arg" in fields:
         note_operator(ctx, ["="], fields.get("location", 0))
-    return _children(ctx, fields, scope)
+    test = expression(ctx, fields.get("arg", {}), scope)
+    branches = [node["CaseWhen"] for node in fields.get("args", ())]
+    tests = [expression(ctx, branch["expr"], scope) for branch in branches]
+    results = [expression(ctx, branch["result"], scope) for branch in branches]
+    if "defresult" in fields:
+        results.append(expression(ctx, fields["defresult"], scope))
+    return _one_of(ctx, results, [test, *tests])
+
+
+def _alternatives(ctx: Context, fields: Node, scope: Scope | None) -> Value:
+    """COALESCE, GREATEST, LEAST."""
+    return _one_of(ctx, [expression(ctx, n, scope) for n in fields.get("args", ())], [])
+
+
+def _one_of(ctx: Context, results: list[Value], tests: list[Value]) -> Value:
+    """One of `results`, chosen by `tests`."""
+    name = common_type(results)
+    row = ctx.ledger.composite(name) if name is not None else None
+    return computed([*tests, *results], name, row)
 
 
 def _row(ctx: Context, fields: Node, scope: Scope | None) -> Value:
@@ -357,6 +380,8 @@ _HANDLERS: Mapping[str, Handler] = {
     "SubLink": _sublink,
     "FuncCall": _call,
     "CaseExpr": _case,
+    "CoalesceExpr": _alternatives,
+    "MinMaxExpr": _alternatives,
     "RowExpr": _row,
     "NamedArgExpr": _named_argument,
     "ResTarget": _target_in_expression,

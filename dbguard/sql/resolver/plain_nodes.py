@@ -5,9 +5,6 @@ from __future__ import annotations
 PLAIN_NODES = frozenset(
     [
         "BoolExpr",
-        "CaseWhen",
-        "CoalesceExpr",
-        "MinMaxExpr",
         "XmlExpr",
         "XmlSerialize",
         "CollateClause",

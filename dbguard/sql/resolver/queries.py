@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbguard.errors import UndefinedName
 from dbguard.sql.facts import Use
 from dbguard.sql.referee import Node
@@ -85,7 +87,7 @@ def values_lists(ctx: Context, lists: list[Node], scope: Scope) -> Columns:
     for i, row in enumerate(lists):
         values = [expression(ctx, n, scope) for n in row["List"].get("items", ())]
         if i == 0:
-            columns = values
+            columns = [replace(v, origin=None) for v in values]
         else:
             columns = [
                 either(c, v) if v is not EMPTY or c is not EMPTY else EMPTY

@@ -12,7 +12,7 @@ from .expressions import expression, expression_of, note_output_type
 from .naming import figure_name
 from .scope import DerivedItem, Scope
 from .type_names import note_type
-from .values import EMPTY, NamedValue, Value, computed
+from .values import NamedValue, Value, computed
 
 _POLYMORPHIC_ROWS = frozenset(
     {
@@ -23,6 +23,10 @@ _POLYMORPHIC_ROWS = frozenset(
     }
 )
 """Built-ins whose columns depend on the type of their argument."""
+
+
+_ORDINAL = Value(type_name="integer")
+"""FOR ORDINALITY."""
 
 
 def range_function(ctx: Context, fields: Node, scope: Scope) -> DerivedItem:
@@ -52,7 +56,7 @@ def range_function(ctx: Context, fields: Node, scope: Scope) -> DerivedItem:
             unknown.append(value)
     scope.lateral = False
     if fields.get("ordinality"):
-        columns.append(NamedValue("ordinality", EMPTY))
+        columns.append(NamedValue("ordinality", Value(type_name="bigint")))
     return DerivedItem(
         name or first_name,
         columns,
@@ -145,7 +149,7 @@ def xml_table(ctx: Context, fields: Node, scope: Scope) -> DerivedItem:
     for node in fields.get("columns", ()):
         column = node["RangeTableFuncCol"]
         if column.get("for_ordinality"):
-            columns.append(NamedValue(column["colname"], EMPTY))
+            columns.append(NamedValue(column["colname"], _ORDINAL))
             continue
         type_name = note_type(ctx, column["typeName"])
         own = [expression(ctx, column[n], scope) for n in ("colexpr", "coldefexpr") if n in column]
@@ -180,7 +184,7 @@ def _json_columns(
         if column.get("coltype") == "JTC_NESTED":
             columns += _json_columns(ctx, column.get("columns", ()), value, scope)
         elif column.get("coltype") == "JTC_FOR_ORDINALITY":
-            columns.append(NamedValue(column["name"], EMPTY))
+            columns.append(NamedValue(column["name"], _ORDINAL))
         else:
             type_name = note_type(ctx, column["typeName"]) if "typeName" in column else None
             defaults = [

@@ -376,3 +376,11 @@ SELECT m.* FROM (SELECT * FROM medications) m JOIN LATERAL (SELECT 1) z ON true
 SELECT sex::text COLLATE "C", (dob)::text, CAST(ssn AS varchar(3)), date '2024-01-01' FROM patients
 
 SELECT interval '1' day * rank FROM diagnoses
+
+WITH RECURSIVE q AS (SELECT ssn AS s FROM patients UNION SELECT ssn FROM archive.patients ORDER BY s LIMIT 3) SELECT s FROM q
+
+SELECT x.a FROM (VALUES ((SELECT ssn FROM patients LIMIT 1))) AS x (a), archive.patients y, LATERAL (VALUES (y.ssn)) AS z (b)
+
+SELECT * FROM patients p, unnest(p.phones[1:2], coalesce(p.phones, ARRAY[p.ssn]), array_remove(p.phones, 'x') || p.mrn) AS t
+
+SELECT id, o FROM unnest(ARRAY[1]) WITH ORDINALITY AS t (o, id) RIGHT JOIN archive.patients a USING (id)
