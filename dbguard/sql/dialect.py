@@ -121,6 +121,33 @@ class SecondReadingParser(ClauseForms):
                 self._parse_id_var(any_token=True)
         return indexed
 
+    def _parse_cube_or_rollup(self, with_prefix: bool = False) -> exp.Cube | exp.Rollup | None:
+        """Any expressions in CUBE and ROLLUP."""
+        if not self._match_set((TokenType.CUBE, TokenType.ROLLUP)):
+            return None
+        items = [] if with_prefix else self._parse_wrapped_csv(self._parse_disjunction)
+        return self.expression(exp.Rollup(expressions=items))
+
+    def _parse_grouping_set(self) -> exp.Expr | None:
+        return (
+            self._parse_grouping_sets() or self._parse_cube_or_rollup() or self._parse_disjunction()
+        )
+
+    def _parse_merge(self) -> exp.Merge:
+        """A join as the source as well."""
+        self._match(TokenType.INTO)
+        target = self._parse_table()
+        self._match(TokenType.USING)
+        return self.expression(
+            exp.Merge(
+                this=target,
+                using=self._parse_table(joins=True),
+                on=self._match(TokenType.ON) and self._parse_disjunction(),
+                whens=self._parse_when_matched(),
+                returning=self._parse_returning(),
+            )
+        )
+
     def _parse_table_sample(self, as_modifier: bool = False) -> exp.TableSample | None:
         """A method of any name, and any expressions as its arguments."""
         if not self._match(TokenType.TABLE_SAMPLE):

@@ -15,7 +15,7 @@ from dbguard.errors import LimitExceeded, NotUnderstood, StatementError, Undefin
 from dbguard.sql import referee
 from dbguard.sql.analysis import analyze
 from dbguard.sql.crosscheck import Outcome, compare
-from dbguard.sql.facts import FunctionTrust
+from dbguard.sql.facts import EffectKind, FunctionTrust
 from dbguard.sql.limits import DEFAULT_LIMITS
 from dbguard.sql.precheck import check_text
 from dbguard.sql.sites import Reading
@@ -23,6 +23,14 @@ from dbguard.sql.snapshot import SessionView, Snapshot
 
 HANG = 5.0
 """Seconds."""
+
+
+_CHANGES = frozenset(
+    (
+        *(EffectKind.CATALOG, EffectKind.TEMPORARY, EffectKind.PATH, EffectKind.COMMIT),
+        *(EffectKind.ROLLBACK, EffectKind.ROLLBACK_TO, EffectKind.DISCARD, EffectKind.EXECUTE),
+    )
+)
 
 
 class Verdict(enum.StrEnum):
@@ -45,6 +53,14 @@ class Judgement:
     """What analysis cannot see through, of a statement that it understands."""
     readings: tuple[Reading, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def may_change_names(self) -> bool:
+        """Whether names may mean something else after the statement, as the facts tell it."""
+        facts = [r.facts for r in self.readings]
+        effects = {e.kind for f in facts for e in f.effects}
+        hidden = any(f.runs_hidden_code for f in facts)
+        return not facts or hidden or bool(self.opaque) or not effects.isdisjoint(_CHANGES)
 
 
 class _TimeUp(Exception):

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
+from catalog_reading import OWN_QUERY, Catalog
 from psycopg import conninfo
 from psycopg.pq import ExecStatus, PGconn, PGresult, TransactionStatus
 
-from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
+from dbguard.catalog.loading import SNAPSHOT_QUERY
 from dbguard.sql.snapshot import SessionView, Snapshot
 
 _ACCEPTED = (
@@ -19,13 +20,6 @@ _ACCEPTED = (
     ExecStatus.SINGLE_TUPLE,
 )
 _WITHOUT_NAMES = frozenset(("TransactionStmt", "VariableSetStmt", "VariableShowStmt"))
-_WITHOUT_CHANGE = frozenset(
-    (
-        *("TransactionStmt", "VariableSetStmt", "VariableShowStmt", "InsertStmt", "UpdateStmt"),
-        *("DeleteStmt", "MergeStmt", "ExplainStmt", "CopyStmt", "PrepareStmt", "VacuumStmt"),
-        *("DeclareCursorStmt", "FetchStmt", "ClosePortalStmt", "LockStmt", "TruncateStmt"),
-    )
-)
 _CALM = """
     SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0; SET LOCAL enable_hashjoin = on;
     SET LOCAL enable_mergejoin = on; SET LOCAL enable_seqscan = on; SET LOCAL enable_sort = on;
@@ -50,9 +44,12 @@ class Session:
         self._database = str(self._given.get("dbname", "postgres"))
         self._user = str(self._given.get("user", "postgres"))
         self._connection: PGconn | None = None
+        self._catalog: Catalog | None = None
+        self._document = ""
         self._snapshot: Snapshot | None = None
         self._view: SessionView | None = None
-        self._stale = True
+        self.stale = True
+        """Names may mean something else than they did when the catalog was read."""
 
     def create_database(self, name: str) -> None:
         with psycopg.connect(conninfo.make_conninfo(**self._given), autocommit=True) as made:
@@ -83,7 +80,7 @@ class Session:
         target = conninfo.make_conninfo(**{**self._given, **changes})
         self._connection = PGconn.connect(target.encode())
         self._connection.notice_handler = lambda notice: None
-        self._stale = True
+        self.stale = True
 
     @property
     def status(self) -> TransactionStatus:
@@ -102,11 +99,15 @@ class Session:
         """The catalog and the path as the statement to come will find them."""
         needed = self._snapshot is None or not _WITHOUT_NAMES.issuperset(tags)
         if needed and self.can_try():
-            with_catalog = self._stale or self._snapshot is None
-            found = self.try_out([SNAPSHOT_QUERY] if with_catalog else [], calm=True)
+            with_catalog = self.stale or self._snapshot is None
+            if self._catalog is None:
+                self._catalog = Catalog(_text(self.try_out([SNAPSHOT_QUERY], calm=True)[0]))
+            found = self.try_out([OWN_QUERY] if with_catalog else [], calm=True)
             if found:
-                self._snapshot = parse_snapshot(_text(found[0]), 1)
-                self._stale = False
+                document = _text(found[0])
+                if document != self._document or self._snapshot is None:
+                    self._document, self._snapshot = document, self._catalog.with_own(document)
+                self.stale = False
             named = self._send("SELECT current_user, current_schemas(true)::text[]::text")
             if named is not None and named.status == ExecStatus.TUPLES_OK:
                 path = (named.get_value(0, 1) or b"{}").decode().strip("{}").split(",")
@@ -148,11 +149,8 @@ class Session:
         self._send("ROLLBACK TO dbguard_try; RELEASE dbguard_try" if inside else "ROLLBACK")
         return count
 
-    def execute(
-        self, text: str, data: Iterator[str], tags: Sequence[str], *, calls_code: bool
-    ) -> Result:
-        """Run a statement; rows for COPY FROM STDIN come from `data`. `calls_code`: it may do
-        more than it says."""
+    def execute(self, text: str, data: Iterator[str]) -> Result:
+        """Run a statement; rows for COPY FROM STDIN come from `data`."""
         assert self._connection is not None
         connection = self._connection
         connection.send_query(text.encode("utf-8", "surrogateescape"))
@@ -172,7 +170,6 @@ class Session:
                 accepted = False
         if connection.status != 0:
             self.connect()
-        self._stale = self._stale or calls_code or _may_change(text, tags)
         if accepted and last is not None and last.status == ExecStatus.TUPLES_OK and last.ntuples:
             names = [(last.fname(i) or b"").decode() for i in range(last.nfields)]
             cells = [last.get_value(r, c) for r in range(last.ntuples) for c in range(last.nfields)]
@@ -183,15 +180,6 @@ class Session:
                 tuple(c.decode("utf-8", "replace") for c in cells if c is not None),
             )
         return Result(accepted)
-
-
-def _may_change(text: str, tags: Sequence[str]) -> bool:
-    """Whether the catalog may be another one after the statement."""
-    if "TransactionStmt" in tags:
-        return not text.lower().startswith(("begin", "start", "savepoint", "release"))
-    if set(tags) == {"SelectStmt"}:
-        return "into" in text.lower()
-    return not set(tags) <= _WITHOUT_CHANGE
 
 
 def _text(result: PGresult) -> str:

@@ -64,6 +64,8 @@ class Run:
         self.views = ViewColumns() if given.views else None
         self.details = given.details.open("w", encoding="utf-8") if given.details else None
         self.file = ""
+        self.judging = True
+        """False: scripts are only run, for what they leave behind."""
 
     def script(self, path: Path) -> None:
         """Run one script in a session of its own."""
@@ -118,33 +120,39 @@ class Run:
             tags, readable = [], False
         if script.variables.get("AUTOCOMMIT") == "off":
             session.begin_if_idle(tags)
-        judgement = judge(item.text, *session.catalog(tags)) if tags else None
+        wanted = bool(tags) and self.judging
+        judgement = judge(item.text, *session.catalog(tags)) if wanted else None
         if self.views is not None and judgement is not None and tags == ["SelectStmt"]:
             self._compare_view(item, judgement)
         data = script.data_lines() if rows is None else iter([rows.decode()])
-        unseen = judgement is not None and bool(judgement.opaque)
-        answer = session.execute(item.text, data, tags, calls_code=unseen)
-        if not readable and answer.accepted:
+        answer = session.execute(item.text, data)
+        session.stale = session.stale or judgement is None or judgement.may_change_names
+        if self.judging and not readable and answer.accepted:
             self._tell(item, "unparsed", "the referee rejects what the server accepts")
             self.tally.add("(unparsed)", Judgement(Verdict.REFUSED))
-        if judgement is None or not answer.accepted:
-            self.tally.rejected += not answer.accepted
+        if not answer.accepted or judgement is None:
+            self.tally.rejected += not answer.accepted and self.judging
             if judgement is not None and judgement.verdict in (Verdict.CRASH, Verdict.HANG):
                 self._tell(item, judgement.verdict, judgement.reason)
                 self.tally.add("(rejected by the server)", judgement)
-            return
-        kind = tags[0].removesuffix("Stmt") if len(set(tags)) == 1 else "(several)"
-        self.tally.add(kind, judgement)
-        if judgement.verdict is not Verdict.UNDERSTOOD:
-            self._tell(item, judgement.verdict, judgement.reason)
-        elif judgement.opaque and self.given.opaque:
-            self._tell(item, "opaque", judgement.opaque)
+            if not answer.accepted:
+                return
+        else:
+            self._count(item, tags, judgement)
         if item.command == "gset":
             prefix = item.arguments[0] if item.arguments else ""
             script.variables.update({prefix + n: v for n, v in answer.first_row.items()})
         elif item.command == "gexec":
             for text in answer.cells:
                 self._statement(Statement(text, line=item.line), script)
+
+    def _count(self, item: Statement, tags: list[str], judgement: Judgement) -> None:
+        kind = tags[0].removesuffix("Stmt") if len(set(tags)) == 1 else "(several)"
+        self.tally.add(kind, judgement)
+        if judgement.verdict is not Verdict.UNDERSTOOD:
+            self._tell(item, judgement.verdict, judgement.reason)
+        elif judgement.opaque and self.given.opaque:
+            self._tell(item, "opaque", judgement.opaque)
 
     def _compare_view(self, item: Statement, judgement: Judgement) -> None:
         assert self.views is not None
@@ -231,6 +239,7 @@ def main() -> None:
     parser.add_argument("--dsn", help="a superuser's URL of a scratch server to use instead")
     parser.add_argument("--library", default="", help="folder of regress.so, where it was built")
     parser.add_argument("--take", default="", help="scripts to run, comma-separated")
+    parser.add_argument("--begin", default="", help="script before which nothing is judged")
     parser.add_argument("--details", type=Path, help="file for each statement not understood")
     parser.add_argument("--opaque", action="store_true", help="list opaque statements there too")
     parser.add_argument("--views", action="store_true", help="compare columns with pg_depend")
@@ -246,8 +255,10 @@ def main() -> None:
     with server(given) as dsn:
         run = Run(given, dsn, console)
         run.session.create_database(DATABASE)
+        run.judging = not given.begin
         for path in scripts(folder, given.take):
             began = time.perf_counter()
+            run.judging = run.judging or path.stem == given.begin
             run.script(path)
             console.print(f"{path.stem}: {time.perf_counter() - began:.1f} s")
         run.report()

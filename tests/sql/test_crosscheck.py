@@ -50,6 +50,8 @@ def test_few_honest_statements_need_a_bridge() -> None:
         "SELECT 1_000.5e0_1, 0x_ff, 1_0., .5_0",
         "SELECT a FROM t TABLESAMPLE s.method (u.b, 2) REPEATABLE (f(c))",
         "WITH x AS (SELECT a FROM t) VALUES ((SELECT a FROM x))",
+        "SELECT a < b AND c FROM t GROUP BY ROLLUP (a < b AND c), GROUPING SETS (b OR c, CUBE (c))",
+        "MERGE INTO t USING a JOIN b USING (x) ON t.y = b.y WHEN MATCHED THEN DELETE",
         "SELECT * FROM current_date AS d, current_timestamp(1), user",
         "WITH RECURSIVE x AS (SELECT 1) SEARCH BREADTH FIRST BY a, b SET o CYCLE a, b SET c TO 1"
         " DEFAULT 0 USING p, y AS (SELECT 2) CYCLE a SET c USING p SELECT d FROM x",

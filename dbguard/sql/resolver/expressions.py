@@ -16,7 +16,7 @@ from .plain_nodes import PLAIN_NODES
 from .result_types import common_type, concatenated_type
 from .scope import Scope
 from .settings_calls import note_set_config
-from .type_names import note_operator, note_type
+from .type_names import is_cast, note_operator, note_type
 from .values import EMPTY, NamedValue, Value, computed
 
 Handler = Callable[[Context, Node, Scope | None], Value]
@@ -236,6 +236,8 @@ def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
             assert found is not None
             ctx.ledger.seen.add(("function", location))
             return found
+    if fields.keys() <= _PLAIN_CALL and len(arguments) == 1 and is_cast(ctx, names):
+        return _cast_by_call(ctx, names, arguments[0], location, scope)
     within = "agg_within_group" in fields
     count = len(arguments) + (len(order) if within else 0)
     function = note_call(ctx, names, count, location)
@@ -261,6 +263,22 @@ def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     elif not values and len(function.candidates) == 0 and len(names) == 1:
         return EMPTY
     return result_of(ctx, function, values)
+
+
+_PLAIN_CALL = frozenset(("funcname", "args", "funcformat", "location"))
+"""Fields of a FuncCall without any clause of its own."""
+
+
+def _cast_by_call(
+    ctx: Context, names: list[str], argument: Node, location: int, scope: Scope | None
+) -> Value:
+    """`regtype('x')`, which means `'x'::regtype`."""
+    ctx.ledger.seen.add(("function", location))
+    value = expression(ctx, argument, scope)
+    spelt = {"names": [{"String": {"sval": name}} for name in names], "location": location}
+    type_name = note_type(ctx, spelt)
+    row = ctx.ledger.composite(type_name) if type_name else None
+    return computed((value,), type_name, row)
 
 
 def _order(ctx: Context, nodes: list[Node], scope: Scope | None) -> list[Value]:

@@ -8,7 +8,7 @@ from dbguard.errors import UndefinedName
 from dbguard.sql.facts import Action, Use
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
-from dbguard.sql.snapshot import Relation
+from dbguard.sql.snapshot import Column, Relation, RelationKind
 
 from .context import Context, strings
 from .earlier import DOUBT
@@ -144,12 +144,23 @@ def find_relation(ctx: Context, fields: Node, *, placed: bool = True) -> Relatio
             "0A000", f'cross-database references are not implemented: "{spelt}"', location
         )
     relation = ctx.find_relation(schema, name)
+    if relation is None and schema is not None and schema.startswith("pg_toast"):
+        ctx.opaque("a TOAST table, which holds the values of others", fields)
+        return Relation(0, schema, name, RelationKind.TOAST_TABLE, _TOAST_COLUMNS)
     if relation is None:
         spelt = name if schema is None else f"{schema}.{name}"
         ctx.undefined(
             _UNDEFINED_TABLE, f'relation "{spelt}" does not exist', location if placed else -1
         )
     return relation
+
+
+_TOAST_COLUMNS = (
+    Column(1, "chunk_id", "oid", "oid", "N"),
+    Column(2, "chunk_seq", "integer", "integer", "N"),
+    Column(3, "chunk_data", "bytea", "bytea", "U"),
+)
+"""toasting.c, create_toast_table; the snapshot holds no TOAST tables."""
 
 
 def _subselect(ctx: Context, fields: Node, scope: Scope) -> Entry:

@@ -26,6 +26,7 @@ _STORED = {
     RelationKind.PARTITIONED_TABLE,
     RelationKind.MATERIALIZED_VIEW,
     RelationKind.FOREIGN_TABLE,
+    RelationKind.TOAST_TABLE,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbguard.sql.functions import is_trusted_extension
+from dbguard.sql.functions import is_trusted_extension, takes
 from dbguard.sql.referee import Node
 from dbguard.sql.snapshot import TypeInfo
 
@@ -26,6 +26,33 @@ _ALIASES = {
     "time": "time without time zone",
 }
 """format_type's names of the types that the grammar spells otherwise."""
+
+
+_SYSTEM_TYPES_TEXT = """
+    bit bool box bpchar bytea char cid cidr circle date daterange float4 float8 inet int2 int4
+    int4multirange int4range int8 int8multirange int8range interval json jsonb jsonpath line lseg
+    macaddr macaddr8 money name nummultirange numeric numrange oid path pg_lsn point polygon
+    regclass regcollation regconfig regdatabase regdictionary regnamespace regoper regoperator
+    regproc regprocedure regrole regtype text tid time timestamp timestamptz timetz tsmultirange
+    tsquery tsrange tstzmultirange tstzrange tsvector uuid varbit varchar xid xid8 xml
+"""
+_SYSTEM_TYPES = frozenset(_SYSTEM_TYPES_TEXT.split())
+"""Types of pg_catalog that a text can be cast to; the snapshot holds only other ones."""
+
+
+def is_cast(ctx: Context, names: list[str]) -> bool:
+    """Whether a call with one argument is a cast: no function of that name takes one, and a type
+    has that name (FUNCDETAIL_COERCION in parse_func.c)."""
+    *qualifiers, name = names
+    if len(qualifiers) > 1 or ctx.names.uncertain:
+        return False
+    schemas = qualifiers or ctx.names.path
+    for function in ctx.snapshot.functions_by_name.get(name, ()):
+        if function.schema in schemas and takes(function, 1):
+            return False
+    if any(info.schema in schemas for info in ctx.snapshot.types_by_name.get(name, ())):
+        return True
+    return "pg_catalog" in schemas and name in _SYSTEM_TYPES
 
 
 def note_type(ctx: Context, fields: Node) -> str | None:

@@ -1,0 +1,40 @@
+"""What running PostgreSQL's own regression scripts through analysis brought to light."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbguard.sql.analysis import analyze
+from dbguard.sql.facts import FunctionTrust, StatementFacts
+from dbguard.sql.limits import DEFAULT_LIMITS
+
+from .catalogs import SNAPSHOT, VIEW
+
+
+def facts(sql: str) -> StatementFacts:
+    (reading,) = analyze(sql, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    return reading.facts
+
+
+@pytest.mark.parametrize(
+    "call", ["inet(ssn)", "pg_catalog.regtype(ssn)", "jsonb(ssn)", "clinic.address(addr)"]
+)
+def test_a_call_of_a_type_is_a_cast(call: str) -> None:
+    found = facts(f"SELECT {call} FROM patients")
+    assert not found.functions
+    assert not found.opaque
+    assert [c.column.column for c in found.columns] == ["addr" if "addr" in call else "ssn"]
+
+
+@pytest.mark.parametrize("call", ["nosuch(ssn)", "inet(ssn, 1)", "clinic.inet(ssn)", "upper(ssn)"])
+def test_other_calls_are_calls(call: str) -> None:
+    (use,) = facts(f"SELECT {call} FROM patients").functions
+    assert use.trust is (FunctionTrust.BUILTIN if "upper" in call else FunctionTrust.UNKNOWN)
+
+
+def test_toast_tables_cannot_be_seen_through() -> None:
+    found = facts("SELECT chunk_data FROM pg_toast.pg_toast_16400 WHERE ctid = '(0,1)'")
+    assert [o.construct for o in found.opaque] == [
+        "a TOAST table, which holds the values of others"
+    ]
+    assert {c.column.column for c in found.columns} == {"chunk_data", "ctid"}
