@@ -158,7 +158,11 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
     if function is None:
         use = FunctionUse("", f"oid {request.function_oid}", FunctionTrust.UNKNOWN, (), True)
     else:
-        use = refer(world.snapshot, (), function.schema, function.name, len(function.arguments)).use
+        count = len(function.arguments)
+        found = refer(world.snapshot, (), function.schema, function.name, count)
+        # what is spliced around a call in a text has no place here
+        shown = found.shows_definition
+        use = replace(found.use, trust=FunctionTrust.REACHES) if shown else found.use
     name = f"{use.schema}.{use.name}" if use.schema else use.name
     facts = StatementFacts(
         action=Action.FUNCTION_CALL, functions=(use,), statement_tag="FunctionCall"

@@ -15,12 +15,15 @@ What each kind does, and on which types (all others give NULL):
   leading zeros would otherwise show its fourth digit).
 * `age_cap`: whole numbers and numeric; the cap itself stands for "that old or older".
 
+* `definition`, `comment`: what `dbguard.sql.definitions` leaves of texts of the catalog.
+
 NULL stays NULL except under `null`.
 """
 
 from __future__ import annotations
 
 from dbguard.policy.decision import Mask, MaskKind
+from dbguard.sql.definitions import DefinitionText, redacted
 from dbguard.sql.snapshot import Column
 
 from .types import TypeName, read_type
@@ -78,6 +81,8 @@ def _value(mask: Mask, kind: TypeName, reference: str) -> str | None:
             return _zip3(mask, kind, reference)
         case MaskKind.AGE_CAP:
             return _age_cap(mask, kind, reference)
+        case MaskKind.DEFINITION | MaskKind.COMMENT:
+            return _without_values(mask, kind, reference)
 
 
 def _redact(mask: Mask, kind: TypeName, reference: str) -> str | None:
@@ -166,6 +171,14 @@ def _age_cap(mask: Mask, kind: TypeName, reference: str) -> str | None:
         f"CASE WHEN {reference} OPERATOR(pg_catalog.>=) {mask.keep} THEN {mask.keep}"
         f" ELSE {reference} END"
     )
+
+
+def _without_values(mask: Mask, kind: TypeName, reference: str) -> str | None:
+    if _text_limit(kind) != -1:
+        return None
+    comment = mask.kind is MaskKind.COMMENT
+    text = DefinitionText.COMMENT if comment else DefinitionText.EXPRESSION
+    return redacted(f"{reference}::pg_catalog.text", text)
 
 
 def _text_limit(kind: TypeName) -> int | None:

@@ -10,9 +10,9 @@ from dbguard.sql.facts import Action
 from dbguard.sql.snapshot import Relation, RelationKind, Snapshot
 
 from .decision import Mask, MaskKind, Principal
-from .model import SYSTEM_VALUES, Policy
+from .model import SYSTEM_TAGS, SYSTEM_VALUES, Policy
 from .standing import Sight, Standing
-from .system_values import holds_values
+from .system_values import system_tags
 
 ColumnKey = tuple[int, int]
 """pg_class.oid and pg_attribute.attnum."""
@@ -87,7 +87,7 @@ class BoundPolicy:
     @property
     def classified_columns(self) -> int:
         """How many columns the rules classify, not counting what is built in."""
-        return sum(1 for tags in self._tags.values() if tags != {SYSTEM_VALUES})
+        return sum(1 for tags in self._tags.values() if not tags <= SYSTEM_TAGS)
 
     def remember(self) -> Mapping[ColumnKey, Remembered]:
         """What the next binding needs to know of this one, to keep tags across renames."""
@@ -240,7 +240,7 @@ def _kept(
     """Tags that renamed columns carried before and patterns no longer give them."""
     kept = {}
     for key, before in previous.items():
-        tags = (before.tags & (policy.tags | {SYSTEM_VALUES})) - own.get(key, _NO_TAGS)
+        tags = (before.tags & (policy.tags | SYSTEM_TAGS)) - own.get(key, _NO_TAGS)
         new = column_name(snapshot, key)
         if tags and new is not None and (before.name != new or before.kept):
             kept[key] = tags
@@ -305,8 +305,7 @@ def _by_patterns(
                     patterns[n][0] for n in reaching if patterns[n][1].matches(*names, column.name)
                 )
             tags = everything if relation.oid in unreadable else tags | whole
-            if holds_values(relation, column.name):
-                tags |= {SYSTEM_VALUES}
+            tags |= system_tags(relation, column.name)
             if tags:
                 own[relation.oid, column.number] = tags
     return own

@@ -33,6 +33,10 @@ class MaskKind(enum.StrEnum):
     YEAR = "year"
     ZIP3 = "zip3"
     AGE_CAP = "age_cap"
+    DEFINITION = "definition"
+    """Not in rules: text of the catalog without its literals."""
+    COMMENT = "comment"
+    """Not in rules: comments of the catalog without what may be a value."""
 
     @property
     def generalises(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dbguard.sql.facts import Action, ActionClass, ColumnName, Use
 
 from .decision import MaskedColumn, MaskKind, Reason
+from .model import SYSTEM_TAGS
 from .standing import Sight
 from .verdict import Case, Verdict, listed
 
@@ -23,7 +24,7 @@ def check_masked_uses(case: Case, verdict: Verdict) -> None:
     compared: list[ColumnName] = []
     for use in case.facts.columns:
         masked = verdict.masks.get(use.column)
-        if masked is None or _generalises(case, masked):
+        if masked is None or masked.rule in SYSTEM_TAGS or _generalises(case, masked):
             continue
         if Use.JOIN in use.uses:
             joined.append(use.column)

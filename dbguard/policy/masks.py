@@ -20,6 +20,8 @@ REDACTED = "[redacted]"
 _REVEALS = (
     MaskKind.NULL,
     MaskKind.REDACT,
+    MaskKind.DEFINITION,
+    MaskKind.COMMENT,
     MaskKind.YEAR,
     MaskKind.AGE_CAP,
     MaskKind.ZIP3,

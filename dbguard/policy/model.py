@@ -15,6 +15,9 @@ from .patterns import Pattern
 
 EVERY_TAG = "*"
 SYSTEM_VALUES = "system.values"
+SYSTEM_DEFINITIONS = "system.definitions"
+SYSTEM_COMMENTS = "system.comments"
+SYSTEM_TAGS = frozenset({SYSTEM_VALUES, SYSTEM_DEFINITIONS, SYSTEM_COMMENTS})
 """Built-in tag of catalog columns that hold data values or other sessions' texts."""
 
 

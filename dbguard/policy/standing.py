@@ -11,7 +11,7 @@ from dbguard.sql.snapshot import Relation
 
 from .decision import Mask, MaskKind, Principal
 from .masks import revealing
-from .model import SYSTEM_VALUES, Policy, Rule, RuleEffect
+from .model import SYSTEM_COMMENTS, SYSTEM_DEFINITIONS, SYSTEM_VALUES, Policy, Rule, RuleEffect
 
 READ_ACTIONS = frozenset(a for a in Action if a.action_class is ActionClass.READ)
 _RAW_READS = READ_ACTIONS - {Action.SHOW}
@@ -46,13 +46,15 @@ class Access:
 
 
 RAW = Access(Sight.RAW)
-_HIDDEN = Access(
-    Sight.MASKED,
-    frozenset({SYSTEM_VALUES}),
-    SYSTEM_VALUES,
-    Mask(MaskKind.NULL),
-    SYSTEM_VALUES,
-)
+_HIDDEN = {
+    tag: Access(Sight.MASKED, frozenset({tag}), tag, Mask(kind), tag)
+    for tag, kind in (
+        (SYSTEM_VALUES, MaskKind.NULL),
+        (SYSTEM_DEFINITIONS, MaskKind.DEFINITION),
+        (SYSTEM_COMMENTS, MaskKind.COMMENT),
+    )
+}
+"""How the server's own catalogs look to those who may not read everything."""
 
 
 class Standing:
@@ -120,9 +122,9 @@ class Standing:
         return Access(Sight.MASKED, least.rules, least.tag, least.mask, least.profile)
 
     def _one(self, tag: str, relation: Relation, action: Action) -> Access:
-        if tag == SYSTEM_VALUES and action in READ_ACTIONS:
-            return RAW if self.raw else _HIDDEN
-        if tag == SYSTEM_VALUES:
+        if tag in _HIDDEN and action in READ_ACTIONS:
+            return RAW if self.raw else _HIDDEN[tag]
+        if tag in _HIDDEN:
             return RAW  # the server's own catalogs: its privileges speak for writing
         fitting = [
             g

@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .derivedform import LOCATIONS, Mismatch, bare, check_derived, copied_numbers, strings
+from .derivedform import (
+    LOCATIONS,
+    Mismatch,
+    bare,
+    check_derived,
+    copied_numbers,
+    strings,
+    unwrapped,
+)
 from .mentions import Mentions, read_places, relation_names
 from .referee import Node, ParsedStatement
 from .rewrite import Masks
@@ -38,6 +46,8 @@ class Comparison:
         self._assigned: list[tuple[Any, Any]] = []
         """What SET (a, b) = … assigns, in both trees."""
         self._read_places: frozenset[int] = frozenset()
+        self._definitions = {c.start: c.definition for c in reading.calls if c.definition}
+        """Calls that show definitions and were not met yet."""
         self._approved = 0
         """Mentions of restricted relations in the new tree that are all right."""
 
@@ -82,6 +92,8 @@ class Comparison:
         elif "LockingClause" in old:
             if bare(old) != bare(new):
                 raise Mismatch("a locking clause")
+        elif "FuncCall" in old and "SubLink" in new:
+            self._definition(old, new, scope)
         elif "ColumnRef" in old and "ColumnRef" in new:
             self._column(old["ColumnRef"], new["ColumnRef"])
         elif "MultiAssignRef" in old and "MultiAssignRef" in new:
@@ -305,6 +317,14 @@ class Comparison:
         ):
             raise Mismatch("the name of a function")
 
+    def _definition(self, old: Node, new: Node, scope: _Scope) -> None:
+        """A call that shows a definition, from which values are taken out."""
+        location = old["FuncCall"].get("location", 0)
+        name = self._definitions.pop(location, None)
+        if name is None:
+            raise Mismatch("a query in place of a function")
+        self._push(old, unwrapped(new, name), scope)
+
     def _group(self, old: list[Node], new: list[Node], scope: _Scope) -> None:
         added = len(new) - len(old)
         if added < 0:
@@ -320,6 +340,8 @@ class Comparison:
         for index, site in enumerate(self._reading.relations):
             if index not in self._found and site.role is not SiteRole.NAME:
                 raise Mismatch("a relation that is not in the statement")
+        if self._definitions:
+            raise Mismatch("a definition that is shown as it is")
         if not set(self._cut) <= self._replaced:
             raise Mismatch("a reference to a relation that was not replaced")
         if self._grouped != Counter(self._expected_groups()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dbguard.errors import NotUnderstood, SyntaxRefused
 
 from . import referee
+from .definitions import PLACEHOLDER, around
 from .referee import Node
 from .rewrite import INNER, SYSTEM_COLUMNS
 from .snapshot import Relation
@@ -148,3 +149,34 @@ def _target(number: int, relation: Relation, masks: Mapping[int, str]) -> Node:
 def _column(name: str) -> Node:
     parts = [{"String": {"sval": INNER}}, {"String": {"sval": name}}]
     return {"ColumnRef": {"fields": parts}}
+
+
+def unwrapped(found: Node, name: str) -> Node:
+    """The call around which `found` takes values out of the definition that `name` shows."""
+    before, behind = around(name)
+    calls = list(_placed(found, mask_tree(before + PLACEHOLDER + behind)))
+    if len(calls) != 1:
+        raise Mismatch("what is taken out of a definition")
+    return calls[0]
+
+
+def _placed(found: Any, template: Any) -> Iterator[Node]:
+    """What stands in the place of the placeholder, in trees that are otherwise equal."""
+    if isinstance(template, dict):
+        if bare(template) == _PLACEHOLDER:
+            yield found
+        elif not isinstance(found, dict) or set(found) - LOCATIONS != set(template) - LOCATIONS:
+            raise Mismatch("what is taken out of a definition")
+        else:
+            for key in set(template) - LOCATIONS:
+                yield from _placed(found[key], template[key])
+    elif isinstance(template, list):
+        if not isinstance(found, list) or len(found) != len(template):
+            raise Mismatch("what is taken out of a definition")
+        for one, other in zip(found, template, strict=True):
+            yield from _placed(one, other)
+    elif found != template:
+        raise Mismatch("what is taken out of a definition")
+
+
+_PLACEHOLDER = bare(mask_tree(PLACEHOLDER))

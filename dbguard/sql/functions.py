@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from .facts import FunctionTrust, FunctionUse
-from .reaching import MAKE_VALUES, is_internal, reach
+from .reaching import DEFINITIONS, MAKE_VALUES, is_internal, reach
 from .snapshot import Function, Snapshot
 
 _COMPUTE = """
@@ -63,6 +63,11 @@ class FunctionReference:
     candidates: tuple[Function, ...]
     pin: bool = False
     """Only pg_catalog's meaning is trusted: the call needs `pg_catalog.` in front."""
+
+    @property
+    def shows_definition(self) -> bool:
+        """Whether it gives back a definition or a comment, in which values may stand."""
+        return self.use.trust is FunctionTrust.BUILTIN and self.use.name in DEFINITIONS
 
     @property
     def is_aggregate(self) -> bool:

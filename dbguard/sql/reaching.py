@@ -47,6 +47,9 @@ _REACHING: Mapping[str, str] = {
     "shows values out of column statistics": """
         pg_mcv_list_items
     """,
+    "shows definitions in a form that values can't be taken out of": """
+        pg_get_statisticsobjdef_expressions
+    """,
     "changes settings of the session": """
         set_config
     """,
@@ -125,11 +128,10 @@ _DEFINITIONS = """
     col_description obj_description pg_get_constraintdef pg_get_expr pg_get_function_arg_default
     pg_get_function_arguments pg_get_function_sqlbody pg_get_functiondef pg_get_indexdef
     pg_get_partition_constraintdef pg_get_partkeydef pg_get_ruledef pg_get_statisticsobjdef
-    pg_get_statisticsobjdef_columns pg_get_statisticsobjdef_expressions pg_get_triggerdef
-    pg_get_viewdef shobj_description
+    pg_get_statisticsobjdef_columns pg_get_triggerdef pg_get_viewdef shobj_description
 """
 DEFINITIONS = frozenset(_DEFINITIONS.split())
-"""Show how objects are defined, in which literals may stand: `pg_get_constraintdef`."""
+"""Show definitions and comments, in which values may stand: `definitions` takes them out."""
 
 UNKNOWN = "is not known to this release of dbguard"
 INTERNAL = "is not made to be called in queries"

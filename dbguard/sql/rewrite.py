@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dbguard.errors import NotUnderstood, PolicyRefusal
 
 from . import referee
+from .definitions import around
 from .layout import Extent, Layout
 from .mentions import mentions
 from .names import quote
@@ -148,7 +149,7 @@ class _Statement:
         for reference in self._reading.references:
             yield from self._reference(reference)
         for call in self._reading.calls:
-            yield self._call(call)
+            yield from self._call(call)
         for index, site in enumerate(self._reading.relations):
             if not self._replaced[index]:
                 yield from self._qualify(site, self._relations[index])
@@ -284,10 +285,18 @@ class _Statement:
         else:
             yield Splice(reference.start, self._layout.end(table), quote(site.renamed))
 
-    def _call(self, call: BuiltinCall) -> Splice:
-        if len(self._layout.parts(self._layout.at(call.start))) != 1:
+    def _call(self, call: BuiltinCall) -> Iterator[Splice]:
+        parts = self._layout.parts(self._layout.at(call.start))
+        if call.pin and len(parts) != 1:
             raise self._layout.unexpected(call.start)
-        return Splice(call.start, call.start, "pg_catalog.")
+        pinned = "pg_catalog." if call.pin else ""
+        if call.definition is None:
+            yield Splice(call.start, call.start, pinned)
+            return
+        before, behind = around(call.definition)
+        end = self._layout.end(self._layout.parentheses(parts[-1].behind))
+        yield Splice(call.start, call.start, before + pinned)
+        yield Splice(end, end, behind)
 
     def _group(self, group: GroupDependency) -> Iterator[Splice]:
         site = self._reading.relations[group.site]

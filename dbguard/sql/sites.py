@@ -79,10 +79,14 @@ class GroupDependency:
 
 @dataclass(frozen=True, slots=True)
 class BuiltinCall:
-    """A call of a pg_catalog function by its bare name although a visible schema of the session
-    holds a function of that name too: needs `pg_catalog.` in front."""
+    """A call of a pg_catalog function that can't stay as it is."""
 
     start: int
+    pin: bool = True
+    """It stands with its bare name, although a visible schema of the session holds a function of
+    that name too: needs `pg_catalog.` in front."""
+    definition: str | None = None
+    """Name of a function that shows a definition: values are taken out of it (`definitions`)."""
 
 
 @dataclass(frozen=True, slots=True)

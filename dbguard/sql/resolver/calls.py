@@ -75,6 +75,11 @@ def note_call(
             ctx.ledger.calls[location] = None
         elif schema is None:
             ctx.ledger.note(f'function "{name}"', ctx.position(location))
+    if found.shows_definition:
+        if pinnable:
+            ctx.ledger.definitions[location] = name
+        else:
+            ctx.ledger.note(f'function "{name}" in this notation', ctx.position(location))
     ctx.ledger.functions.setdefault(found.use)
     if found.use.trust is FunctionTrust.UNKNOWN and found.use.volatile:
         ctx.ledger.effect(SessionEffect(EffectKind.PATH))

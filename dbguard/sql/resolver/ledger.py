@@ -86,6 +86,8 @@ class Ledger:
     groups: list[tuple[int, int, set[int], bool]] = field(default_factory=list)
     """First item's offset, site, attribute numbers, grouping sets."""
     calls: dict[int, None] = field(default_factory=dict)
+    definitions: dict[int, str] = field(default_factory=dict)
+    """Calls of functions that show definitions, by offset."""
     cells: list[list[Value]] = field(default_factory=list)
     """Columns of recursive CTEs; a key's site -1-n stands for cells[n]."""
     ungrouped: list[set[Key]] = field(default_factory=list)
@@ -265,7 +267,10 @@ class Ledger:
         )
 
     def builtin_calls(self) -> tuple[BuiltinCall, ...]:
-        return tuple(BuiltinCall(start) for start in sorted(self.calls))
+        return tuple(
+            BuiltinCall(start, start in self.calls, self.definitions.get(start))
+            for start in sorted({*self.calls, *self.definitions})
+        )
 
     def settled_flows(self) -> tuple[Flow, ...]:
         merged: dict[Key, frozenset[Key]] = {}

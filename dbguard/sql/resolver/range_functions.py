@@ -41,6 +41,7 @@ def range_function(ctx: Context, fields: Node, scope: Scope) -> DerivedItem:
     calls = [c for node in functions for c in _unnested(node["List"]["items"])]
     for call, definitions in calls:
         value = expression(ctx, call, scope)
+        _refuse_definition(ctx, call)
         label = figure_name(call)
         first_name = first_name or label
         listed = definitions or (fields.get("coldeflist", []) if len(calls) == 1 else [])
@@ -77,6 +78,13 @@ def _unnested(items: Sequence[Node]) -> list[tuple[Node, list[Node]]]:
     ):
         return [({"FuncCall": {**fields, "args": [a]}}, []) for a in fields["args"]]
     return [(call, definitions)]
+
+
+def _refuse_definition(ctx: Context, call: Node) -> None:
+    """Values are taken out of a definition by an expression, which can't stand in FROM."""
+    location = call.get("FuncCall", {}).get("location", 0)
+    if name := ctx.ledger.definitions.pop(location, None):
+        ctx.ledger.note(f'function "{name}" in FROM', ctx.position(location))
 
 
 def _defined_columns(ctx: Context, nodes: Sequence[Node]) -> list[tuple[str, str | None]]:
