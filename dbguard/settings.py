@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
 from pathlib import Path
-from typing import Annotated, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,12 +17,35 @@ from pydantic import (
 
 from dbguard.errors import ConfigurationError
 
+from .setting_types import (
+    Bytes,
+    Count,
+    Host,
+    Networks,
+    Port,
+    ReadableFile,
+    ResolvedPath,
+    Seconds,
+    Secret,
+    base_of,
+)
+
 
 class ServerTlsMode(enum.StrEnum):
     """Whether clients must use TLS."""
 
+    DISABLE = "disable"
+    ALLOW = "allow"
     PREFER = "prefer"
+    """The same as allow: it is the client that prefers."""
     REQUIRE = "require"
+
+
+class TlsVersion(enum.StrEnum):
+    """The oldest version of TLS that is spoken; older ones than 1.2 are never (NIST SP 800-52)."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
 
 
 class UpstreamTlsMode(enum.StrEnum):
@@ -45,94 +65,6 @@ class Durability(enum.StrEnum):
     """Synced before the statement runs."""
     BUFFERED = "buffered"
     """Written before the statement runs, synced within 50 ms: survives the process only."""
-
-
-_UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _number(value: object) -> object:
-    """pydantic would take `true` for 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str):
-        found = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", value.strip())
-        if found is None or found[2].lower() not in _UNITS:
-            raise ValueError("must be a number of bytes, or one with KiB, MiB or GiB")
-        return int(found[1]) * _UNITS[found[2].lower()]
-    return _number(value)
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h)?", value.strip())
-        if found is None:
-            raise ValueError("must be a number of seconds, or one with ms, s, m or h")
-        return float(found[1]) * _SECONDS[found[2] or "s"]
-    return _number(value)
-
-
-def _base(info: ValidationInfo) -> Path:
-    return info.context["base"] if info.context else Path()
-
-
-def _resolve_path(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, str):
-        if not value.isprintable() or not value:
-            raise ValueError("must be a path")
-        return _base(info) / value
-    return _base(info) / value if isinstance(value, Path) else value
-
-
-def _readable_file(value: object, info: ValidationInfo) -> object:
-    path = _resolve_path(value, info)
-    if isinstance(path, Path) and info.context:
-        try:
-            with path.open("rb"):
-                pass
-        except OSError as error:
-            reason = (error.strerror or "input/output error").lower()
-            raise ValueError(f"{path} cannot be read: {reason}") from None
-    return path
-
-
-def _resolve_secret(value: object, info: ValidationInfo) -> object:
-    """`file:PATH` and `env:NAME` to what they name; any other text is the secret itself."""
-    if not isinstance(value, str) or not info.context:
-        return value
-    if value.startswith("file:"):
-        if not value.isprintable():
-            raise ValueError("secret file must be a path")
-        path = _base(info) / value.removeprefix("file:")
-        try:
-            return path.read_text("utf-8").rstrip("\r\n")
-        except OSError as error:
-            reason = (error.strerror or "input/output error").lower()
-            raise ValueError(f"secret file {path} cannot be read: {reason}") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"secret file {path} is not UTF-8 text") from None
-    if value.startswith("env:"):
-        name = value.removeprefix("env:")
-        if not name.isprintable():
-            raise ValueError("secret must name a variable")
-        if name not in info.context["environ"]:
-            raise ValueError(f"secret comes from the variable {name}, which is not set")
-        return info.context["environ"][name]
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_number)]
-Bytes = Annotated[int, BeforeValidator(_size)]
-Seconds = Annotated[float, BeforeValidator(_duration)]
-ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
-ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
-Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
-Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
-Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]
 
 
 class Section(BaseModel):
@@ -159,6 +91,11 @@ def _check_dsn(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _as_text(value: object) -> object:
+    """YAML reads 1.3 without quotes as a number."""
+    return str(value) if isinstance(value, float) else value
+
+
 class TlsServerSettings(Section):
     """TLS towards clients; absent: clients that ask for TLS are told no."""
 
@@ -166,13 +103,21 @@ class TlsServerSettings(Section):
     certificate: ReadableFile = Field(examples=["server.crt"])
     key: ReadableFile = Field(examples=["server.key"])
     client_ca: ReadableFile | None = Field(default=None, examples=["clients-ca.crt"])
+    minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
+
+    _text = field_validator("minimum_version", mode="before")(_as_text)
 
 
 class ListenSettings(Section):
     """Where clients connect."""
 
     host: Host = Field(default="127.0.0.1", examples=["127.0.0.1"])
+    """Addresses separated by commas; `*` is every address of both families."""
     port: Port = Field(default=6432, examples=["6432"])
+    socket: ResolvedPath | None = Field(default=None, examples=["/run/dbguard"])
+    """Folder of a Unix socket for local clients, as PostgreSQL's unix_socket_directories."""
+    proxy_protocol: Networks = Field(default=(), examples=["[10.0.0.0/8]"])
+    """Load balancers: whoever connects from here must send a PROXY protocol header first."""
     tls: TlsServerSettings | None = Field(
         default=None, examples=["{certificate: server.crt, key: server.key}"]
     )
@@ -185,12 +130,16 @@ class UpstreamTlsSettings(Section):
     ca: ReadableFile | None = Field(default=None, examples=["server-ca.crt"])
     certificate: ReadableFile | None = Field(default=None, examples=["dbguard.crt"])
     key: ReadableFile | None = Field(default=None, examples=["dbguard.key"])
+    minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
+
+    _text = field_validator("minimum_version", mode="before")(_as_text)
 
 
 class UpstreamSettings(Section):
     """The PostgreSQL server that statements go to."""
 
     host: Host = Field(default="127.0.0.1", examples=["db.internal"])
+    """A name or address, or the folder of its Unix socket, which begins with a slash."""
     port: Port = Field(default=5432, examples=["5432"])
     tls: UpstreamTlsSettings = Field(
         default=UpstreamTlsSettings(), examples=["{mode: verify-full, ca: server-ca.crt}"]
@@ -226,7 +175,7 @@ class StateSettings(Section):
             or "#" in rest
         ):
             raise ValueError("must be sqlite:///FILE")
-        return f"sqlite:///{_base(info) / unquote(rest)}"
+        return f"sqlite:///{base_of(info) / unquote(rest)}"
 
     @property
     def path(self) -> Path:
@@ -252,6 +201,13 @@ class BackupSettings(Section):
     _check = field_validator("dsn")(_check_dsn)
 
 
+class MetricsSettings(Section):
+    """The HTTP port for probes and Prometheus. It answers anybody who reaches it: keep it local."""
+
+    host: Host = Field(default="127.0.0.1", examples=["127.0.0.1"])
+    port: Port = Field(default=9432, examples=["9432"])
+
+
 class LimitsSettings(Section):
     """Caps on what clients can make dbguard hold or do. Each description is the reason."""
 
@@ -262,6 +218,22 @@ class LimitsSettings(Section):
         examples=["200"],
         description="Client connections at once. Each has its own server connection, and "
         "PostgreSQL's max_connections defaults to 100.",
+    )
+    connections_per_user: Count = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        examples=["50"],
+        description="Of these, connections of one database user; 0: no such limit. One "
+        "application with a leaking pool must not lock out everybody else.",
+    )
+    idle_timeout: Seconds = Field(
+        default=0.0,
+        ge=0,
+        le=7 * 86400,
+        examples=["15m"],
+        description="A session in which nothing happened for so long is ended; 0: never. Automatic "
+        "logoff, 45 CFR 164.312(a)(2)(iii).",
     )
     startup_timeout: Seconds = Field(
         default=30.0,
@@ -363,14 +335,10 @@ class Settings(Section):
     backup: BackupSettings | None = Field(
         default=None, examples=['{dsn: "file:backup-dsn.txt", directory: backups/}']
     )
-    metrics: None = None
+    metrics: MetricsSettings | None = Field(
+        default=None, examples=["{host: 127.0.0.1, port: 9432}"]
+    )
     limits: LimitsSettings = Field(default=LimitsSettings(), examples=["{connections: 200}"])
-
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _no_metrics(cls, value: object) -> None:
-        if value is not None:
-            raise ValueError("is not supported in this release; remove it")
 
     def check_combination(self) -> None:
         """Refuse settings that are fine one by one and cannot work together.
@@ -379,7 +347,10 @@ class Settings(Section):
         channel-binding flag; a server reached by TLS takes that for a downgrade attack and
         ends the login. Passing SCRAM through therefore allows TLS on one leg only.
         """
-        if self.listen.tls is not None and self.upstream.tls.mode is not UpstreamTlsMode.DISABLE:
+        downstream = (
+            self.listen.tls is not None and self.listen.tls.mode is not ServerTlsMode.DISABLE
+        )
+        if downstream and self.upstream.tls.mode is not UpstreamTlsMode.DISABLE:
             raise ConfigurationError(
                 "listen.tls and upstream.tls.mode: TLS on both legs is not supported while SCRAM "
                 "authentication is passed through",

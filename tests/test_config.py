@@ -176,9 +176,14 @@ CASES = [
         "dbguard.yaml:2:14: state.url: a PostgreSQL store is not supported in this release",
     ),
     ("state: {url: state.db}", "dbguard.yaml:2:14: state.url: must be sqlite:///FILE. For exam"),
+    ("metrics: {port: 0}", "dbguard.yaml:2:17: metrics.port: must be greater than or equal to 1"),
     (
-        "metrics: {host: 127.0.0.1}",
-        "dbguard.yaml:2:10: metrics: is not supported in this release; remove it",
+        "listen: {proxy_protocol: [10.0.0.1/8]}",
+        "dbguard.yaml:2:26: listen.proxy_protocol: must be a list of networks like 10.0.0.0/8 or ",
+    ),
+    (
+        "upstream: {tls: {minimum_version: 1.1}}",
+        "dbguard.yaml:2:35: upstream.tls.minimum_version: ",
     ),
     ("audit: {durability: fast}", "dbguard.yaml:2:21: audit.durability: must be 'durable' or"),
     ("backup: {directory: x}", "dbguard.yaml:2:9: backup.dsn: required. Add dsn: file:backup-ds"),

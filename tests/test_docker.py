@@ -146,3 +146,35 @@ def test_healthcheck(answer: bytes | None, code: int) -> None:
             thread.join()
     assert result.returncode == code
     assert bool(result.stderr) == (code != 0)
+
+
+def test_kubernetes_manifest(tmp_path: Path) -> None:
+    """Its settings are valid, its probes exist, and the pod has no more rights than it needs."""
+    documents = list(yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text()))
+    kinds = {document["kind"]: document for document in documents}
+    (tmp_path / "secrets").mkdir()
+    text = kinds["ConfigMap"]["data"]["dbguard.yaml"]
+    for name in ("catalog_dsn", "backup_dsn"):
+        (tmp_path / "secrets" / name).write_text("postgresql://dbguard:x@postgres/postgres")
+    (tmp_path / "dbguard.yaml").write_text(
+        text.replace("/run/secrets/dbguard", str(tmp_path / "secrets"))
+    )
+    settings = load_settings(tmp_path / "dbguard.yaml", {})
+    settings.check_combination()
+    assert settings.metrics is not None
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["terminationGracePeriodSeconds"] > settings.limits.shutdown_timeout
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"postgres": settings.listen.port, "http": settings.metrics.port}
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": "http"}
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {str(settings.rules), str(settings.state.path.parent)} <= mounted
+    assert kinds["Deployment"]["spec"]["replicas"] == 1  # an audit folder has one writer

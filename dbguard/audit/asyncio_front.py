@@ -23,6 +23,11 @@ class AsyncAudit:
     def available(self) -> bool:
         return self._log.available
 
+    @property
+    def pending(self) -> int:
+        """Records that are not kept yet."""
+        return self._log.pending
+
     def append(self, record: Record | Rendered) -> int:
         """As AuditLog.append: queues and returns the sequence number."""
         return self._log.append(record)

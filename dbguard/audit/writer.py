@@ -141,6 +141,11 @@ class AuditLog:
         """The last record kept (synced, or for BUFFERED written). Some before it may be lost."""
         return self._kept
 
+    @property
+    def pending(self) -> int:
+        """Records that were appended and are not kept yet."""
+        return self._next - 1 - self._kept
+
     def append(self, record: Record | Rendered) -> int:
         """Queue the record and return its sequence number; does not wait for anything.
 

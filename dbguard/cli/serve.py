@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dbguard.config import load_settings
+from dbguard.proxy.reloading import Reload
 from dbguard.proxy.serving import serve as run_proxy
 from dbguard.settings import Settings
 
 from .logs import configure_logs
+from .supervisor import Supervisor
 
 
 def serve(
@@ -31,7 +34,7 @@ def serve(
         str, typer.Option(help="Least severe messages to show: debug, info, warning, error.")
     ] = "info",
 ) -> None:
-    """Run the proxy until it is stopped (SIGTERM or Ctrl-C).
+    """Run the proxy until it is stopped (SIGTERM or Ctrl-C); SIGHUP reloads settings and rules.
 
     Prints one line, `dbguard ready on HOST:PORT`, when it accepts connections; its log goes to
     standard error as JSON lines.
@@ -39,22 +42,33 @@ def serve(
     configure_logs(log_level)
     if config is None and Path("dbguard.yaml").exists():
         config = Path("dbguard.yaml")
-    settings = load_settings(config, os.environ)
-    asyncio.run(until_stopped(settings))
+
+    def load() -> Settings:
+        return load_settings(config, os.environ)
+
+    asyncio.run(until_stopped(load(), load))
 
 
-async def until_stopped(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def until_stopped(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Serve until SIGTERM or SIGINT; read settings and rules again on SIGHUP."""
     loop = asyncio.get_running_loop()
     main = asyncio.current_task()
     assert main is not None
+    supervisor = Supervisor(os.environ.get("NOTIFY_SOCKET"))
+    reload = Reload(load, began=supervisor.reloading, ended=supervisor.ready)
+
+    def stop() -> None:
+        supervisor.stopping()
+        main.cancel()
+
+    def ready(host: str, port: int) -> None:
+        typer.echo(f"dbguard ready on {host}:{port}")
+        supervisor.ready()
+
+    loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, main.cancel)
+        loop.add_signal_handler(number, stop)
     try:
-        await run_proxy(settings, _ready)
+        await run_proxy(settings, ready, reload)
     except asyncio.CancelledError:
         return
-
-
-def _ready(host: str, port: int) -> None:
-    typer.echo(f"dbguard ready on {host}:{port}")

@@ -13,6 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from dbguard.wire.startup import CancelRequest
+
+from .upstream import Upstream
+
 SECRET_BYTES: Final = 4
 """What protocol 3.0 has room for."""
 
@@ -21,13 +25,21 @@ SECRET_BYTES: Final = 4
 class CancelTarget:
     """What a CancelRequest has to say, and to whom, to cancel at the server."""
 
-    host: str
-    port: int
+    upstream: Upstream
     process_id: int
     secret: bytes = field(repr=False)
     forwarded: asyncio.Event | None = field(default=None, repr=False, compare=False)
     """Not set while dbguard itself works on what the client sent: the server could not tell yet
     what to cancel. None: there is never such a while."""
+
+    async def cancel(self) -> None:
+        """Send a CancelRequest, after the statement that it is meant for.
+
+        As with PostgreSQL, nobody learns whether it worked.
+        """
+        if self.forwarded is not None:
+            await self.forwarded.wait()
+        await self.upstream.cancel(CancelRequest(self.process_id, self.secret))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import ssl
+import time
 import traceback
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ from dbguard.wire.startup import (
 from dbguard.wire.tags import Frontend
 
 from .cancel import CancelKey, CancelTarget
+from .endings import InternalError, ShuttingDown
 from .hub import Hub, SessionSurroundings
 from .streams import Stream
 from .tasks import spawn
@@ -57,21 +59,25 @@ class ConnectionSettings:
     startup_timeout: float
     frame_limits: FrameLimits
     session_limits: SessionLimits
-
-
-class InternalError(DbguardError):
-    """A defect of dbguard's: the session ends, nothing more is forwarded."""
-
-    sqlstate = "XX000"
+    connections_per_user: int = 0
 
 
 class Connection:
     """Drives one client's session."""
 
-    def __init__(self, client: Stream, hub: Hub, settings: ConnectionSettings) -> None:
+    def __init__(
+        self,
+        client: Stream,
+        hub: Hub,
+        settings: ConnectionSettings,
+        refusal: DbguardError | None = None,
+    ) -> None:
+        """With a `refusal`, the client is told so as soon as it can understand it: after its
+        startup packet, since libpq takes no error before an answer about encryption."""
         self._client = client
         self._hub = hub
         self._settings = settings
+        self._refusal = refusal
         self._splitter = FrontendSplitter(settings.frame_limits)
         self._from_server = BackendSplitter()
         self._server: Stream | None = None
@@ -82,6 +88,9 @@ class Connection:
         self._server_spoke = asyncio.Event()
         self._forwarded = asyncio.Event()
         self._forwarded.set()
+        self._counted: str | None = None
+        self._last_activity = time.monotonic()
+        self._leaving: DbguardError | None = None
 
     async def run(self) -> None:
         """Serve the client until either side ends."""
@@ -105,6 +114,35 @@ class Connection:
         finally:
             await self._end()
 
+    # -- ending from outside ----------------------------------------------------
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the last byte passed (monotonic seconds); None while somebody is being served."""
+        session = self._session
+        if session is None or session.link.busy or not self._forwarded.is_set():
+            return None
+        return self._last_activity
+
+    def end(self, error: DbguardError) -> None:
+        """Tell the client why, and end the session now."""
+        if self._session is not None and not self._session.link.closed:
+            self._client.write(from_error(error, severity="FATAL").encode_error())
+        self._client.abort_reading()
+
+    def end_between_transactions(self, error: DbguardError) -> None:
+        """End the session as soon as nothing of it is under way."""
+        self._leaving = error
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._leaving is None:
+            return
+        session = self._session
+        if session is None or (session.link.at_rest and self._forwarded.is_set()):
+            error, self._leaving = self._leaving, None
+            self.end(error)
+
     # -- login ----------------------------------------------------------------
 
     async def _log_in_within(self, seconds: float) -> Session | None:
@@ -121,6 +159,8 @@ class Connection:
         startup = await self._startup()
         if startup is None:
             return None
+        if self._refusal is not None:
+            raise self._refusal
         check_startup(startup)
         if self._settings.tls_required and not self._client.uses_tls:
             raise ProtocolViolation(
@@ -152,11 +192,11 @@ class Connection:
         self._enter(startup.database)
         snapshot = await self._hub.catalog.snapshot(startup.database)
         await self._hub.remember(startup.database)
-        upstream = self._settings.upstream
+        self._hub.users.enter(_readable(user), self._settings.connections_per_user)
+        self._counted = _readable(user)
         self._key = self._hub.cancels.register(
             CancelTarget(
-                upstream.host,
-                upstream.port,
+                self._settings.upstream,
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
@@ -200,7 +240,7 @@ class Connection:
                 case CancelRequest():
                     target = self._hub.cancels.find(request.process_id, request.secret)
                     if target is not None:
-                        await self._settings.upstream.cancel(target)
+                        await target.cancel()
                     return None
                 case GSSENCRequest():
                     self._client.write(b"N")
@@ -283,9 +323,11 @@ class Connection:
             await self._client.drain()
             if session.ended():
                 break
+            self._leave()
             data = await self._client.read()
             if not data:
                 break
+            self._last_activity = time.monotonic()
             self._splitter.feed(data)
 
     async def _pump_server(self, session: Session, server: Stream) -> None:
@@ -302,7 +344,9 @@ class Connection:
                 finally:
                     self._write(session.link.to_client, session.link.to_server)
                 self._server_spoke.set()
+                self._last_activity = time.monotonic()
                 await self._client.drain()
+                self._leave()
         finally:
             session.link.closed = True
             self._server_spoke.set()
@@ -333,10 +377,12 @@ class Connection:
             self._forwarded.clear()
         match ask:
             case AskPlan():
-                return await self._hub.plan(ask)
+                with self._hub.metrics.waiting("analysis"):
+                    return await self._hub.plan(ask)
             case AskDurable():
                 try:
-                    await self._hub.audit.persisted(ask.sequence)
+                    with self._hub.metrics.waiting("audit"):
+                        await self._hub.audit.persisted(ask.sequence)
                 except AuditUnavailable:
                     return False
                 return True
@@ -344,10 +390,13 @@ class Connection:
                 await self._wait_for_server(session)
                 return None
             case AskFreshCatalog():
-                await self._hub.catalog.refresh(session.principal.database, "asked by a session")
+                with self._hub.metrics.waiting("catalog"):
+                    database = session.principal.database
+                    await self._hub.catalog.refresh(database, "asked by a session")
                 return None
             case AskRequirement():
-                return await self._hub.requirement(ask, session.principal.database)
+                with self._hub.metrics.waiting("requirement"):
+                    return await self._hub.requirement(ask, session.principal.database)
 
     async def _wait_for_server(self, session: Session) -> None:
         if session.link.closed:
@@ -366,7 +415,7 @@ class Connection:
     # -- the end --------------------------------------------------------------
 
     def _event(self, kind: RecordKind, **fields: str) -> int:
-        return self._hub.audit.append(EventRecord(kind, self._id, tuple(fields.items())))
+        return self._hub.record(EventRecord(kind, self._id, tuple(fields.items())))
 
     async def _fatal(self, error: DbguardError) -> None:
         self._client.write(from_error(error, severity="FATAL").encode_error())
@@ -384,6 +433,8 @@ class Connection:
         self._entered = database
 
     async def _end(self) -> None:
+        if self._counted is not None:
+            self._hub.users.leave(self._counted)
         if self._entered is not None:
             self._hub.catalog.leave(self._entered)
         if self._key is not None:
@@ -409,15 +460,3 @@ def _places(error: BaseException) -> list[str]:
         f"{frame.f_globals.get('__name__', '?')}:{line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
     ]
-
-
-class TooManyConnections(DbguardError):
-    """limits.connections is reached; the code is PostgreSQL's for the same."""
-
-    sqlstate = "53300"
-
-
-class ShuttingDown(DbguardError):
-    """dbguard is being stopped."""
-
-    sqlstate = "57P01"

@@ -29,7 +29,7 @@ from dbguard.engine.plan import (
     StateKey,
 )
 from dbguard.engine.planning import UNREADABLE, Memory, World
-from dbguard.errors import NotUnderstood, StatementError, sqlstate_of
+from dbguard.errors import LimitExceeded, NotUnderstood, StatementError, sqlstate_of
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.policy.decision import Decision, Effect, Principal
 from dbguard.policy.model import Policy
@@ -41,7 +41,9 @@ from dbguard.sql.snapshot import Snapshot
 from .analysis_frames import loads
 from .analysis_pool import AnalysisPool
 from .cancel import CancelRegistry
+from .metrics import Metrics
 from .plan_cache import PlanCache
+from .user_sessions import UserSessions
 
 Restricted = frozenset[tuple[int, int]]
 
@@ -62,10 +64,29 @@ class Hub:
     guard: BackupGuard
     cancels: CancelRegistry = field(default_factory=CancelRegistry)
     plans: PlanCache = field(default_factory=PlanCache)
+    metrics: Metrics = field(default_factory=Metrics)
+    users: UserSessions = field(default_factory=UserSessions)
+    idle_timeout: float = 0.0
+    """Seconds after which an idle session is ended; 0: never."""
     _restricted: dict[tuple[StateKey, Principal], Restricted] = field(default_factory=dict)
     _worlds: dict[StateKey, bytes] = field(default_factory=dict)
     _memories: dict[str, tuple[StateKey, Memory]] = field(default_factory=dict)
     """By database: what was classified, so that renaming does not take tags off."""
+    _policies: dict[str, Policy] = field(default_factory=dict)
+    """By digest: the one in force and the one before, for what was begun under it."""
+
+    def __post_init__(self) -> None:
+        self._policies[self.policy.digest] = self.policy
+
+    def use_policy(self, policy: Policy) -> None:
+        """Put `policy` in force: whatever is decided from now on is decided by it."""
+        self._policies = {self.policy.digest: self.policy, policy.digest: policy}
+        self.policy = policy
+
+    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+        """Append to the audit trail, and count."""
+        self.metrics.recorded(record)
+        return self.audit.append(record)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         return (snapshot.database, snapshot.epoch, self.policy.digest)
@@ -88,6 +109,7 @@ class Hub:
             known = self.plans.find(ask.request, key)
             if known is not None:
                 return known
+            self.metrics.looked_up(found=False)
         try:
             plan = await self._run(key, snapshot, ask.request)
             assert isinstance(plan, Plan)
@@ -128,7 +150,13 @@ class Hub:
         known = self._worlds.get(key)
         if known is None:
             _, memory = self._memories.get(snapshot.database, (key, {}))
-            known = pickle.dumps(World(snapshot, self.policy, self.limits, memory))
+            policy = self._policies.get(key[2])
+            if policy is None:
+                raise LimitExceeded(
+                    "the rules were replaced twice while this statement waited for its analysis",
+                    hint="Send it again.",
+                )
+            known = pickle.dumps(World(snapshot, policy, self.limits, memory))
             if not key[0].startswith("overlay "):
                 for other in [k for k in self._worlds if k[0] == key[0]]:
                     del self._worlds[other]
@@ -152,6 +180,7 @@ class Hub:
     async def requirement(self, ask: AskRequirement, database: str) -> RequirementAnswer:
         """Whether what a decision requires is there."""
         verdict = await self.guard.check(ask.requirement, database)
+        self.metrics.requirement(verdict.satisfied)
         return RequirementAnswer(
             satisfied=verdict.satisfied,
             how=f"backup {verdict.backup_id}" if verdict.satisfied else "backup missing",
@@ -207,7 +236,10 @@ class SessionSurroundings:
         current = self._hub.catalog.current(self._database)
         if current is None:
             return None
-        return self._hub.plans.find(request, self._hub.key_of(current))
+        found = self._hub.plans.find(request, self._hub.key_of(current))
+        if found is not None:
+            self._hub.metrics.looked_up(found=True)
+        return found
 
     def read_overlay(self, document: bytes) -> Snapshot:
         try:
@@ -219,7 +251,7 @@ class SessionSurroundings:
             ) from None
 
     def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
-        return self._hub.audit.append(record)
+        return self._hub.record(record)
 
     def monotonic(self) -> float:
         return time.monotonic()

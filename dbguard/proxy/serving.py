@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -16,43 +15,48 @@ from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.writer import AuditLog
 from dbguard.catalog.watching import Catalog
-from dbguard.engine.session import SessionLimits
 from dbguard.errors import AuditUnavailable, CatalogUnavailable, ConfigurationError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.loading import load_policy
 from dbguard.policy.model import Policy
-from dbguard.settings import ServerTlsMode, Settings, UpstreamTlsMode
+from dbguard.settings import Settings
 from dbguard.sql.limits import Limits
 from dbguard.sql.snapshot import Snapshot
-from dbguard.wire.errorfields import from_error
-from dbguard.wire.framing import FrameLimits
 
 from .analysis_pool import AnalysisPool
-from .connection import Connection, ConnectionSettings, TooManyConnections
+from .connection import Connection
+from .deployment import Deployment
 from .hub import Hub
-from .streams import Stream, listen
+from .listening import Greeting, accept_forever, close_sockets, open_sockets
+from .probes import application, probes
+from .reloading import Reload, reload_when_asked
+from .sessions import Sessions, sweep
+from .streams import Stream
 from .tasks import spawn
-from .tls import downstream_context, upstream_context
-from .upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
+REFUSED_AT_ONCE = 100
+"""Clients over the limit that are listened to before they are told; others are hung up on."""
 ENTRY = "dbguard.engine.planning:answer"
 
 
-async def serve(settings: Settings, on_ready: Callable[[str, int], None]) -> None:
-    """Run the proxy until cancelled.
+async def serve(
+    settings: Settings, on_ready: Callable[[str, int], None], reload: Reload | None = None
+) -> None:
+    """Run the proxy until cancelled; cancelled once more, it does not wait for anybody.
 
-    `on_ready` is called with host and port once connections are accepted.
+    `on_ready` is called with host and port once connections are accepted. `reload` says when to
+    read settings and rules again, and how.
 
     Raises:
         ConfigurationError: something named in the settings cannot be used; what, where and the
             remedy are in the message.
     """
     settings.check_combination()
-    connection_settings = _connection_settings(settings)
+    deployment = Deployment(settings)
     policy = load_policy(settings.rules)
     async with contextlib.AsyncExitStack() as stack:
         catalog = await stack.enter_async_context(_catalog(settings))
@@ -81,16 +85,15 @@ async def serve(settings: Settings, on_ready: Callable[[str, int], None]) -> Non
                 lambda: datetime.now(UTC),
             ),
         )
+        hub.idle_timeout = settings.limits.idle_timeout
         await _begin(hub, policy, settings)
-        stack.callback(_event, audit, RecordKind.STOP)
-        await _accept(settings, hub, connection_settings, on_ready)
+        stack.callback(_event, hub, RecordKind.STOP)
+        await _accept(deployment, hub, on_ready, reload)
 
 
 async def _begin(hub: Hub, policy: Policy, settings: Settings) -> None:
-    sequence = _event(hub.audit, RecordKind.START, version=__version__)
-    sequence = _event(
-        hub.audit, RecordKind.POLICY, digest=policy.digest, rules=str(len(policy.rules))
-    )
+    sequence = _event(hub, RecordKind.START, version=__version__)
+    sequence = _event(hub, RecordKind.POLICY, digest=policy.digest, rules=str(len(policy.rules)))
     try:
         await hub.audit.persisted(sequence)
     except AuditUnavailable as error:
@@ -99,9 +102,9 @@ async def _begin(hub: Hub, policy: Policy, settings: Settings) -> None:
         ) from None
 
 
-def _event(audit: AsyncAudit, kind: RecordKind, **fields: str) -> int:
+def _event(hub: Hub, kind: RecordKind, **fields: str) -> int:
     try:
-        return audit.append(EventRecord(kind, "", tuple(fields.items())))
+        return hub.record(EventRecord(kind, "", tuple(fields.items())))
     except AuditUnavailable:
         log.warning("the audit log cannot be written", event_kind=kind.value)
         return 0
@@ -134,90 +137,84 @@ async def _catalog(settings: Settings) -> AsyncIterator[Catalog]:
         await catalog.close()
 
 
-def _connection_settings(settings: Settings) -> ConnectionSettings:
-    tls = settings.listen.tls
-    mode = settings.upstream.tls.mode
-    context = None
-    if mode is not UpstreamTlsMode.DISABLE:
-        context = upstream_context(
-            mode,
-            settings.upstream.tls.ca,
-            settings.upstream.tls.certificate,
-            settings.upstream.tls.key,
-        )
-    limits = settings.limits
-    return ConnectionSettings(
-        upstream=Upstream(
-            settings.upstream.host,
-            settings.upstream.port,
-            context,
-            tls_required=mode is not UpstreamTlsMode.PREFER,
-        ),
-        tls=downstream_context(tls.certificate, tls.key, tls.client_ca) if tls else None,
-        tls_required=tls is not None and tls.mode is ServerTlsMode.REQUIRE,
-        startup_timeout=limits.startup_timeout,
-        frame_limits=FrameLimits(
-            max_query=min(limits.message_bytes, FrameLimits().max_query),
-            max_bind=limits.message_bytes,
-            max_copy_data=limits.message_bytes,
-        ),
-        session_limits=SessionLimits(limits.prepared_statements, limits.pipeline_messages),
-    )
-
-
 async def _accept(
-    settings: Settings,
+    deployment: Deployment,
     hub: Hub,
-    connection_settings: ConnectionSettings,
     on_ready: Callable[[str, int], None],
+    reload: Reload | None,
 ) -> None:
-    open_connections: set[asyncio.Task[None]] = set()
+    settings = deployment.settings
+    sessions = Sessions()
+    listening = open_sockets(settings.listen.host, settings.listen.port, settings.listen.socket)
 
     async def handle(client: Stream) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(open_connections) >= settings.limits.connections:
-            refusal = TooManyConnections(
-                "sorry, too many clients already",
-                detail=f"dbguard accepts {settings.limits.connections} (limits.connections).",
-                hint="Close idle connections, or raise the limit.",
-            )
-            client.write(from_error(refusal, severity="FATAL").encode_error())
-            await client.close()
-            return
-        open_connections.add(task)
-        try:
-            await Connection(client, hub, connection_settings).run()
-        finally:
-            open_connections.discard(task)
+        refusal = sessions.refusal(deployment.settings.limits.connections)
+        if refusal is not None:
+            hub.metrics.refused_connection("limit")
+            if len(sessions.refused) >= REFUSED_AT_ONCE:
+                client.abort()
+                return
+        await sessions.run(Connection(client, hub, deployment.connections, refusal), refusal)
 
-    host, port = settings.listen.host, settings.listen.port
-    try:
-        server = await listen(handle, host, port)
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from None
-    try:
-        on_ready(host, port)
-        log.info("ready", host=host, port=port, version=__version__)
-        await asyncio.Event().wait()
-    finally:
-        server.close()
-        for task in list(open_connections):
-            task.cancel()
-        if open_connections:
-            await asyncio.wait(open_connections, timeout=settings.limits.shutdown_timeout)
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
-    where = f"listen: {host}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return ConfigurationError(
-            f"{where} is in use by another program",
-            hint="Stop that program, or choose another listen.port.",
+    def greeting() -> Greeting:
+        current = deployment.settings
+        return Greeting(
+            deployment.connections.tls,
+            current.listen.proxy_protocol,
+            current.limits.startup_timeout,
+            current.limits.connections,
         )
-    reason = (error.strerror or "cannot be opened").lower()
-    return ConfigurationError(
-        f"{where} cannot be opened: {reason}",
-        hint="Check listen.host (an address of this machine) and listen.port (ports below 1024 "
-        "need privileges).",
-    )
+
+    try:
+        app = application(
+            lambda: _measured(hub, sessions), lambda: _not_ready(hub, sessions, deployment)
+        )
+        async with probes(settings.metrics, app):
+            background = [
+                spawn(accept_forever(one, greeting, handle), "listener") for one in listening
+            ]
+            background.append(spawn(sweep(hub, sessions), "idle sessions"))
+            if reload is not None:
+                background.append(
+                    spawn(reload_when_asked(reload, deployment, hub), "reload when asked")
+                )
+            try:
+                on_ready(settings.listen.host, settings.listen.port)
+                log.info(
+                    "ready",
+                    host=settings.listen.host,
+                    port=settings.listen.port,
+                    version=__version__,
+                )
+                # none of these ends by itself: one that fails takes the proxy down, loudly
+                await asyncio.wait(background, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in background:
+                    task.cancel()
+                close_sockets(listening)
+                log.info("stopping", connections=len(sessions.open))
+                await sessions.drain(deployment.settings.limits.shutdown_timeout)
+    finally:
+        close_sockets(listening)
+
+
+def _measured(hub: Hub, sessions: Sessions) -> bytes:
+    metrics = hub.metrics
+    metrics.connections.set(len(sessions.open))
+    metrics.audit_pending.set(hub.audit.pending)
+    metrics.audit_available.set(hub.audit.available)
+    metrics.cached_plans.set(len(hub.plans))
+    metrics.cached_bytes.set(hub.plans.size)
+    return metrics.render()
+
+
+async def _not_ready(hub: Hub, sessions: Sessions, deployment: Deployment) -> list[str]:
+    """Why clients should go to another dbguard now, in words that name nothing of the database."""
+    reasons = []
+    if sessions.draining:
+        reasons.append("stopping")
+    if not hub.audit.available:
+        reasons.append("decisions cannot be recorded")
+    if not await deployment.connections.upstream.reachable():
+        reasons.append("the database server cannot be reached")
+    return reasons

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from dbguard.errors import ProtocolViolation
 
+ALPN_POSTGRESQL: Final = "postgresql"
+"""What clients and servers of PostgreSQL 17 and later name in TLS; older ones ignore it."""
+KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
+"""A peer that vanished is noticed within two minutes; the system's own default is two hours."""
 READ_BYTES = 1 << 18
 BUFFER_LIMIT = 1 << 18
 """Bytes held for a slow reader before the other side is no longer read."""
@@ -52,20 +55,24 @@ class CountingReader(asyncio.StreamReader):
 class Stream:
     """One TCP connection, plain or TLS."""
 
-    def __init__(self, reader: CountingReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: CountingReader, writer: asyncio.StreamWriter, peer: str) -> None:
         self._reader = reader
         self._writer = writer
+        self.peer = peer
+        """Address of the other side, without the port; `local` on a Unix socket."""
         self.uses_tls = False
         connection = writer.get_extra_info("socket")
-        if connection is not None:
-            # as PostgreSQL does: a peer that vanished is noticed some time
+        if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in KEEPALIVE:
+                if hasattr(socket, name):
+                    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     @property
-    def peer(self) -> str:
-        """Address of the other side, without the port."""
-        name = self._writer.get_extra_info("peername")
-        return str(name[0]) if isinstance(name, tuple) and name else "local"
+    def alpn(self) -> str | None:
+        """The protocol that both sides of TLS agreed on."""
+        encrypted = self._writer.get_extra_info("ssl_object")
+        return encrypted.selected_alpn_protocol() if encrypted is not None else None
 
     async def read(self) -> bytes:
         try:
@@ -121,31 +128,45 @@ class Stream:
         self._writer.transport.abort()
 
 
-async def listen(
-    handle: Callable[[Stream], Awaitable[None]], host: str, port: int
-) -> asyncio.Server:
-    """Accept clients; each runs `handle` in a task of its own."""
+async def attach(
+    connection: socket.socket, peer: str, context: ssl.SSLContext | None = None
+) -> Stream:
+    """A stream on an accepted socket, TLS shaken hands for when there is a `context`.
+
+    Raises:
+        ssl.SSLError, OSError: the handshake failed; the socket is closed.
+    """
     loop = asyncio.get_running_loop()
+    reader = CountingReader()
+    made: list[asyncio.StreamWriter] = []
 
-    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert isinstance(reader, CountingReader)
-        await handle(Stream(reader, writer))
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """That the protocol has such a callback makes a later start_tls the server's side."""
+        made.append(writer)
 
-    def protocol() -> asyncio.StreamReaderProtocol:
-        return asyncio.StreamReaderProtocol(CountingReader(), accepted)
-
-    return await loop.create_server(protocol, host, port, backlog=512)
+    await loop.connect_accepted_socket(
+        lambda: asyncio.StreamReaderProtocol(reader, accepted), connection, ssl=context
+    )
+    stream = Stream(reader, made[0], peer)
+    stream.uses_tls = context is not None
+    return stream
 
 
 async def connect(host: str, port: int) -> Stream:
-    """Open a connection.
+    """Open a connection; a `host` that begins with a slash is the folder of a Unix socket.
 
     Raises:
         OSError: it cannot be opened.
     """
     loop = asyncio.get_running_loop()
     reader = CountingReader()
-    transport, protocol = await loop.create_connection(
-        lambda: asyncio.StreamReaderProtocol(reader), host, port
-    )
-    return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+    def factory() -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(reader)
+
+    transport: asyncio.Transport
+    if host.startswith("/"):
+        transport, protocol = await loop.create_unix_connection(factory, f"{host}/.s.PGSQL.{port}")
+    else:
+        transport, protocol = await loop.create_connection(factory, host, port)
+    return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), host)

@@ -13,9 +13,14 @@ from typing import Final
 
 from dbguard.config import UpstreamTlsMode
 from dbguard.errors import ConfigurationError
+from dbguard.settings import TlsVersion
 
-ALPN: Final = ["postgresql"]
-"""What clients and servers of PostgreSQL 17 and later name; older ones ignore it."""
+from .streams import ALPN_POSTGRESQL
+
+_VERSIONS: Final = {
+    TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
+    TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3,
+}
 
 
 class _Encrypted(Exception):
@@ -23,14 +28,17 @@ class _Encrypted(Exception):
 
 
 def downstream_context(
-    certificate: Path, key: Path, client_ca: Path | None = None
+    certificate: Path,
+    key: Path,
+    client_ca: Path | None = None,
+    minimum: TlsVersion = TlsVersion.TLS_1_2,
 ) -> ssl.SSLContext:
     """Context for clients. With `client_ca`, a client must show a certificate signed by it.
 
     Raises ConfigurationError with the file and the remedy.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _harden(context)
+    _harden(context, minimum)
     context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET
     _load_pair(context, certificate, key)
@@ -45,6 +53,7 @@ def upstream_context(
     ca: Path | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
+    minimum: TlsVersion = TlsVersion.TLS_1_2,
 ) -> ssl.SSLContext | None:
     """Context for the server, None for `disable`. Modes mean what libpq's sslmode means.
 
@@ -56,7 +65,7 @@ def upstream_context(
     if mode is UpstreamTlsMode.DISABLE:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _harden(context)
+    _harden(context, minimum)
     context.check_hostname = mode is UpstreamTlsMode.VERIFY_FULL
     verify = mode in (UpstreamTlsMode.VERIFY_CA, UpstreamTlsMode.VERIFY_FULL)
     if not verify and not (mode is UpstreamTlsMode.REQUIRE and ca is not None):
@@ -80,9 +89,9 @@ def upstream_context(
     return context
 
 
-def _harden(context: ssl.SSLContext) -> None:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(ALPN)
+def _harden(context: ssl.SSLContext, minimum: TlsVersion) -> None:
+    context.minimum_version = _VERSIONS[minimum]
+    context.set_alpn_protocols([ALPN_POSTGRESQL])
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
 
 

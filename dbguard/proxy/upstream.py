@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from dbguard.errors import DbguardError
 from dbguard.wire.startup import CancelRequest, SSLRequest
 
-from .cancel import CancelTarget
 from .streams import Stream, connect
 
 CONNECT_SECONDS = 10.0
+PROBE_SECONDS = 2.0
+"""Less than the period of a readiness probe."""
 
 
 class UpstreamUnavailable(DbguardError):
@@ -55,6 +56,16 @@ class Upstream:
             if stream is not None:
                 stream.abort()
 
+    async def reachable(self) -> bool:
+        """Whether somebody listens there; nothing is said to whoever it is."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                stream = await connect(self.host, self.port)
+        except (TimeoutError, OSError):
+            return False
+        stream.abort()
+        return True
+
     async def _negotiate(self, stream: Stream, context: ssl.SSLContext) -> None:
         stream.write(SSLRequest().encode())
         await stream.drain()
@@ -71,19 +82,14 @@ class Upstream:
             hint="Check that PostgreSQL runs there, and upstream.* in dbguard's settings.",
         )
 
-    async def cancel(self, target: CancelTarget) -> None:
-        """Send a CancelRequest, after the statement that it is meant for.
-
-        As with PostgreSQL, nobody learns whether it worked.
-        """
-        if target.forwarded is not None:
-            await target.forwarded.wait()
+    async def cancel(self, request: CancelRequest) -> None:
+        """Send a CancelRequest. As with PostgreSQL, nobody learns whether it worked."""
         try:
             stream = await self.open()
         except UpstreamUnavailable:
             return
         try:
-            stream.write(CancelRequest(target.process_id, target.secret).encode())
+            stream.write(request.encode())
             await stream.drain()
             async with asyncio.timeout(CONNECT_SECONDS):
                 while await stream.read():

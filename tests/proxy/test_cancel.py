@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dbguard.proxy.cancel import SECRET_BYTES, CancelRegistry, CancelTarget
+from dbguard.proxy.upstream import Upstream
 
-TARGET = CancelTarget("db", 5432, 4711, b"server")
+TARGET = CancelTarget(Upstream("db", 5432), 4711, b"server")
 
 
 def replay(*values: bytes) -> Callable[[int], bytes]:
@@ -30,7 +31,7 @@ def test_register_find_unregister() -> None:
 
 
 def test_sessions_that_share_a_process_id() -> None:
-    other = CancelTarget("replica", 5433, 4711, b"other!")
+    other = CancelTarget(Upstream("replica", 5433), 4711, b"other!")
     registry = CancelRegistry(replay(b"aaaa", b"aaaa", b"bbbb"))
     first, second = registry.register(TARGET), registry.register(other)
     assert (first.secret, second.secret) == (b"aaaa", b"bbbb")

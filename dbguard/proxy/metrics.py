@@ -1,0 +1,120 @@
+"""What Prometheus is told: counts, waits and levels of one process. Nothing in it names a person,
+a text or a value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
+
+WAIT_BUCKETS: Final = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+"""Seconds: from a sync on a fast disk to the limit of analysis."""
+
+
+class Metrics:
+    """The counters that the proxy keeps, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._statements = Counter(
+            "dbguard_statements",
+            "Decisions by class of action and verdict",
+            ["action", "verdict"],
+            registry=registry,
+        )
+        self._waits = Histogram(
+            "dbguard_wait_seconds",
+            "Time that dbguard added to a message, by what it waited for",
+            ["what"],
+            buckets=WAIT_BUCKETS,
+            registry=registry,
+        )
+        self._events = Counter(
+            "dbguard_events", "Events in the audit trail by kind", ["kind"], registry=registry
+        )
+        self._refused_clients = Counter(
+            "dbguard_refused_connections",
+            "Connections refused before or after their login, by reason",
+            ["reason"],
+            registry=registry,
+        )
+        self._requirements = Counter(
+            "dbguard_requirements",
+            "Requirements looked up, by whether they were met",
+            ["met"],
+            registry=registry,
+        )
+        self._lookups = Counter(
+            "dbguard_plan_lookups",
+            "Texts looked up in the plan cache",
+            ["found"],
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "dbguard_reloads", "Reloads by result", ["result"], registry=registry
+        )
+        self.connections = Gauge("dbguard_connections", "Clients connected", registry=registry)
+        self.audit_pending = Gauge(
+            "dbguard_audit_pending", "Records that are not on disk yet", registry=registry
+        )
+        self.audit_available = Gauge(
+            "dbguard_audit_available", "1 while decisions can be recorded", registry=registry
+        )
+        self.cached_plans = Gauge("dbguard_cached_plans", "Plans kept", registry=registry)
+        self.cached_bytes = Gauge(
+            "dbguard_cached_plan_bytes", "Their estimated size", registry=registry
+        )
+        self._found = self._lookups.labels("yes")
+        self._not_found = self._lookups.labels("no")
+        self._by_decision: dict[tuple[str, str], Counter] = {}
+
+    def recorded(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> None:
+        """Count a record of the audit trail."""
+        if isinstance(record, DecisionRecord):
+            key = (record.action, record.decision)
+            counter = self._by_decision.get(key)
+            if counter is None:
+                counter = self._by_decision[key] = self._statements.labels(*key)
+            counter.inc()
+        elif isinstance(record, EventRecord):
+            self.event(record.kind)
+
+    def event(self, kind: RecordKind) -> None:
+        self._events.labels(kind.value).inc()
+
+    def looked_up(self, found: bool) -> None:
+        (self._found if found else self._not_found).inc()
+
+    def refused_connection(self, reason: str) -> None:
+        self._refused_clients.labels(reason).inc()
+
+    def requirement(self, met: bool) -> None:
+        self._requirements.labels("yes" if met else "no").inc()
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Time what a message waits for: analysis, audit, requirement, catalog."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waits.labels(what).observe(time.monotonic() - began)
+
+    def render(self) -> bytes:
+        """The exposition format of Prometheus, version 0.0.4."""
+        return generate_latest(self._registry)

@@ -1,0 +1,100 @@
+"""All open connections: how many there may be, which have been idle too long, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from dbguard.errors import DbguardError
+
+from .connection import Connection
+from .endings import IdleSession, ShuttingDown, TooManyConnections
+from .hub import Hub
+
+SWEEP_SECONDS = 5.0
+"""How late an idle session may be noticed, at most."""
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The connections of one process."""
+
+    open: dict[asyncio.Task[None], Connection] = field(default_factory=dict)
+    refused: set[asyncio.Task[None]] = field(default_factory=set)
+    """Those that are about to be told that there is no room."""
+    draining: bool = False
+
+    def refusal(self, limit: int) -> TooManyConnections | None:
+        """Why one more may not come."""
+        if len(self.open) < limit:
+            return None
+        return TooManyConnections(
+            "sorry, too many clients already",
+            detail=f"dbguard accepts {limit} (limits.connections).",
+            hint="Close idle connections, or raise the limit.",
+        )
+
+    async def run(self, connection: Connection, refusal: DbguardError | None) -> None:
+        """Serve a connection to its end; it counts unless it is to be refused."""
+        task = asyncio.current_task()
+        assert task is not None
+        if refusal is not None:
+            self.refused.add(task)
+            try:
+                await connection.run()
+            finally:
+                self.refused.discard(task)
+            return
+        self.open[task] = connection
+        try:
+            await connection.run()
+        finally:
+            del self.open[task]
+
+    def end_idle(self, seconds: float) -> None:
+        """End the sessions in which nothing has happened for `seconds`."""
+        now = time.monotonic()
+        for connection in list(self.open.values()):
+            since = connection.idle_since
+            if since is not None and now - since >= seconds:
+                connection.end(
+                    IdleSession(
+                        "terminating connection due to idle-session timeout",
+                        detail=f"Nothing happened for {seconds:g} s (limits.idle_timeout).",
+                        hint="Reconnect and go on.",
+                    )
+                )
+
+    async def drain(self, seconds: float) -> None:
+        """End sessions as soon as they are between transactions, and all of them after `seconds`.
+
+        Cancelled meanwhile: all of them at once.
+        """
+        self.draining = True
+        error = ShuttingDown(
+            "terminating connection: dbguard is stopping",
+            hint="Reconnect; another dbguard, or this one restarted, will answer.",
+        )
+        for connection in list(self.open.values()):
+            connection.end_between_transactions(error)
+        try:
+            if self.open:
+                await asyncio.wait(self.open, timeout=seconds)
+        finally:
+            left = list(self.open)
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left, timeout=5)
+
+
+async def sweep(hub: Hub, sessions: Sessions) -> None:
+    """End idle sessions for as long as the task runs."""
+    while True:
+        seconds = hub.idle_timeout
+        await asyncio.sleep(
+            min(SWEEP_SECONDS, max(seconds / 4, 0.05)) if seconds else SWEEP_SECONDS
+        )
+        if hub.idle_timeout:
+            sessions.end_idle(hub.idle_timeout)

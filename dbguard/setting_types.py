@@ -1,0 +1,115 @@
+"""How single settings are written: sizes, durations, paths, secrets, networks."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo
+
+_UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _number(value: object) -> object:
+    """pydantic would take `true` for 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        found = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", value.strip())
+        if found is None or found[2].lower() not in _UNITS:
+            raise ValueError("must be a number of bytes, or one with KiB, MiB or GiB")
+        return int(found[1]) * _UNITS[found[2].lower()]
+    return _number(value)
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h)?", value.strip())
+        if found is None:
+            raise ValueError("must be a number of seconds, or one with ms, s, m or h")
+        return float(found[1]) * _SECONDS[found[2] or "s"]
+    return _number(value)
+
+
+def base_of(info: ValidationInfo) -> Path:
+    """What relative paths are relative to."""
+    return info.context["base"] if info.context else Path()
+
+
+def _resolve_path(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str):
+        if not value.isprintable() or not value:
+            raise ValueError("must be a path")
+        return base_of(info) / value
+    return base_of(info) / value if isinstance(value, Path) else value
+
+
+def _readable_file(value: object, info: ValidationInfo) -> object:
+    path = _resolve_path(value, info)
+    if isinstance(path, Path) and info.context:
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            reason = (error.strerror or "input/output error").lower()
+            raise ValueError(f"{path} cannot be read: {reason}") from None
+    return path
+
+
+def _resolve_secret(value: object, info: ValidationInfo) -> object:
+    """`file:PATH` and `env:NAME` to what they name; any other text is the secret itself."""
+    if not isinstance(value, str) or not info.context:
+        return value
+    if value.startswith("file:"):
+        if not value.isprintable():
+            raise ValueError("secret file must be a path")
+        path = base_of(info) / value.removeprefix("file:")
+        try:
+            return path.read_text("utf-8").rstrip("\r\n")
+        except OSError as error:
+            reason = (error.strerror or "input/output error").lower()
+            raise ValueError(f"secret file {path} cannot be read: {reason}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"secret file {path} is not UTF-8 text") from None
+    if value.startswith("env:"):
+        name = value.removeprefix("env:")
+        if not name.isprintable():
+            raise ValueError("secret must name a variable")
+        if name not in info.context["environ"]:
+            raise ValueError(f"secret comes from the variable {name}, which is not set")
+        return info.context["environ"][name]
+    return value
+
+
+def _networks(value: object) -> object:
+    """A list of networks, or one text with commas as a variable gives it."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list of networks")
+    for network in value:
+        try:
+            ipaddress.ip_network(network)
+        except (ValueError, TypeError):
+            raise ValueError(
+                "must be a list of networks like 10.0.0.0/8 or fd00::/8, host bits zero"
+            ) from None
+    return tuple(value)
+
+
+Count = Annotated[int, BeforeValidator(_number)]
+Bytes = Annotated[int, BeforeValidator(_size)]
+Seconds = Annotated[float, BeforeValidator(_duration)]
+ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
+ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
+Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
+Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
+Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]
