@@ -31,17 +31,14 @@ from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, Protoc
 from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, FrameLimits, FrontendSplitter
 from dbguard.wire.startup import (
-    CancelRequest,
-    GSSENCRequest,
-    SSLRequest,
     StartupMessage,
-    decode_startup,
 )
 from dbguard.wire.tags import Frontend
 
 from .cancel import CancelKey, CancelTarget
 from .endings import InternalError, ShuttingDown
 from .hub import Hub, SessionSurroundings
+from .opening import read_startup
 from .streams import Stream
 from .tasks import spawn
 from .upstream import Upstream
@@ -156,7 +153,9 @@ class Connection:
             ) from None
 
     async def _log_in(self) -> Session | None:
-        startup = await self._startup()
+        startup = await read_startup(
+            self._client, self._splitter, self._settings.tls, self._hub.cancels
+        )
         if startup is None:
             return None
         if self._refusal is not None:
@@ -218,49 +217,6 @@ class Connection:
         self._client.write(b"".join(login.finish(self._key.secret)))
         await self._client.drain()
         return self._session
-
-    async def _startup(self) -> StartupMessage | None:
-        """Everything before the StartupMessage: TLS, GSS, cancel requests."""
-        seen: set[type] = set()
-        while True:
-            packet = self._splitter.next_startup()
-            if packet is None:
-                data = await self._client.read()
-                if not data:
-                    return None
-                self._splitter.feed(data)
-                continue
-            request = decode_startup(packet.payload)
-            if type(request) in seen:
-                raise ProtocolViolation("encryption was asked for twice")
-            seen.add(type(request))
-            match request:
-                case StartupMessage():
-                    return request
-                case CancelRequest():
-                    target = self._hub.cancels.find(request.process_id, request.secret)
-                    if target is not None:
-                        await target.cancel()
-                    return None
-                case GSSENCRequest():
-                    self._client.write(b"N")
-                case SSLRequest() if self._settings.tls is None or self._client.uses_tls:
-                    self._client.write(b"N")
-                case SSLRequest():
-                    await self._start_tls()
-            await self._client.drain()
-
-    async def _start_tls(self) -> None:
-        assert self._settings.tls is not None
-        if self._splitter.pending:
-            raise ProtocolViolation("received unencrypted data after SSL request")
-        self._client.write(b"S")
-        await self._client.drain()
-        try:
-            await self._client.start_tls(self._settings.tls)
-        except (ssl.SSLError, ConnectionError):
-            self._client.abort()
-            raise ProtocolViolation("the TLS handshake failed") from None
 
     async def _authenticate(self, startup: StartupMessage, server: Stream) -> Login:
         login = Login(startup, self._client.uses_tls)

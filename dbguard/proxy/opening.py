@@ -1,0 +1,68 @@
+"""What comes before a login: encryption, cancel requests, and who wants which database."""
+
+from __future__ import annotations
+
+import ssl
+
+from dbguard.errors import ProtocolViolation
+from dbguard.wire.framing import FrontendSplitter
+from dbguard.wire.startup import (
+    CancelRequest,
+    GSSENCRequest,
+    SSLRequest,
+    StartupMessage,
+    decode_startup,
+)
+
+from .cancel import CancelRegistry
+from .streams import Stream
+
+
+async def read_startup(
+    client: Stream, splitter: FrontendSplitter, tls: ssl.SSLContext | None, cancels: CancelRegistry
+) -> StartupMessage | None:
+    """The client's StartupMessage; None when it hung up, or wanted to cancel and has been served.
+
+    Raises:
+        ProtocolViolation: nothing that PostgreSQL would accept here.
+    """
+    seen: set[type] = set()
+    while True:
+        packet = splitter.next_startup()
+        if packet is None:
+            data = await client.read()
+            if not data:
+                return None
+            splitter.feed(data)
+            continue
+        request = decode_startup(packet.payload)
+        if type(request) in seen:
+            raise ProtocolViolation("encryption was asked for twice")
+        seen.add(type(request))
+        match request:
+            case StartupMessage():
+                return request
+            case CancelRequest():
+                target = cancels.find(request.process_id, request.secret)
+                if target is not None:
+                    await target.cancel()
+                return None
+            case GSSENCRequest():
+                client.write(b"N")
+            case SSLRequest() if tls is not None and not client.uses_tls:
+                await _start_tls(client, splitter, tls)
+            case SSLRequest():
+                client.write(b"N")
+        await client.drain()
+
+
+async def _start_tls(client: Stream, splitter: FrontendSplitter, tls: ssl.SSLContext) -> None:
+    if splitter.pending:
+        raise ProtocolViolation("received unencrypted data after SSL request")
+    client.write(b"S")
+    await client.drain()
+    try:
+        await client.start_tls(tls)
+    except (ssl.SSLError, ConnectionError):
+        client.abort()
+        raise ProtocolViolation("the TLS handshake failed") from None
