@@ -40,6 +40,7 @@ RECURSION_LIMIT = 20_000
 `Limits.max_nesting` allows 100, and operators add theirs."""
 
 _OPERATOR_SIGNS = frozenset("+-*/<>=~!@#%^&|`?")
+_SIDES = ("PRECEDING", "FOLLOWING")
 _NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 
 logging.getLogger("sqlglot").disabled = True  # it would print statement texts
@@ -132,6 +133,25 @@ class SecondReadingParser(ClauseForms):
         return (
             self._parse_grouping_sets() or self._parse_cube_or_rollup() or self._parse_disjunction()
         )
+
+    def _parse_window_spec(self) -> dict[str, str | exp.Expr | None]:
+        """A column or function called `unbounded` as a bound as well."""
+        self._match(TokenType.BETWEEN)
+        if self._curr.text.upper() == "UNBOUNDED" and self._next.text.upper() not in _SIDES:
+            value = self._parse_bitwise()
+            self._match_texts(_SIDES)
+            return {"value": value, "side": self._prev.text}
+        bound: dict[str, str | exp.Expr | None] = super()._parse_window_spec()
+        return bound
+
+    def _parse_returning(self) -> exp.Returning | None:
+        """`RETURNING WITH (OLD AS o, NEW AS n) …` as well."""
+        if not self._match(TokenType.RETURNING):
+            return None
+        if self._match_pair(TokenType.WITH, TokenType.L_PAREN):
+            while self._curr and not self._match(TokenType.R_PAREN):
+                self._advance()
+        return self.expression(exp.Returning(expressions=self._parse_csv(self._parse_expression)))
 
     def _parse_merge(self) -> exp.Merge:
         """A join as the source as well."""

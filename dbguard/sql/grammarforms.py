@@ -98,6 +98,9 @@ def parse_form(parser: Any, form: str) -> exp.Expr:
         elif word == "XMLNAMESPACES":
             parser._advance(2)
             items += _namespaces(parser)
+        elif behind_item and word == "FORMAT" and parser._match_text_seq("FORMAT", "JSON"):
+            if parser._match_text_seq("ENCODING"):
+                parser._advance()
         elif word in words and (
             behind_item or before == "NO" or word in _RESERVED or not _ends_item(parser)
         ):

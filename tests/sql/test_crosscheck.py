@@ -51,6 +51,8 @@ def test_few_honest_statements_need_a_bridge() -> None:
         "SELECT a FROM t TABLESAMPLE s.method (u.b, 2) REPEATABLE (f(c))",
         "WITH x AS (SELECT a FROM t) VALUES ((SELECT a FROM x))",
         "SELECT a < b AND c FROM t GROUP BY ROLLUP (a < b AND c), GROUPING SETS (b OR c, CUBE (c))",
+        "SELECT f(a) OVER (ROWS BETWEEN unbounded (b) PRECEDING AND unbounded.c FOLLOWING) FROM t",
+        "UPDATE t SET a = 1 RETURNING WITH (OLD AS o, NEW AS n) o.a, n.*, f(b)",
         "MERGE INTO t USING a JOIN b USING (x) ON t.y = b.y WHEN MATCHED THEN DELETE",
         "SELECT * FROM current_date AS d, current_timestamp(1), user",
         "WITH RECURSIVE x AS (SELECT 1) SEARCH BREADTH FIRST BY a, b SET o CYCLE a, b SET c TO 1"

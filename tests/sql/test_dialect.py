@@ -36,6 +36,14 @@ def columns(text: str) -> list[str]:
         ("SELECT substring(a from b for c), substring(d similar e escape f)", list("abcdef")),
         ("SELECT json_value(a, '$' passing b as x returning int default c on empty)", list("abc")),
         (
+            "SELECT json_query(a, b empty array on empty),"
+            " json_query(c format json encoding utf8, d empty object on error),"
+            " json_query(e, f with array wrapper), json_object(g: h format json, 'x': i"
+            " returning json), json_array(j format json, k)",
+            list("abcdefghijk"),
+        ),
+        ("SELECT json_array(WITH x AS (SELECT a) SELECT b FROM x)", ["a", "b"]),
+        (
             "SELECT 1 FROM json_table(a, '$' columns (x int path '$' default b on empty)) j",
             ["a", "b"],
         ),
