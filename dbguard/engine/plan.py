@@ -101,7 +101,7 @@ class Plan:
     raw_access: bool = False
     """The principal may see everything raw: nothing to verify, nothing to withhold."""
     size: int = 0
-    """Rough bytes this plan takes in a cache."""
+    """Bytes this plan takes in memory (`footprint`), told by who made it."""
 
     @property
     def requirements(self) -> tuple[BackupRequirement, ...]:

@@ -37,6 +37,7 @@ from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Relation, SessionView, Snapshot
 from dbguard.sql.verify import verify
 
+from .footprint import footprint
 from .plan import (
     ColumnNote,
     FunctionCallRequest,
@@ -99,6 +100,11 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
 
     Errors never escape: a text that cannot be planned comes back as a plan with a refusal.
     """
+    plan = _plan_text(world, request)
+    return replace(plan, size=footprint(plan))
+
+
+def _plan_text(world: World, request: PlanRequest) -> Plan:
     raw_access = world.bound.has_raw_access(request.principal, request.environment)
     try:
         readings = read_statements(world, request)
@@ -113,7 +119,7 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
         for reading, redacted in zip(readings, redactions, strict=True)
     )
     if refusal := _first_denial(statements, readings):
-        return Plan(request.text, None, statements, refusal, raw_access, len(request.text) * 4)
+        return Plan(request.text, None, statements, refusal, raw_access)
     if raw_access and any(s.doubtful for s in statements):
         # what a name means by then is the server's to say: it must not be pinned to a guess
         return Plan(request.text, None, statements, None, raw_access, 5 * len(request.text) + 1000)
@@ -121,9 +127,7 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
         rewritten = _rewritten(world, request, readings, statements)
     except StatementError as error:
         if not raw_access:
-            return Plan(
-                request.text, None, statements, _refusal(error), raw_access, len(request.text) * 4
-            )
+            return Plan(request.text, None, statements, _refusal(error), raw_access)
         rewritten = None
     changed = rewritten is not None and rewritten.text != request.text
     text = rewritten.text if rewritten is not None else request.text
@@ -132,7 +136,6 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
         positions=rewritten.positions if rewritten is not None and changed else None,
         statements=statements,
         raw_access=raw_access,
-        size=2 * len(text) + 4 * len(request.text) + 1000,
     )
 
 
@@ -169,7 +172,7 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
     )
     statement = _planned(world, request, facts, f"<function call> {name}")
     denial = _first_denial((statement,), ())
-    return Plan("", None, (statement,), denial, raw_access, 1000)
+    return Plan("", None, (statement,), denial, raw_access)
 
 
 def _slice(text: str, reading: Reading) -> str:
@@ -301,7 +304,7 @@ def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_ac
         columns=(),
     )
     refusal = _refusal(error, denied=denied)
-    return Plan(request.text, None, (statement,), refusal, raw_access, len(request.text) * 3)
+    return Plan(request.text, None, (statement,), refusal, raw_access)
 
 
 def _refusal(error: StatementError, *, denied: bool = True) -> Refusal:

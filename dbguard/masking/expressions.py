@@ -153,10 +153,13 @@ def _zip3(mask: Mask, kind: TypeName, reference: str) -> str | None:
     prefix = f"pg_catalog.left({text}, 3)"
     # Nondeterministic collations know no regular expressions.
     plain = 'COLLATE pg_catalog."C"'
-    hidden = "".join(
-        f" WHEN {prefix} {plain} OPERATOR(pg_catalog.=) {_literal(restricted)} THEN '000'"
-        for restricted in mask.restricted
-    )
+    hidden = ""
+    if mask.restricted:
+        listed = ", ".join(map(_literal, mask.restricted))
+        hidden = (
+            f" WHEN {prefix} {plain} OPERATOR(pg_catalog.=) "
+            f"ANY (ARRAY[{listed}]::pg_catalog.text[]) THEN '000'"
+        )
     return (
         f"CASE WHEN {reference} IS NULL THEN NULL{hidden}"
         f" WHEN {text} {plain} OPERATOR(pg_catalog.~) '{_ZIP}' THEN {prefix}"

@@ -49,6 +49,8 @@ Restricted = frozenset[tuple[int, int]]
 
 _RESTRICTED_KEPT = 1000
 """Sets of restricted columns kept, one for each principal and state."""
+_RESTRICTED_PAIRS = 200_000
+"""Columns in all of them together: at about 130 bytes each, 26 MB."""
 
 
 @dataclass(slots=True)
@@ -132,9 +134,12 @@ class Hub:
             return known
         answer = await self._run(key, snapshot, RestrictedRequest(principal, self.environment))
         assert isinstance(answer, frozenset)
-        while len(self._restricted) >= _RESTRICTED_KEPT:
-            self._restricted.pop(next(iter(self._restricted)))
         self._restricted[(key, principal)] = answer
+        pairs = sum(map(len, self._restricted.values()))
+        while len(self._restricted) > 1 and (
+            len(self._restricted) > _RESTRICTED_KEPT or pairs > _RESTRICTED_PAIRS
+        ):
+            pairs -= len(self._restricted.pop(next(iter(self._restricted))))
         return answer
 
     async def _run(self, key: StateKey, snapshot: Snapshot, request: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 
 from dbguard.engine.asks import Planned
@@ -10,6 +11,9 @@ from dbguard.engine.plan import PlanRequest, StateKey
 MAX_ENTRIES = 20_000
 """An ORM-heavy application sends a few thousand texts; literals inlined make more."""
 MAX_BYTES = 64 << 20
+_ENTRY_BYTES = 900
+"""Of an entry beside plan and text: the request, the key, their tuples and the table's slot.
+tests/bench/analysis.py measures what an entry takes and what is counted for it."""
 
 
 class PlanCache:
@@ -26,7 +30,7 @@ class PlanCache:
 
     @property
     def size(self) -> int:
-        """Rough bytes held."""
+        """Bytes held, as far as they are not shared with sessions (principal, schemas)."""
         return self._bytes
 
     def find(self, request: PlanRequest, key: StateKey) -> Planned | None:
@@ -36,17 +40,22 @@ class PlanCache:
         return found
 
     def put(self, request: PlanRequest, planned: Planned) -> None:
-        if planned.plan.size > self._max_bytes // 16:
+        size = _size(request, planned)
+        if size > self._max_bytes // 16:
             return
         entry = (request, planned.key)
         if entry in self._plans:
             return
         self._plans[entry] = planned
-        self._bytes += planned.plan.size
+        self._bytes += size
         while len(self._plans) > self._max_entries or self._bytes > self._max_bytes:
-            _, dropped = self._plans.popitem(last=False)
-            self._bytes -= dropped.plan.size
+            (asked, _), dropped = self._plans.popitem(last=False)
+            self._bytes -= _size(asked, dropped)
 
     def clear(self) -> None:
         self._plans.clear()
         self._bytes = 0
+
+
+def _size(request: PlanRequest, planned: Planned) -> int:
+    return _ENTRY_BYTES + sys.getsizeof(request.text) + planned.plan.size

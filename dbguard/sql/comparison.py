@@ -221,11 +221,11 @@ class Comparison:
         site, relation = self._take(index, old, scope)
         if site.role is not SiteRole.READ or site.sampled != (sample is not None):
             raise Mismatch("a derived table in a place where none may stand")
-        fields = bare(new["RangeSubselect"])
+        fields = new["RangeSubselect"]
         alias = bare(old["alias"]) if "alias" in old else None
         if alias is None:
             alias = {"aliasname": site.renamed or relation.name}
-        if set(fields) != {"subquery", "alias"} or fields["alias"] != alias:
+        if set(fields) - LOCATIONS != {"subquery", "alias"} or bare(fields["alias"]) != alias:
             raise Mismatch("the alias of a masked relation")
         system = sorted((n for n in site.columns if n < 0), reverse=True)
         every = site.whole or site.has_column_aliases or site.start in self._names.in_order

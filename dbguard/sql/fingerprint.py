@@ -16,6 +16,7 @@ DIGITS = 16
 million."""
 
 _PUNCTUATION = frozenset("(),;.[]")
+_WORD_ENDS = _PUNCTUATION | {" ", '"'}
 _CLOSING = {"(": ")", "[": "]"}
 
 
@@ -38,7 +39,7 @@ def _words(redacted: str) -> Iterator[str]:
             end = redacted.find('"', position)
             position = length if end < 0 else end + 1
         elif character not in _PUNCTUATION:
-            while position < length and redacted[position] not in ' "' + "".join(_PUNCTUATION):
+            while position < length and redacted[position] not in _WORD_ENDS:
                 position += 1
         word = fold(redacted[start:position]) if character != '"' else redacted[start:position]
         yield "?" if word.startswith("$") and word[1:].isdigit() else word

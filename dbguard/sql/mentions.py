@@ -61,6 +61,10 @@ def mentions(node: Node) -> Mentions:
     return Mentions(frozenset(words), frozenset(last_words), everything, frozenset(in_order))
 
 
+_INNER = (dict, list)
+"""What holds further nodes; most of a tree's values are words and places."""
+
+
 def _relations(join: Node) -> Iterator[int]:
     """Places of the relations that a join is made of; those inside subqueries do no harm."""
     return (inner.get("location", 0) for tag, inner in _nodes(join) if tag == "RangeVar")
@@ -96,8 +100,9 @@ def relation_names(root: Node) -> Iterator[tuple[str, str]]:
         elif isinstance(node, dict):
             if "relname" in node and "schemaname" in node:
                 yield node["schemaname"], node["relname"]
-            repeated = "colno" in node and node["colno"] > 1
-            pending.extend(v for k, v in node.items() if not (repeated and k == "source"))
+            if "colno" in node and node["colno"] > 1:  # the same source once more
+                node = {key: value for key, value in node.items() if key != "source"}
+            pending += [value for value in node.values() if value.__class__ in _INNER]
 
 
 def _nodes(root: Any) -> Iterator[tuple[str, Node]]:

@@ -9,6 +9,7 @@ for it first (`precheck`).
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +100,12 @@ def _statement(item: Node, raw: bytes, tokens: Sequence[Token]) -> ParsedStateme
     return ParsedStatement(tag, node, start, end)
 
 
+@functools.lru_cache(maxsize=2)
 def scan(text: str) -> tuple[Token, ...]:
     """All tokens of `text` in order, comments included, by PostgreSQL's scanner.
+
+    Every pass asks for the same two texts, the client's and the rewritten one: kept until the
+    next statement comes.
 
     Raises:
         SyntaxRefused: the scanner rejects the text (an unterminated string, say).
