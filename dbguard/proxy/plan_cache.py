@@ -11,7 +11,7 @@ from dbguard.engine.plan import PlanRequest, StateKey
 MAX_ENTRIES = 20_000
 """An ORM-heavy application sends a few thousand texts; literals inlined make more."""
 MAX_BYTES = 64 << 20
-_ENTRY_BYTES = 900
+_ENTRY_BYTES = 1_500
 """Of an entry beside plan and text: the request, the key, their tuples and the table's slot.
 tests/bench/analysis.py measures what an entry takes and what is counted for it."""
 

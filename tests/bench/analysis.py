@@ -107,7 +107,7 @@ def select(size: int, n: int) -> str:
 def join(size: int, n: int) -> str:
     """Joins in derived tables side by side: many names, some masked."""
     unit = (
-        "SELECT p.id, p.dob, e.admitted, d.code FROM clinic.patients p "
+        "SELECT p.id, p.dob, e.admitted, d.icd10 FROM clinic.patients p "
         "JOIN clinic.encounters e ON e.patient_id = p.id "
         f"JOIN clinic.diagnoses d ON d.patient_id = p.id WHERE e.id = {n}"
     )
