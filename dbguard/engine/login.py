@@ -14,10 +14,12 @@ from dbguard.errors import FeatureNotSupported, ProtocolViolation
 from dbguard.wire import backend
 from dbguard.wire.errorfields import ErrorFields
 from dbguard.wire.framing import Frame, RowRun
-from dbguard.wire.startup import StartupMessage
+from dbguard.wire.startup import PROTOCOL_3_0, StartupMessage
 from dbguard.wire.tags import Backend, Frontend
 
-PROTOCOL_3_0 = 3 << 16
+NEWEST_MINOR = 2
+"""Protocol 3.2 differs in the length of cancel keys only, and those are dbguard's own: clients get
+it whatever the server speaks. Source: protocol.sgml of PostgreSQL 18, "Protocol Versions"."""
 
 
 class LoginState(enum.Enum):
@@ -40,7 +42,7 @@ def check_startup(message: StartupMessage) -> None:
     if message.major != 3:
         raise ProtocolViolation(
             f"unsupported frontend protocol {message.major}.{message.minor}",
-            hint="dbguard speaks protocol 3.0, as all PostgreSQL clients since 7.4 do.",
+            hint="dbguard speaks protocol 3, as all PostgreSQL clients since 7.4 do.",
         )
     if not message.user:
         raise ProtocolViolation("no PostgreSQL user name specified in startup packet")
@@ -75,9 +77,15 @@ class Login:
         options = tuple(
             name.encode() for name, _ in self.startup.parameters if name.startswith("_pq_.")
         )
-        if self.startup.minor or options:
-            self.to_client.append(backend.NegotiateProtocolVersion(PROTOCOL_3_0, options).encode())
+        if self.startup.minor > NEWEST_MINOR or options:
+            spoken = 3 << 16 | self.minor
+            self.to_client.append(backend.NegotiateProtocolVersion(spoken, options).encode())
         self.to_server.append(StartupMessage(PROTOCOL_3_0, known).encode())
+
+    @property
+    def minor(self) -> int:
+        """The minor version that is spoken with the client."""
+        return min(self.startup.minor, NEWEST_MINOR)
 
     def from_client(self, frame: Frame) -> None:
         """A client message during login: only the answer to a question is legal.
@@ -113,7 +121,7 @@ class Login:
             case Backend.NOTICE_RESPONSE:
                 self.to_client.append(item.raw)
             case Backend.NEGOTIATE_PROTOCOL_VERSION:
-                return  # dbguard asked for 3.0 without options and has answered for itself
+                return  # dbguard asks for 3.0 without options and answers for itself
             case _:
                 self._after_acceptance(item)
 

@@ -19,6 +19,8 @@ from .upstream import Upstream
 
 SECRET_BYTES: Final = 4
 """What protocol 3.0 has room for."""
+LONG_SECRET_BYTES: Final = 32
+"""As PostgreSQL 18 gives clients that speak 3.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,10 @@ class CancelRegistry:
     def __len__(self) -> int:
         return sum(map(len, self._targets.values()))
 
-    def register(self, target: CancelTarget) -> CancelKey:
-        """A new key for a session at `target`."""
+    def register(self, target: CancelTarget, size: int = SECRET_BYTES) -> CancelKey:
+        """A new key for a session at `target`, its secret `size` bytes long."""
         same_id = self._targets.setdefault(target.process_id, {})
-        while (key := CancelKey(target.process_id, self._random_bytes(SECRET_BYTES))) in same_id:
+        while (key := CancelKey(target.process_id, self._random_bytes(size))) in same_id:
             pass
         same_id[key] = target
         return key

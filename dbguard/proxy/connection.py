@@ -35,7 +35,7 @@ from dbguard.wire.startup import (
 )
 from dbguard.wire.tags import Frontend
 
-from .cancel import CancelKey, CancelTarget
+from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .endings import InternalError, ShuttingDown
 from .hub import Hub, SessionSurroundings
 from .opening import read_startup
@@ -199,7 +199,8 @@ class Connection:
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
-            )
+            ),
+            LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES,
         )
         identity = SessionIdentity(
             self._id,

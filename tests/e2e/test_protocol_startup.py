@@ -101,16 +101,6 @@ def test_a_message_before_it_is_asked_for(proxy: Guarded) -> None:
         assert "E" in tags([client.message(), client.message()])
 
 
-def test_newer_protocol_is_negotiated(proxy: Guarded) -> None:
-    with Client(proxy.port) as client:
-        client.send(startup("app", proxy.database, 3 << 16 | 2, **{"_pq_.test": "on"}))
-        found = client.authenticate("demo")
-        assert found[0][0] == Backend.NEGOTIATE_PROTOCOL_VERSION
-        assert found[-1][0] == Backend.READY_FOR_QUERY
-        assert client.key is not None
-        assert len(client.key.secret) == 4
-
-
 def test_names_that_are_not_text(proxy: Guarded) -> None:
     with Client(proxy.port) as client:
         body = struct.pack("!I", 3 << 16) + b"user\0\xff\xfe\0application_name\0\xff\0\0"
@@ -146,6 +136,37 @@ def test_cancel_keys(proxy: Guarded) -> None:
     with Client(proxy.port) as other:  # after its session: nothing, and no answer
         other.send(CancelRequest(key.process_id, key.secret).encode())
         assert other.message() == b""
+
+
+@pytest.mark.parametrize(
+    ("minor", "options"),
+    [(0, {}), (0, {"_pq_.x": "1"}), (1, {}), (2, {}), (2, {"_pq_.x": "1"}), (9999, {})],
+)
+def test_minor_versions_and_options_are_negotiated_as_by_the_server(
+    proxy: Guarded, pg_server: Any, minor: int, options: dict[str, str]
+) -> None:
+    """Protocol 3.2 came with PostgreSQL 18, and with it longer cancel keys."""
+    answers, lengths = [], []
+    version = pg_server.execute("SELECT current_setting('server_version_num')::int")[0][0]
+    ports = [proxy.port, *([pg_server.port] if version >= 180_000 else [])]
+    for port in ports:
+        with Client(port) as client:
+            client.send(startup("app", proxy.database, 3 << 16 | minor, **options))
+            found = client.authenticate("demo")
+            assert tags(found)[-1] == "Z"
+            answers.append([m for m in found if m[0] == Backend.NEGOTIATE_PROTOCOL_VERSION])
+            assert client.key is not None
+            lengths.append(len(client.key.secret))
+            if port == proxy.port:
+                client.send(pack(ord("Q"), b"SELECT pg_sleep(10)\0"))
+                time.sleep(0.2)
+                with Client(proxy.port) as other:
+                    other.send(CancelRequest(client.key.process_id, client.key.secret).encode())
+                    assert other.message() == b""
+                assert error_of(client.until_ready())[0] == "57014"
+    assert lengths == [32 if minor >= 2 else 4] * len(ports)
+    assert bool(answers[0]) == (minor > 2 or bool(options))
+    assert all(answer == answers[0] for answer in answers)
 
 
 @pytest.fixture(scope="module")
