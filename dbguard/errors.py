@@ -72,6 +72,12 @@ class AuditUnavailable(StatementError):
     sqlstate = "58030"
 
 
+class StateUnavailable(StatementError):
+    """The state file cannot be read or written, so what must not be forgotten may not happen."""
+
+    sqlstate = "58030"
+
+
 class CatalogUnavailable(StatementError):
     """The control connection cannot say what the database holds, so nothing can be analysed."""
 

@@ -34,6 +34,9 @@ class RecordKind(enum.StrEnum):
     CATALOG = "catalog"
     """The catalog snapshot changed."""
     BACKUP = "backup"
+    DRIFT = "drift"
+    """Classified values went into a column that the rules do not know of, or a classified column
+    goes by a name that they do not know."""
     SECURITY = "security"
     """dbguard caught something that should have been impossible (the tripwire), or an attack."""
     RECOVERY = "recovery"

@@ -1,4 +1,4 @@
-"""Functions that run without being called: behind reading, writing, and types."""
+"""What types and relations bring with them: functions that run uncalled, rows inside values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,11 @@ class HiddenCode:
         for row in parts["columns"]:
             self._column_types[row[0]].add(row[3])
         self._components: dict[str, set[str]] = defaultdict(set)
+        self._rows: dict[str, str] = {}
+        """By type, the relation whose row type it is."""
         for oid, _, _, _, _, relation, element, *_ in parts["types"]:
+            if str(relation) != "0":
+                self._rows[oid] = str(relation)
             self._components[oid].update({str(element)} - {"0"})
             self._components[oid].update(self._column_types.get(str(relation), ()))
         for domain, base, *_ in parts["domains"]:
@@ -47,6 +51,11 @@ class HiddenCode:
             self._written_too[str(first)].add(str(second))
         for child, parent in parts["parents"]:
             self._written_too[parent].add(child)
+
+    def rows_in(self, oid: str) -> tuple[int, ...]:
+        """OIDs of relations whose rows a value of this type can hold."""
+        reached = _closure(oid, self._components)
+        return tuple(sorted(int(self._rows[t]) for t in reached if t in self._rows))
 
     def of_type(self, oid: str) -> tuple[int, ...]:
         found: set[int] = set()

@@ -138,6 +138,7 @@ def parse_snapshot(document: str, epoch: int) -> Snapshot:
             for oid, space, name, left, right in parts["operators"]
         ),
         roles=tuple(_roles(parts, read["owner"], schemas)),
+        database_oid=int(read.get("database_oid", 0)),
     )
 
 
@@ -227,6 +228,8 @@ def _relations(
         oid: f"{quote(schema)}.{quote(name)}" for oid, schema, name in parts["collations"]
     }
     columns: dict[str, list[Column]] = defaultdict(list)
+    kinds = {row[0]: row[3] for row in parts["relations"]}
+    referenced = _references(parts)
     for owner, number, name, type_oid, formatted, not_null, generated, collation in parts[
         "columns"
     ]:
@@ -247,6 +250,12 @@ def _relations(
                 generated=generated,
                 collation=collations[collation] if other else None,
                 hashable=types.comparable(type_oid),
+                row_types=tuple(
+                    oid
+                    for oid in code.rows_in(type_oid)
+                    if kinds.get(str(oid), RelationKind.COMPOSITE_TYPE) in _HOLDS_ROWS
+                ),
+                references=tuple(referenced.get((owner, int(number)), ())),
             )
         )
     keys = {oid: tuple(numbers) for oid, numbers in parts["keys"]}
@@ -272,6 +281,26 @@ def _relations(
             read_code=code.of_reading(oid),
             write_code=code.of_writing(oid),
         )
+
+
+_HOLDS_ROWS = frozenset(RelationKind) - {
+    RelationKind.COMPOSITE_TYPE,
+    RelationKind.SEQUENCE,
+    RelationKind.INDEX,
+    RelationKind.PARTITIONED_INDEX,
+}
+
+
+def _references(
+    parts: Mapping[str, list[Row]],
+) -> Mapping[tuple[str, int], list[tuple[int, int]]]:
+    """By column, the columns that foreign keys make it take its values from."""
+    found: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    # Documents saved by earlier releases do not have this part.
+    for owner, keys, target, target_keys in parts.get("references", []):
+        for number, referenced in zip(keys, target_keys, strict=True):
+            found[str(owner), int(number)].append((int(target), int(referenced)))
+    return found
 
 
 def _functions(

@@ -71,6 +71,7 @@ SELECT pg_catalog.json_build_object(
   'v', 1,
   'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
   'database', (SELECT o.datname FROM own_database o),
+  'database_oid', (SELECT o.oid FROM own_database o),
   'owner', (SELECT o.datdba FROM own_database o),
   'schemas', (SELECT pg_catalog.json_agg(
       pg_catalog.json_build_array(s.oid, s.nspname) ORDER BY s.oid) FROM spaces s),
@@ -116,6 +117,9 @@ SELECT pg_catalog.json_build_object(
       pg_catalog.json_build_array(k.conrelid, k.conkey) ORDER BY k.conrelid)
     FROM pg_catalog.pg_constraint k
     WHERE k.contype {_EQ} 'p' AND NOT k.condeferrable),
+  'references', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        k.conrelid, k.conkey, k.confrelid, k.confkey) ORDER BY k.oid)
+    FROM pg_catalog.pg_constraint k WHERE k.contype {_EQ} 'f'),
   'parents', (SELECT pg_catalog.json_agg(
       pg_catalog.json_build_array(i.inhrelid, i.inhparent) ORDER BY i.inhrelid, i.inhseqno)
     FROM pg_catalog.pg_inherits i),

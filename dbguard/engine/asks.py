@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
 from dbguard.policy.decision import BackupRequirement
+from dbguard.policy.drift import Filling
 from dbguard.sql.snapshot import Snapshot
 
 from .plan import FunctionCallRequest, Plan, PlanRequest, Restricted, StateKey
@@ -65,6 +66,14 @@ class AskRequirement:
 
 
 @dataclass(frozen=True, slots=True)
+class AskFilling:
+    """Columns are about to be filled with classified values; answered by None once that will not
+    be forgotten."""
+
+    fillings: tuple[Filling, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RequirementAnswer:
     satisfied: bool
     how: str
@@ -75,7 +84,7 @@ class RequirementAnswer:
     hint: str = ""
 
 
-Ask = AskPlan | AskDurable | AskServer | AskFreshCatalog | AskRequirement
+Ask = AskPlan | AskDurable | AskServer | AskFreshCatalog | AskRequirement | AskFilling
 Answer = Planned | bool | RequirementAnswer | None
 
 

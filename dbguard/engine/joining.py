@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbguard.policy.decision import Decision, ErrorTexts
+from dbguard.policy.drift import Filling
 from dbguard.sql.facts import EffectKind, SessionEffect
 
 from .names import NameTable
@@ -102,6 +103,18 @@ def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement
         effects=(*outer.effects, *(e for e in inner.effects if e.kind not in _NAMING)),
         relations=tuple(sorted({*outer.relations, *inner.relations})),
         columns=tuple(dict.fromkeys((*outer.columns, *inner.columns))),
+        fills=(*(made for f in outer.fills for made in _stored(f, inner)), *inner.fills),
+        shows=outer.shows or inner.shows,
+    )
+
+
+def _stored(filling: Filling, inner: PlannedStatement) -> tuple[Filling, ...]:
+    """CREATE TABLE AS EXECUTE stores what the prepared statement shows."""
+    if filling.tags:
+        return (filling,)
+    return tuple(
+        replace(filling, column=shown.column, sources=shown.sources, tags=shown.tags)
+        for shown in inner.shows
     )
 
 

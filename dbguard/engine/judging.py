@@ -11,7 +11,15 @@ from dbguard.sql.facts import EffectKind
 from dbguard.wire.errorfields import from_error
 
 from .answers import Answers
-from .asks import Answer, Ask, AskRequirement, Planned, RequirementAnswer, Surroundings
+from .asks import (
+    Answer,
+    Ask,
+    AskFilling,
+    AskRequirement,
+    Planned,
+    RequirementAnswer,
+    Surroundings,
+)
 from .auditing import SessionIdentity, decision_records
 from .changes import Change
 from .joining import join_named
@@ -177,6 +185,8 @@ class Judging:
             refused = replace(plan, refusal=refusal)
             decisions = self._record(refused, planned, phase, statement, tuple(met))
             raise RefusedWithRecord(refusal, decisions[0])
+        if plan.refusal is None and phase != "parse" and (filled := plan.fillings):
+            yield AskFilling(filled)
         return self._record(plan, planned, phase, statement, tuple(met))
 
     def _record(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbguard.policy.decision import BackupRequirement, Decision, Effect, ErrorTexts, Principal
+from dbguard.policy.drift import Filling
 from dbguard.sql.facts import Action, EffectKind, SessionEffect, Wrapper
 from dbguard.sql.snapshot import SessionView
 from dbguard.sql.splices import PositionMap
 
-StateKey = tuple[str, int, str]
-"""Which catalog and which rules: (database or overlay name, catalog epoch, rules digest)."""
+StateKey = tuple[str, int, str, int]
+"""Which catalog and which rules: (database or overlay name, catalog epoch, rules digest, number
+of changes to what drifted)."""
 
 
 Restricted = frozenset[tuple[int, int]]
@@ -78,6 +80,10 @@ class PlannedStatement:
     doubtful: bool = False
     """Earlier statements of the text may have changed what its names mean: relations and columns
     are what they meant before."""
+    fills: tuple[Filling, ...] = ()
+    """Columns that drift when it runs."""
+    shows: tuple[Filling, ...] = ()
+    """What its result would fill a table with: CREATE TABLE AS EXECUTE."""
 
     def has_effect(self, *kinds: EffectKind) -> bool:
         return any(effect.kind in kinds for effect in self.effects)
@@ -106,6 +112,17 @@ class Plan:
     @property
     def requirements(self) -> tuple[BackupRequirement, ...]:
         return tuple(r for s in self.statements for r in s.decision.requirements)
+
+    @property
+    def fillings(self) -> tuple[Filling, ...]:
+        """What drifts when it runs."""
+        return tuple(
+            f
+            for s in self.statements
+            if s.fills and s.wrapper is not Wrapper.PREPARE
+            for f in s.fills
+            if f.tags
+        )
 
     @property
     def withholds_errors(self) -> bool:

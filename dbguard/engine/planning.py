@@ -18,10 +18,13 @@ from dbguard.errors import (
     sqlstate_of,
 )
 from dbguard.masking.expressions import mask_expression
-from dbguard.policy.binding import BoundPolicy, ColumnKey, Remembered, bind
+from dbguard.policy.binding import BoundPolicy, bind
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, Mask, Principal
+from dbguard.policy.drift import Filling
+from dbguard.policy.drift_checks import fillings, shown
 from dbguard.policy.model import Policy
+from dbguard.policy.remembering import ColumnKey, Remembered
 from dbguard.sql.analysis import analyze
 from dbguard.sql.facts import Action, ActionClass, FunctionTrust, FunctionUse, StatementFacts
 from dbguard.sql.fingerprint import fingerprint
@@ -63,6 +66,8 @@ class World:
     limits: Limits
     remembered: Memory = field(default_factory=dict)
     """Classified columns of the catalog before this one: renaming does not take tags off."""
+    filled: tuple[Filling, ...] = ()
+    """Copies of classified values that were noticed."""
 
     @cached_property
     def bound(self) -> BoundPolicy:
@@ -73,6 +78,7 @@ class World:
             column_sources(self.snapshot),
             unreadable_views(self.snapshot, self.policy.safe_functions),
             self.remembered,
+            self.filled,
         )
 
     def __getstate__(self) -> dict[str, object]:
@@ -198,6 +204,13 @@ def _planned(
         redaction if isinstance(redaction, tuple) else (redaction, fingerprint(redaction))
     )
     tags = dict(decision.tags)
+    fills: tuple[Filling, ...] = ()
+    shows: tuple[Filling, ...] = ()
+    if decision.effect is Effect.ALLOW:
+        if facts.flows or facts.action is Action.CREATE_TABLE_AS:
+            fills = fillings(world.bound, facts, request.principal, request.environment)
+        elif facts.action is Action.SELECT and tags:
+            shows = shown(world.bound, facts, request.principal, request.environment)
     return PlannedStatement(
         action=facts.action,
         wrapper=facts.wrapper,
@@ -211,6 +224,8 @@ def _planned(
             for c in facts.columns
         ),
         doubtful=any(o.construct == DOUBT for o in facts.opaque),
+        fills=fills,
+        shows=shows,
     )
 
 

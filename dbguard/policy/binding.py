@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from dbguard.sql.facts import Action
-from dbguard.sql.snapshot import Relation, RelationKind, Snapshot
+from dbguard.sql.snapshot import RelationKind, Snapshot
 
 from .decision import Mask, MaskKind, Principal
+from .drift import Drift, Filling, drifted, is_temporary_table
 from .model import SYSTEM_TAGS, SYSTEM_VALUES, Policy
+from .remembering import ColumnKey, Remembered, ancestors, column_name, parted, remember, renamed
 from .standing import Sight, Standing
 from .system_values import system_tags
-
-ColumnKey = tuple[int, int]
-"""pg_class.oid and pg_attribute.attnum."""
 
 _WITH_ROWS = frozenset(
     {
@@ -33,16 +31,6 @@ cache starts over when it is full."""
 _NO_TAGS: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A classified column as an earlier binding knew it."""
-
-    name: str
-    tags: frozenset[str]
-    kept: bool
-    """It carried its tags already because of an even earlier name."""
-
-
 class BoundPolicy:
     """`policy` over `snapshot`. Replaced as a whole when either changes; never modified."""
 
@@ -54,6 +42,8 @@ class BoundPolicy:
         bases: Mapping[int, frozenset[int]],
         own: Mapping[ColumnKey, frozenset[str]],
         kept: Mapping[ColumnKey, frozenset[str]],
+        sources: Mapping[ColumnKey, frozenset[ColumnKey]] = MappingProxyType({}),
+        filled: tuple[Filling, ...] = (),
     ) -> None:
         self.policy = policy
         self.snapshot = snapshot
@@ -63,6 +53,16 @@ class BoundPolicy:
         """Tags that patterns gave, before they followed the data."""
         self.kept = kept
         """Tags kept from before a renaming."""
+        self._sources = sources
+        everywhere = drifted(policy, snapshot, tags, sources, filled)
+        lasting = [f for f in filled if not f.temporary]
+        self._all_drifted = everywhere
+        self.drifted: Mapping[ColumnKey, Drift] = (
+            everywhere
+            if len(lasting) == len(filled)
+            else drifted(policy, snapshot, tags, sources, lasting)
+        )
+        """Columns that hold classified values which the rules do not answer for."""
         by_relation: dict[int, set[frozenset[str]]] = {}
         for (relation, _), carried in tags.items():
             by_relation.setdefault(relation, set()).add(carried)
@@ -79,9 +79,52 @@ class BoundPolicy:
     @property
     def drift(self) -> tuple[str, ...]:
         """Columns that only their past classifies, for whoever keeps the rules."""
-        return tuple(
-            f"{column_name(self.snapshot, key)} was renamed and keeps {', '.join(sorted(tags))}"
-            for key, tags in sorted(self.kept.items())
+        return (
+            *(
+                f"{column_name(self.snapshot, key)} keeps {', '.join(sorted(tags))}, which it had "
+                "under another name or as part of another table"
+                for key, tags in sorted(self.kept.items())
+            ),
+            *(
+                f"{column_name(self.snapshot, key)} was filled from "
+                f"{', '.join(sorted(s.name for s in drift.sources))}"
+                for key, drift in sorted(self.drifted.items())
+            ),
+        )
+
+    def drift_of(self, relation: int, number: int, *, own: bool = False) -> Drift | None:
+        """What a column (0: any of the relation) may hold that the rules do not answer for.
+
+        `own` counts the session's temporary tables, which nobody is refused.
+        """
+        known = self._all_drifted if own else self.drifted
+        if not known or number:
+            return known.get((relation, number)) if known else None
+        found: Drift | None = None
+        for (oid, _), drift in known.items():
+            if oid == relation:
+                found = drift | found
+        return found
+
+    def sources_of(self, relation: int, number: int) -> frozenset[ColumnKey]:
+        """The columns behind a view's column, however far."""
+        return self._sources.get((relation, number), frozenset())
+
+    def sees_drift(self, standing: Standing, relation: int, drift: Drift, action: Action) -> bool:
+        """Whether a drifted column holds nothing that is kept from this principal: all its tags
+        are granted raw, or everything that it was filled from."""
+        by_oid = self.snapshot.relation_by_oid
+        here = by_oid.get(relation)
+        if here is None:
+            return standing.raw
+        granted = standing.access(drift.tags, here, action)
+        if granted.sight is Sight.RAW or granted.denied_by:
+            return granted.sight is Sight.RAW
+        return bool(drift.sources) and all(
+            (table := by_oid.get(s.relation)) is not None
+            and (tags := self.tags_of(s.relation, s.number))
+            and standing.access(tags, table, action).sight is Sight.RAW
+            for s in drift.sources
         )
 
     @property
@@ -91,12 +134,7 @@ class BoundPolicy:
 
     def remember(self) -> Mapping[ColumnKey, Remembered]:
         """What the next binding needs to know of this one, to keep tags across renames."""
-        found: dict[ColumnKey, Remembered] = {}
-        for key, tags in self.own.items():
-            name = column_name(self.snapshot, key)
-            if name is not None:
-                found[key] = Remembered(name, tags, key in self.kept)
-        return found
+        return remember(self.snapshot, self._tags, self.own, self.kept, self._sources)
 
     def masks_of(
         self, principal: Principal, environment: str, relation: int, action: Action
@@ -115,6 +153,9 @@ class BoundPolicy:
             access = standing.access(tags, known, action)
             if access.sight is not Sight.RAW:
                 found[column.number] = access.mask or Mask(MaskKind.NULL)
+        for (oid, number), drift in self.drifted.items():
+            if oid == relation and not self.sees_drift(standing, oid, drift, action):
+                found[number] = Mask(MaskKind.NULL)
         return found
 
     def tags_of(self, relation: int, number: int) -> frozenset[str]:
@@ -137,7 +178,7 @@ class BoundPolicy:
         relations behind a view and of the parents of a partition."""
         found = self._names.get(relation)
         if found is None:
-            related = self.bases_of(relation) | _ancestors(self.snapshot, relation)
+            related = self.bases_of(relation) | ancestors(self.snapshot, relation)
             by_oid = self.snapshot.relation_by_oid
             names = {(r.schema, r.name) for oid in related if (r := by_oid.get(oid))}
             found = self._names[relation] = tuple(sorted(names)) if relation else ()
@@ -182,6 +223,11 @@ class BoundPolicy:
             for column, tags in self._tags.items()
             if standing.access(tags, relations[column[0]], Action.SELECT).sight is not Sight.RAW
         }
+        columns |= {
+            column
+            for column, drift in self.drifted.items()
+            if not self.sees_drift(standing, column[0], drift, Action.SELECT)
+        }
         return frozenset(columns | {(relation, 0) for relation, _ in columns})
 
 
@@ -191,6 +237,7 @@ def bind(
     sources: Mapping[ColumnKey, frozenset[ColumnKey]],
     unreadable: frozenset[int],
     previous: Mapping[ColumnKey, Remembered] = MappingProxyType({}),
+    filled: tuple[Filling, ...] = (),
 ) -> BoundPolicy:
     """Classify the columns of `snapshot`.
 
@@ -200,23 +247,22 @@ def bind(
 
     `sources` names the columns that a view's, partition's or generated column takes its values
     from (`dbguard.sql.lineage.column_sources`); `unreadable` the views whose definition could not
-    be read: all their columns carry every tag.
+    be read: all their columns carry every tag. `filled` are the copies that were noticed
+    (`dbguard.policy.drift`).
     """
     own = _by_patterns(policy, snapshot, unreadable)
     _spread_to_generated(own, snapshot)
-    kept = _kept(own, policy, snapshot, previous)
+    kept = renamed(own, policy, snapshot, previous)
     for key, tags in kept.items():
         own[key] = own.get(key, _NO_TAGS) | tags
     tagged = _along(own, sources, snapshot)
-    return BoundPolicy(policy, snapshot, tagged, _bases(sources, snapshot), own, kept)
-
-
-def _is_own_table(relation: Relation) -> bool:
-    """A temporary table holds what its session was shown, and no other session sees it."""
-    return relation.temporary and relation.kind in (
-        RelationKind.TABLE,
-        RelationKind.PARTITIONED_TABLE,
-    )
+    if left := parted(tagged, policy, snapshot, previous):
+        for key, tags in left.items():
+            own[key] = own.get(key, _NO_TAGS) | tags
+            kept[key] = kept.get(key, _NO_TAGS) | tags
+        tagged = _along(own, sources, snapshot)
+    bases = _bases(sources, snapshot)
+    return BoundPolicy(policy, snapshot, tagged, bases, own, kept, sources, filled)
 
 
 def _spread_to_generated(own: dict[ColumnKey, frozenset[str]], snapshot: Snapshot) -> None:
@@ -229,31 +275,6 @@ def _spread_to_generated(own: dict[ColumnKey, frozenset[str]], snapshot: Snapsho
             tags = frozenset().union(*(own.get(key, _NO_TAGS) for key in keys))
             for column in generated if tags else ():
                 own[relation.oid, column.number] = tags
-
-
-def _kept(
-    own: Mapping[ColumnKey, frozenset[str]],
-    policy: Policy,
-    snapshot: Snapshot,
-    previous: Mapping[ColumnKey, Remembered],
-) -> Mapping[ColumnKey, frozenset[str]]:
-    """Tags that renamed columns carried before and patterns no longer give them."""
-    kept = {}
-    for key, before in previous.items():
-        tags = (before.tags & (policy.tags | SYSTEM_TAGS)) - own.get(key, _NO_TAGS)
-        new = column_name(snapshot, key)
-        if tags and new is not None and (before.name != new or before.kept):
-            kept[key] = tags
-    return kept
-
-
-def column_name(snapshot: Snapshot, key: ColumnKey) -> str | None:
-    """`schema.table.column`, or None when the snapshot has no such column."""
-    relation = snapshot.relation_by_oid.get(key[0])
-    column = relation.column(key[1]) if relation is not None else None
-    if relation is None or column is None:
-        return None
-    return f"{relation.schema}.{relation.name}.{column.name}"
 
 
 def _bases(
@@ -290,7 +311,7 @@ def _by_patterns(
     patterns = [(e.tag, p) for e in policy.classification for p in e.columns]
     seen: dict[tuple[tuple[int, ...], str], frozenset[str]] = {}
     for relation in snapshot.relations:
-        if relation.kind not in _WITH_ROWS or _is_own_table(relation):
+        if relation.kind not in _WITH_ROWS or is_temporary_table(relation):
             continue
         names = (relation.schema, relation.name)
         whole = frozenset(
@@ -309,18 +330,6 @@ def _by_patterns(
             if tags:
                 own[relation.oid, column.number] = tags
     return own
-
-
-def _ancestors(snapshot: Snapshot, relation: int) -> frozenset[int]:
-    """Partitioned tables and inheritance parents above a relation."""
-    seen: set[int] = set()
-    waiting = [relation]
-    while waiting:
-        found = snapshot.relation_by_oid.get(waiting.pop())
-        new = set(found.parents) - seen if found else set()
-        seen |= new
-        waiting.extend(new)
-    return frozenset(seen)
 
 
 def _along(

@@ -12,6 +12,7 @@ from .access_checks import check_columns
 from .binding import BoundPolicy
 from .code_checks import check_functions, check_opaque
 from .decision import Decision, Effect, ErrorTexts, Principal, Reason
+from .drift_checks import check_drift
 from .exposure import error_texts
 from .masked_checks import check_definitions, check_flows, check_masked_uses
 from .relation_checks import check_relations, check_unclassified
@@ -22,6 +23,7 @@ _CHECKS = (
     check_denials,
     check_opaque,
     check_columns,
+    check_drift,
     check_relations,
     check_unclassified,
     check_functions,

@@ -213,6 +213,7 @@ class FileShape(Shape):
     )  # fmt: skip
 
     classification: tuple[ClassificationShape, ...] = ()
+    declassified: tuple[Text, ...] = ()
     roles: dict[Name, RoleShape] = {}
     masks: dict[Name, dict[TagReference, MaskShape]] = {}
     rules: tuple[RuleShape, ...] = ()

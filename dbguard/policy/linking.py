@@ -62,6 +62,7 @@ class _Linker:
 
     def link(self) -> Policy:
         classification = self._classification()
+        declassified = self._declassified()
         roles = self._roles()
         profiles = self._profiles()
         rules = self._rules({p.name: p for p in profiles})
@@ -75,7 +76,8 @@ class _Linker:
             rules,
             safe,
             defaults,
-            _digest(classification, roles, profiles, rules, safe, defaults),
+            _digest(classification, roles, profiles, rules, safe, defaults, declassified),
+            declassified,
         )
 
     def _report(self, place: Place, what: str, remedy: str) -> None:
@@ -119,6 +121,14 @@ class _Linker:
                     )
                 )
         return tuple(result)
+
+    def _declassified(self) -> tuple[Pattern, ...]:
+        found: list[Pattern] = []
+        for doc in self.documents:
+            texts = doc.content.declassified
+            places = [doc.tree.place(("declassified", i)) for i in range(len(texts))]
+            found += self._patterns(texts, 3, places)
+        return tuple(found)
 
     def _roles(self) -> tuple[PolicyRole, ...]:
         seen: dict[str, Place] = {}

@@ -117,6 +117,8 @@ class Policy:
     defaults: Defaults
     digest: str
     """SHA-256 (hex) over the content: equal for equal policies, whatever the order of files."""
+    declassified: tuple[Pattern, ...] = ()
+    """Columns that hold nothing classified, whatever they were filled from."""
 
     @property
     def tags(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from dbguard.engine.asks import (
     Answer,
     Ask,
     AskDurable,
+    AskFilling,
     AskFreshCatalog,
     AskPlan,
     AskRequirement,
@@ -347,9 +348,15 @@ class Connection:
                 await self._wait_for_server(session)
                 return None
             case AskFreshCatalog():
+                database = session.principal.database
                 with self._hub.metrics.waiting("catalog"):
-                    database = session.principal.database
-                    await self._hub.catalog.refresh(database, "asked by a session")
+                    snapshot = await self._hub.catalog.refresh(database, "asked by a session")
+                    if session.scope.status == b"I":
+                        await self._hub.drifts.take_back(snapshot, self._id)
+                return None
+            case AskFilling():
+                principal = session.principal
+                await self._hub.filling(ask, self._id, principal.user, principal.database)
                 return None
             case AskRequirement():
                 with self._hub.metrics.waiting("requirement"):
@@ -400,7 +407,10 @@ class Connection:
             self._server.write(b"X\x00\x00\x00\x04")
             await self._server.close()
         await self._client.close()
+        self._hub.drifts.leave(self._id)
         if self._session is not None:
+            with contextlib.suppress(DbguardError):  # what is not taken back counts
+                await self._hub.settled(self._id, self._session.principal.database)
             with contextlib.suppress(AuditUnavailable):
                 principal = self._session.identity.principal
                 self._event(RecordKind.DISCONNECT, user=principal.user, database=principal.database)

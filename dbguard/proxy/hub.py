@@ -8,10 +8,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from dbguard.audit.asyncio_front import AsyncAudit
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
 from dbguard.catalog.watching import Catalog
 from dbguard.engine.asks import (
+    AskFilling,
     AskPlan,
     AskRequirement,
     Overlay,
@@ -41,12 +42,15 @@ from dbguard.sql.snapshot import Snapshot
 from .analysis_frames import loads
 from .analysis_pool import AnalysisPool
 from .cancel import CancelRegistry
+from .drifting import Drifts
 from .metrics import Metrics
 from .plan_cache import PlanCache
 from .user_sessions import UserSessions
 
 Restricted = frozenset[tuple[int, int]]
 
+OVERLAY = "overlay "
+"""What keys of a session's own view of the catalog begin with."""
 _RESTRICTED_KEPT = 1000
 """Sets of restricted columns kept, one for each principal and state."""
 _RESTRICTED_PAIRS = 200_000
@@ -64,6 +68,7 @@ class Hub:
     pool: AnalysisPool
     audit: AsyncAudit
     guard: BackupGuard
+    drifts: Drifts
     cancels: CancelRegistry = field(default_factory=CancelRegistry)
     plans: PlanCache = field(default_factory=PlanCache)
     metrics: Metrics = field(default_factory=Metrics)
@@ -91,7 +96,8 @@ class Hub:
         return self.audit.append(record)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
-        return (snapshot.database, snapshot.epoch, self.policy.digest)
+        revision = self.drifts.revision(snapshot.database)
+        return (snapshot.database, snapshot.epoch, self.policy.digest, revision)
 
     async def plan(self, ask: AskPlan) -> Planned:
         """Plan a text in a worker, and remember it.
@@ -105,8 +111,12 @@ class Hub:
             key = self.key_of(snapshot)
             if self._memories.get(snapshot.database, (None, {}))[0] != key:
                 await self.remember(snapshot.database)
+                snapshot = await self.catalog.snapshot(snapshot.database)
+                key = self.key_of(snapshot)
         else:
-            snapshot, key = overlay.snapshot, self._overlay_key(overlay)
+            snapshot = overlay.snapshot
+            await self.drifts.bind(snapshot)
+            key = self._overlay_key(overlay)
         if isinstance(ask.request, PlanRequest):
             known = self.plans.find(ask.request, key)
             if known is not None:
@@ -124,7 +134,10 @@ class Hub:
         return planned
 
     def _overlay_key(self, overlay: Overlay) -> StateKey:
-        return (f"overlay {overlay.key}", overlay.snapshot.epoch, self.policy.digest)
+        revision = self.drifts.revision(overlay.snapshot.database)
+        own = self.drifts.own_count(_session_of(overlay.key))
+        name = f"{OVERLAY}{overlay.key}"
+        return (name, overlay.snapshot.epoch, self.policy.digest, revision + own)
 
     async def _restricted_for(
         self, key: StateKey, snapshot: Snapshot, principal: Principal
@@ -161,8 +174,10 @@ class Hub:
                     "the rules were replaced twice while this statement waited for its analysis",
                     hint="Send it again.",
                 )
-            known = pickle.dumps(World(snapshot, policy, self.limits, memory))
-            if not key[0].startswith("overlay "):
+            session = _session_of(key[0]) if key[0].startswith(OVERLAY) else ""
+            filled = self.drifts.of(snapshot.database, session)
+            known = pickle.dumps(World(snapshot, policy, self.limits, memory, filled))
+            if not session:
                 for other in [k for k in self._worlds if k[0] == key[0]]:
                     del self._worlds[other]
                 self._worlds[key] = known
@@ -175,12 +190,61 @@ class Hub:
             CatalogUnavailable, StatementError: it cannot be told.
         """
         snapshot = await self.catalog.snapshot(database)
+        left = await self.drifts.load(snapshot)
+        if left is not None and database not in self._memories:
+            self._memories[database] = (("", 0, "", 0), left)
+        await self.drifts.settle(snapshot)
         key = self.key_of(snapshot)
-        if self._memories.get(database, (None, {}))[0] == key:
+        before, known = self._memories.get(database, (None, {}))
+        if before == key:
             return
         answer = await self._run(key, snapshot, RememberRequest())
         assert isinstance(answer, dict)
         self._memories[database] = (key, answer)
+        if answer != known:
+            self._report_kept(snapshot, answer, known)
+            await self.drifts.remember(snapshot, answer)
+
+    def _report_kept(self, snapshot: Snapshot, now: Memory, before: Memory) -> None:
+        for key, column in now.items():
+            if column.kept and not (key in before and before[key].kept):
+                self._drift_event(
+                    "",
+                    database=snapshot.database,
+                    column=column.name,
+                    tags=", ".join(sorted(column.tags)),
+                    why="protected under an earlier name, or as part of another table",
+                )
+
+    async def filling(self, ask: AskFilling, session: str, user: str, database: str) -> None:
+        """Keep where classified values are about to go, and put it on record.
+
+        Raises:
+            StateUnavailable, AuditUnavailable: it cannot be kept, so it must not happen.
+        """
+        for filling in await self.drifts.fill(database, session, ask.fillings):
+            self._drift_event(
+                session,
+                user=user,
+                database=database,
+                column=f"{filling}" if filling.column else f"{filling}.*",
+                sources=", ".join(s.name for s in filling.sources),
+                tags=", ".join(sorted(filling.tags)),
+                why="filled with classified values, and not classified",
+            )
+
+    def _drift_event(self, session: str, **fields: str) -> None:
+        self.record(EventRecord(RecordKind.DRIFT, session, tuple(fields.items())))
+
+    async def settled(self, session: str, database: str) -> None:
+        """A session's transaction is over: tables that it did not make after all are forgotten.
+
+        Raises:
+            CatalogUnavailable, StateUnavailable: it cannot be told; they are remembered.
+        """
+        if self.drifts.waits(database, session):
+            snapshot = await self.catalog.refresh(database, "tables made")
+            await self.drifts.take_back(snapshot, session)
 
     async def requirement(self, ask: AskRequirement, database: str) -> RequirementAnswer:
         """Whether what a decision requires is there."""
@@ -193,6 +257,11 @@ class Hub:
             detail=verdict.detail,
             hint=verdict.hint,
         )
+
+
+def _session_of(overlay: str) -> str:
+    """The session that an overlay's key names."""
+    return overlay.removeprefix(OVERLAY).rpartition("/")[0]
 
 
 def _lost(request: PlanRequest | FunctionCallRequest, error: StatementError) -> Plan:

@@ -14,6 +14,7 @@ from dbguard import __version__
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.writer import AuditLog
+from dbguard.catalog.drift_registry import DriftRegistry
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import AuditUnavailable, CatalogUnavailable, ConfigurationError
 from dbguard.guards.backup.access import ServerAccess
@@ -28,6 +29,7 @@ from dbguard.sql.snapshot import Snapshot
 from .analysis_pool import AnalysisPool
 from .connection import Connection
 from .deployment import Deployment
+from .drifting import Drifts
 from .hub import Hub
 from .listening import Greeting, accept_forever, close_sockets, open_sockets
 from .probes import application, probes
@@ -84,6 +86,7 @@ async def serve(
                 ServerAccess(settings.catalog.dsn.get_secret_value()),
                 lambda: datetime.now(UTC),
             ),
+            drifts=Drifts(DriftRegistry(settings.state.path)),
         )
         hub.idle_timeout = settings.limits.idle_timeout
         await _begin(hub, policy, settings)

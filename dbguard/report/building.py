@@ -53,6 +53,7 @@ def build(
         blocked=tally.blocked.section(),
         masked=tally.masked.section(),
         security=tuple(tally.security),
+        drift=tuple(tally.drift),
         recoveries=tuple(tally.recoveries),
     )
 
@@ -157,6 +158,7 @@ class _Tally:
         self.blocked = _Section()
         self.masked = _Section()
         self.security: list[Event] = []
+        self.drift: list[Event] = []
         self.recoveries: list[Event] = []
 
     def take(self, stored: Stored) -> None:
@@ -174,6 +176,8 @@ class _Tally:
                 self.rows += record.rows
             case EventRecord(kind=RecordKind.SECURITY):
                 self.security.append(_event(stored, record))
+            case EventRecord(kind=RecordKind.DRIFT):
+                self.drift.append(_event(stored, record))
             case EventRecord(kind=RecordKind.RECOVERY):
                 self.recoveries.append(_event(stored, record))
             case EventRecord():

@@ -93,5 +93,7 @@ class Report:
     blocked: Section
     masked: Section
     security: tuple[Event, ...]
+    drift: tuple[Event, ...]
+    """Classified values that went where the rules do not know of them."""
     recoveries: tuple[Event, ...]
     """Outages and repairs of the audit log itself."""

@@ -40,6 +40,9 @@ def render(report: Report, rows: int = 10) -> RenderableType:
         parts += _section("Masked", report.masked, rows, "yellow")
     if report.security:
         parts.append(_events("Security events", report.security, rows, "bold red"))
+    if report.drift:
+        title = "Drift: classify these columns, or list them under declassified"
+        parts.append(_events(title, report.drift, rows, "bold yellow"))
     if report.recoveries:
         parts.append(_events("Audit log repairs and outages", report.recoveries, rows, "magenta"))
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))

@@ -1,4 +1,5 @@
-"""Where the values of a view's columns come from, and which columns share an inheritance tree.
+"""Where the values of columns come from: those of views, of inheritance trees, of foreign keys, and
+of columns that hold rows.
 
 Views are read by the same analysis as statements. Values follow expressions; `count(column)`,
 `column IS NULL`, filters and orderings carry none.
@@ -6,7 +7,7 @@ Views are read by the same analysis as statements. Values follow expressions; `c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from dbguard.errors import StatementError
@@ -93,7 +94,7 @@ def read_lineage(snapshot: Snapshot) -> Lineage:
                 direct[relation.oid, column.number] = {
                     (s.relation, s.number) for s in output.sources if s.number > 0
                 }
-    for pair, others in _inheritance(snapshot).items():
+    for pair, others in (*_inheritance(snapshot).items(), *_stored(snapshot)):
         direct.setdefault(pair, set()).update(others)
     views = {r.oid for r in snapshot.relations if r.kind in _VIEW_KINDS}
     closed = {pair: _follow(pair, direct, views) for pair in direct}
@@ -132,6 +133,22 @@ def _inheritance(snapshot: Snapshot) -> Mapping[Pair, set[Pair]]:
                         (child.oid, column.number)
                     )
     return found
+
+
+def _stored(snapshot: Snapshot) -> Iterator[tuple[Pair, set[Pair]]]:
+    """What columns hold by their declaration: values that a foreign key points to, rows of other
+    tables by their type."""
+    for relation in snapshot.relations:
+        if relation.schema in _SYSTEM_SCHEMAS:
+            continue
+        for column in relation.columns:
+            taken: set[Pair] = set(column.references)
+            for oid in column.row_types:
+                whole = snapshot.relation_by_oid.get(oid)
+                taken |= {(oid, c.number) for c in (whole.columns if whole else ())}
+            taken.discard((relation.oid, column.number))
+            if taken:
+                yield (relation.oid, column.number), taken
 
 
 def _ancestors(snapshot: Snapshot, relation: Relation) -> list[Relation]:

@@ -51,6 +51,11 @@ class Column:
     """`"schema"."name"`, only when it is not the type's default."""
     hashable: bool = True
     """Whether the type has an equality operator usable by GROUP BY (json, xml, point have not)."""
+    row_types: tuple[int, ...] = ()
+    """OIDs of relations whose rows a value can hold: by its own type, or inside an array, domain,
+    range or composite."""
+    references: tuple[tuple[int, int], ...] = ()
+    """(relation OID, attribute number) of columns whose values a foreign key makes it take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,7 @@ class Snapshot:
     definition_path: tuple[str, ...] = ("pg_catalog",)
     """The search_path under which view definitions were deparsed: names in them that stand
     unqualified are found there."""
+    database_oid: int = 0
 
     @cached_property
     def relation_by_oid(self) -> Mapping[int, Relation]:

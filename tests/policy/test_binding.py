@@ -161,7 +161,10 @@ def test_renaming_keeps_the_tags() -> None:
     first = bind(policy, _named("ssn"), {}, frozenset())
     second = bind(policy, _named("number"), {}, frozenset(), first.remember())
     assert second.tags_of(1, 1) == {"phi.ssn"}
-    assert second.drift == ("clinic.patients.number was renamed and keeps phi.ssn",)
+    assert second.drift == (
+        "clinic.patients.number keeps phi.ssn, which it had under another name or as part of "
+        "another table",
+    )
     third = bind(policy, _named("number"), {}, frozenset(), second.remember())
     assert third.tags_of(1, 1) == {"phi.ssn"}
     back = bind(policy, _named("ssn"), {}, frozenset(), third.remember())

@@ -303,7 +303,7 @@ def test_json_schema_describes_a_rules_file() -> None:
     schema = json_schema()
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert set(schema["properties"]) == {
-        "classification", "roles", "masks", "rules", "functions", "defaults", "mode"
+        "classification", "declassified", "roles", "masks", "rules", "functions", "defaults", "mode",
     }  # fmt: skip
     assert schema["additionalProperties"] is False
     assert "if" in schema["$defs"]["RuleShape"]["properties"]

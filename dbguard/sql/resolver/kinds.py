@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbguard.sql.facts import Action, EffectKind, SessionEffect, Use, Wrapper
+from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect, Use, Wrapper
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
 
@@ -55,8 +55,13 @@ def _modification(tag: str) -> Handler:
 
 
 def _into(ctx: Context, into: Node, columns: list[NamedValue], kind: str) -> Outcome:
-    new_relation(ctx, into["rel"], Action.CREATE_TABLE_AS, kind)
+    schema, name = new_relation(ctx, into["rel"], Action.CREATE_TABLE_AS, kind)
     ctx.names.alter(into["rel"]["relname"])
+    if kind == "table" and not into.get("skipData"):
+        given = strings(into.get("colNames"))  # what the list leaves out keeps the query's name
+        labels = [*given, *(c.name for c in columns[len(given) :])]
+        for number, (label, column) in enumerate(zip(labels, columns, strict=False), 1):
+            ctx.ledger.fill(ColumnName(0, number, schema, name, label), column.value)
     ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
     return Outcome(Action.CREATE_TABLE_AS)
 

@@ -78,6 +78,8 @@ class Ledger:
     objects: dict[ObjectName, None] = field(default_factory=dict)
     effects: list[SessionEffect] = field(default_factory=list)
     flows: list[tuple[Key, frozenset[Key]]] = field(default_factory=list)
+    fills: list[tuple[ColumnName, frozenset[Key]]] = field(default_factory=list)
+    """The same for columns that have no site: those of tables that the statement makes."""
     nested: set[Action] = field(default_factory=set)
     references: list[PendingReference] = field(default_factory=list)
     whole_rows: list[tuple[int, int]] = field(default_factory=list)
@@ -160,6 +162,11 @@ class Ledger:
     def flow(self, target: Key, value: Value) -> None:
         self.uses.setdefault(target, set()).add(Use.WRITE)
         self.flows.append((target, value.keys))
+
+    def fill(self, target: ColumnName, value: Value) -> None:
+        """Note that values go into a column that no site of the text stands for."""
+        if value.keys:
+            self.fills.append((target, value.keys))
 
     # ---- closing the books
 
@@ -279,6 +286,8 @@ class Ledger:
         by_name: dict[ColumnName, frozenset[Key]] = {}
         for target, keys in merged.items():
             name = self.column_name(target)
+            by_name[name] = by_name.get(name, NONE) | keys
+        for name, keys in self.fills:
             by_name[name] = by_name.get(name, NONE) | keys
         return tuple(Flow(name, self.column_names(keys)) for name, keys in by_name.items())
 

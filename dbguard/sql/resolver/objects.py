@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dbguard.sql.facts import Action, EffectKind, SessionEffect
+from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect
 from dbguard.sql.referee import Node
+from dbguard.sql.snapshot import Relation
 
 from .calls import note_call
 from .context import Context, strings
@@ -20,6 +21,7 @@ from .relation_names import (
     role_name,
 )
 from .type_names import note_type
+from .values import Value
 
 _RELATION_KINDS = frozenset(["table", "view", "matview", "sequence", "foreign_table"])
 _ON_RELATION = frozenset(["policy", "rule", "trigger", "tabconstraint", "column"])
@@ -174,6 +176,27 @@ def _relations_below(fields: Node) -> Iterator[Node]:
             yield node
 
 
+def _note_retyped(ctx: Context, relation: Relation, commands: Iterable[Node]) -> None:
+    """ALTER COLUMN TYPE … USING: values of the row go into the column."""
+    site = len(ctx.ledger.mentions) - 1
+    for command in commands:
+        target = relation.column_by_name.get(command.get("name", ""))
+        if command.get("subtype") != "AT_AlterColumnType" or target is None:
+            continue
+        using = command["def"].get("ColumnDef", {}).get("raw_default", {})
+        named = [n["ColumnRef"]["fields"][-1] for n in walk(using) if "ColumnRef" in n]
+        keys = {
+            (site, column.number)
+            for name in named
+            for column in relation.columns
+            # a star or the table's own name stands for the whole row
+            if column.name == name.get("String", {}).get("sval")
+            or name.get("String", {}).get("sval") not in relation.column_by_name
+        }
+        name = ColumnName(relation.oid, target.number, relation.schema, relation.name, target.name)
+        ctx.ledger.fill(name, Value(computed=frozenset(keys - {(site, target.number)})))
+
+
 def alter_table(ctx: Context, fields: Node) -> Outcome:
     commands = [n["AlterTableCmd"] for n in fields.get("cmds", ())]
     kinds = {c.get("subtype", "") for c in commands}
@@ -195,13 +218,17 @@ def alter_table(ctx: Context, fields: Node) -> Outcome:
     if kind in ("type", "index"):
         note_object(ctx, kind, fields["relation"])
     else:
-        named_relation(ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok")))
+        relation = named_relation(
+            ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok"))
+        )
+        if relation is not None:
+            _note_retyped(ctx, relation, commands)
     for command in commands:
         if "newowner" in command:
             ctx.ledger.object("role", None, role_name(command["newowner"]))
         definition = command.get("def", {})
-        for relation in _relations_below(definition) if kind != "index" else ():
-            named_relation(ctx, relation, Action.ALTER)
+        for node in _relations_below(definition) if kind != "index" else ():
+            named_relation(ctx, node, Action.ALTER)
         note_contents(ctx, [definition])
     catalog_change(ctx, fields["relation"]["relname"])
     return Outcome(action)
