@@ -28,6 +28,9 @@ CONTROL_ROLE = "dbguard"
 BACKUP_ROLE = "dbguard_backup"
 """Reads every table and makes scratch databases."""
 
+READS_ALL = 14
+"""The first major version with the role pg_read_all_data."""
+
 
 async def create_roles(server: asyncpg.Connection, secrets: Mapping[str, str]) -> None:
     """Make everybody, or give those that exist the passwords in `secrets` (PASSWORD if none)."""
@@ -47,7 +50,10 @@ async def create_roles(server: asyncpg.Connection, secrets: Mapping[str, str]) -
     for name, groups in PEOPLE.items():
         for group in groups:
             await server.execute(f"GRANT {quote(group)} TO {quote(name)}")
-    await server.execute(f"GRANT pg_read_all_data TO {quote(BACKUP_ROLE)}")
+    if server.get_server_version().major >= READS_ALL:
+        await server.execute(f"GRANT pg_read_all_data TO {quote(BACKUP_ROLE)}")
+    else:
+        await server.execute(f"ALTER ROLE {quote(BACKUP_ROLE)} SUPERUSER")
 
 
 async def create_schema(database: asyncpg.Connection) -> None:

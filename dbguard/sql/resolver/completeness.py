@@ -8,7 +8,7 @@ from typing import Any
 from dbguard.sql.facts import Opaque
 from dbguard.sql.referee import Node, ParsedStatement, character_position
 
-from .context import Context
+from .context import Context, strings
 
 _QUERIES = frozenset(
     {
@@ -49,6 +49,9 @@ _SINCE: Mapping[str, int] = {
 """First major version whose grammar has the node. An older server takes some of these spellings
 for calls of functions that anybody may have written."""
 
+_KEYWORDS_SINCE: Mapping[str, int] = {"system_user": 16}
+"""The same for keywords that stand for a function. On an older server it names a column."""
+
 
 def check_complete(ctx: Context, statement: ParsedStatement) -> tuple[Opaque, ...]:
     """Names that nobody resolved, and nodes that the server's own grammar does not have."""
@@ -64,7 +67,11 @@ def check_complete(ctx: Context, statement: ParsedStatement) -> tuple[Opaque, ..
         if resolves_all and kind is not None and (kind, location) not in seen:
             position = character_position(ctx.raw, location)
             found[Opaque(f"a {kind} name in an unusual place", position)] = None
-        if _SINCE.get(tag, 0) > major:
+        since = _SINCE.get(tag, 0)
+        if tag == "FuncCall" and fields.get("funcformat") == "COERCE_SQL_SYNTAX":
+            tag = strings(fields["funcname"])[-1] or ""
+            since = _KEYWORDS_SINCE.get(tag, 0)
+        if since > major:
             where = character_position(ctx.raw, location) if location > 0 else None
             found[Opaque(f"syntax that the server does not have ({tag})", where)] = None
     return tuple(found)

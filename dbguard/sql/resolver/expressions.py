@@ -12,6 +12,7 @@ from .calls import is_function, note_call, result_of, takes_row
 from .columns import column_reference, field_of, whole_row_item
 from .context import Context, strings
 from .ledger import TypeRow
+from .naming import called_names
 from .plain_nodes import PLAIN_NODES
 from .result_types import common_type, concatenated_type
 from .scope import Scope
@@ -225,7 +226,7 @@ def _sublink(ctx: Context, fields: Node, scope: Scope | None) -> Value:
 
 def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     """FuncCall: a function, aggregate, window function, or a column in functional notation."""
-    names = strings(fields["funcname"])
+    names = called_names(fields, ctx.snapshot.server_version)
     location = fields.get("location", 0)
     arguments: list[Node] = fields.get("args", [])
     order: list[Node] = fields.get("agg_order", [])

@@ -44,12 +44,24 @@ _JSON: Mapping[str, str] = {
 }
 
 
-def figure_name(node: Node) -> str:
+def figure_name(node: Node, server_version: int = 180_000) -> str:
     """The column name of an expression without AS."""
-    return _figure(node)[1] or UNNAMED
+    return _figure(node, server_version)[1] or UNNAMED
 
 
-def _figure(node: Node) -> tuple[int, str | None]:
+def called_names(fields: Node, server_version: int) -> list[str]:
+    """The name that the grammar of this server gives a FuncCall."""
+    names = strings(fields["funcname"])
+    if server_version < _EXTRACT and names == ["pg_catalog", "extract"]:
+        return ["pg_catalog", "date_part"]
+    return names
+
+
+_EXTRACT = 140_000
+"""server_version_num of the first that has a function of that name behind EXTRACT(… FROM …)."""
+
+
+def _figure(node: Node, version: int) -> tuple[int, str | None]:
     """A name and how strongly it is meant: 0 none, 1 a type's, 2 the expression's own."""
     if not node:
         return 0, None
@@ -61,19 +73,19 @@ def _figure(node: Node) -> tuple[int, str | None]:
         return (2, names[-1]) if names else (0, None)
     if tag == "A_Indirection":
         names = strings(fields.get("indirection"))
-        return (2, names[-1]) if names else _figure(fields["arg"])
+        return (2, names[-1]) if names else _figure(fields["arg"], version)
     if tag == "FuncCall":
-        return 2, strings(fields["funcname"])[-1]
+        return 2, called_names(fields, version)[-1]
     if tag == "A_Expr":
         return (2, "nullif") if fields.get("kind") == "AEXPR_NULLIF" else (0, None)
     if tag == "TypeCast":
-        strength, name = _figure(fields["arg"])
+        strength, name = _figure(fields["arg"], version)
         names = strings(fields["typeName"].get("names"))
         return (strength, name) if strength > 1 or not names else (1, names[-1])
     if tag == "CollateClause":
-        return _figure(fields["arg"])
+        return _figure(fields["arg"], version)
     if tag == "CaseExpr":
-        strength, name = _figure(fields.get("defresult", {}))
+        strength, name = _figure(fields.get("defresult", {}), version)
         return (strength, name) if strength > 1 else (1, "case")
     if tag == "MinMaxExpr":
         return 2, "least" if fields.get("op") == "IS_LEAST" else "greatest"
@@ -86,11 +98,11 @@ def _figure(node: Node) -> tuple[int, str | None]:
         name = _JSON.get(fields.get("op", ""))
         return (2, name) if name else (0, None)
     if tag == "SubLink":
-        return _figure_sublink(fields)
+        return _figure_sublink(fields, version)
     return 0, None
 
 
-def _figure_sublink(fields: Node) -> tuple[int, str | None]:
+def _figure_sublink(fields: Node, version: int) -> tuple[int, str | None]:
     kind = fields.get("subLinkType")
     if kind == "EXISTS_SUBLINK":
         return 2, "exists"
@@ -109,4 +121,4 @@ def _figure_sublink(fields: Node) -> tuple[int, str | None]:
     target = targets[0]["ResTarget"]
     if "name" in target:
         return 2, target["name"]
-    return _figure(target.get("val", {}))
+    return _figure(target.get("val", {}), version)

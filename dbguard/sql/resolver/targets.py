@@ -34,7 +34,7 @@ def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[Named
         if "A_Indirection" in value and "A_Star" in value["A_Indirection"]["indirection"][-1]:
             columns += _row_star(ctx, value["A_Indirection"], scope)
             continue
-        name = target.get("name") or figure_name(value)
+        name = target.get("name") or figure_name(value, ctx.snapshot.server_version)
         columns.append(NamedValue(name, expression(ctx, value, scope)))
     return columns
 
