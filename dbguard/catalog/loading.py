@@ -311,6 +311,7 @@ def _functions(
     columns_of: Mapping[str, tuple[str, ...]],
 ) -> Iterable[Function]:
     composites = {row[0]: columns_of.get(row[5], ()) for row in parts["types"] if row[5] != "0"}
+    owners = {str(oid): owner for oid, owner in parts.get("function_owners", ())}
     atomic = {oid: _atomic_body(text, arguments) for oid, text, arguments in parts["atomic"]}
     for (
         oid,
@@ -351,6 +352,7 @@ def _functions(
             extension=extensions.get(("pg_proc", oid)),
             # An empty prosrc stands for a body kept as a tree (BEGIN ATOMIC, RETURN).
             source=atomic.get(oid) if source == "" else source,
+            owner=owners.get(str(oid), ""),
         )
 
 

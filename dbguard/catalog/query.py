@@ -202,6 +202,10 @@ SELECT pg_catalog.json_build_object(
         f.provariadic {_NE} 0::pg_catalog.oid, f.pronargdefaults,
         CASE WHEN f.readable THEN f.prosrc END) ORDER BY f.oid)
     FROM functions f),
+  'function_owners', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        f.oid, r.rolname) ORDER BY f.oid)
+    FROM functions f JOIN pg_catalog.pg_roles r ON r.oid {_EQ} f.proowner
+    WHERE f.oid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid),
   'atomic', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, {functiondef}, {arguments}) ORDER BY f.oid)
     FROM functions f

@@ -42,9 +42,16 @@ def check_functions(case: Case, verdict: Verdict) -> None:
 
 
 def declared_safe(case: Case, function: FunctionUse) -> bool:
-    """Whether the rules declare every function that the call might mean."""
-    safe = case.bound.policy.safe_functions
-    return bool(function.signatures) and safe.issuperset(function.signatures)
+    """Whether the rules declare every function that the call might mean.
+
+    What the principal could put other code into is not safe, whatever it is declared.
+    """
+    declared = case.bound.policy.safe_functions
+    if not function.signatures or not declared.issuperset(function.signatures):
+        return False
+    own = {case.principal.user, *case.principal.groups}
+    named = case.bound.snapshot.functions_by_name.get(function.name, ())
+    return not any(f.owner in own for f in named if f.signature in function.signatures)
 
 
 def _name(function: FunctionUse) -> str:
@@ -71,6 +78,8 @@ def _what_it_reaches(function: FunctionUse) -> str:
 def _check_unknown(case: Case, verdict: Verdict, function: FunctionUse) -> None:
     signature = function.signatures[0] if function.signatures else _name(function)
     declare = f"Ask to have {signature} declared under functions.safe."
+    if case.bound.policy.safe_functions.issuperset(function.signatures or ("",)):
+        declare = f"Give {signature} an owner that {case.principal.user} is no member of."
     if not case.raw:
         verdict.reasons.append(
             Reason(

@@ -32,9 +32,37 @@ def _arguments(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
+_SHORT = {
+    "bool": "boolean",
+    "char": "character",
+    "decimal": "numeric",
+    "float": "double precision",
+    "float4": "real",
+    "float8": "double precision",
+    "int": "integer",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "time": "time without time zone",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
+    "timetz": "time with time zone",
+    "varbit": "bit varying",
+    "varchar": "character varying",
+}
+"""What people write, and what format_type() says."""
+
+
 def _type(text: str) -> str:
+    """One type, without a length: functions have none."""
     words = " ".join(text.split())
-    return words if '"' in words else fold(words)
+    if '"' in words:
+        return words
+    before, opened, rest = fold(words).partition("(")
+    plain = before.rstrip() + rest.partition(")")[2] if opened else before
+    plain = plain.removeprefix("variadic ")
+    element = plain.removesuffix("[]")
+    return _SHORT.get(element, element) + plain[len(element) :]
 
 
 def _name(text: str) -> str:

@@ -121,6 +121,8 @@ class Function:
     """Name of the extension that owns it (pg_depend deptype 'e')."""
     source: str | None = None
     """Body of a LANGUAGE sql function outside pg_catalog, string or BEGIN ATOMIC."""
+    owner: str = ""
+    """Role that may replace it; empty for the server's own, and in older saved snapshots."""
 
     @property
     def signature(self) -> str:

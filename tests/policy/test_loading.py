@@ -267,13 +267,19 @@ def test_actions_and_classes() -> None:
 
 
 def test_signatures_are_spelled_as_the_catalog_does() -> None:
-    text = 'functions: {safe: ["Public.BMI( Numeric(12,2),integer )", "s.f()", \'s."Odd Name"(text)\']}'
-    policy = load_documents({"a": RULE + text})
-    assert policy.safe_functions == {
-        "public.bmi(numeric(12,2), integer)",
-        "s.f()",
-        "s.Odd Name(text)",
+    written = {
+        "Public.BMI( Numeric(12,2),integer )": "public.bmi(numeric, integer)",
+        "s.f()": "s.f()",
+        's."Odd Name"(text)': "s.Odd Name(text)",
+        "s.g(int, varchar(11)[], variadic int8[])": ("s.g(integer, character varying[], bigint[])"),
+        "s.h(timestamp(3) with time zone, timestamptz)": (
+            "s.h(timestamp with time zone, timestamp with time zone)"
+        ),
+        's.i("Odd"."Type"[], clinic.sex)': 's.i("Odd"."Type"[], clinic.sex)',
     }
+    listed = "\n".join(f"    - '{text}'" for text in written)
+    policy = load_documents({"a": f"{RULE}functions:\n  safe:\n{listed}\n"})
+    assert policy.safe_functions == set(written.values())
 
 
 def hipaa() -> Policy:
