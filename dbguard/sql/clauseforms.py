@@ -1,4 +1,4 @@
-"""Clauses of PostgreSQL's FROM and WITH that sqlglot knows only in part."""
+"""Clauses of PostgreSQL's queries that sqlglot knows only in part."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokens import Token, TokenType
+
+_SIDES = ("PRECEDING", "FOLLOWING")
 
 
 class ClauseForms(PostgresParser):  # type: ignore[misc]
@@ -46,6 +48,75 @@ class ClauseForms(PostgresParser):  # type: ignore[misc]
                 table.set("key_expressions", marks)
             self._named("USING")
         return table
+
+    def _parse_field_def(self) -> exp.Expr | None:
+        """Fields and elements of columns in INSERT's list as well: `(a.b, c[1].d)`."""
+        if self._next.token_type in (TokenType.DOT, TokenType.L_BRACKET):
+            target: exp.Expr | None = self._parse_column()
+            return target
+        definition: exp.Expr | None = super()._parse_field_def()
+        return definition
+
+    def _parse_indexed_column(self) -> exp.Expr | None:
+        """What ON CONFLICT infers an index from, operator class included."""
+        indexed: exp.Expr | None = self._parse_bitwise()
+        if self._curr.token_type not in (TokenType.COMMA, TokenType.R_PAREN):
+            self._parse_id_var(any_token=True)
+            while self._match(TokenType.DOT):
+                self._parse_id_var(any_token=True)
+        return indexed
+
+    def _parse_cube_or_rollup(self, with_prefix: bool = False) -> exp.Cube | exp.Rollup | None:
+        """Any expressions in CUBE and ROLLUP."""
+        if not self._match_set((TokenType.CUBE, TokenType.ROLLUP)):
+            return None
+        items = [] if with_prefix else self._parse_wrapped_csv(self._parse_disjunction)
+        return self.expression(exp.Rollup(expressions=items))
+
+    def _parse_grouping_set(self) -> exp.Expr | None:
+        return (
+            self._parse_grouping_sets() or self._parse_cube_or_rollup() or self._parse_disjunction()
+        )
+
+    def _parse_window_spec(self) -> dict[str, str | exp.Expr | None]:
+        """A column or function called `unbounded` as a bound as well."""
+        self._match(TokenType.BETWEEN)
+        if self._curr.text.upper() == "UNBOUNDED" and self._next.text.upper() not in _SIDES:
+            value = self._parse_bitwise()
+            self._match_texts(_SIDES)
+            return {"value": value, "side": self._prev.text}
+        bound: dict[str, str | exp.Expr | None] = super()._parse_window_spec()
+        return bound
+
+    def _parse_returning(self) -> exp.Returning | None:
+        """`RETURNING WITH (OLD AS o, NEW AS n) …` as well."""
+        if not self._match(TokenType.RETURNING):
+            return None
+        if self._match_pair(TokenType.WITH, TokenType.L_PAREN):
+            while self._curr and not self._match(TokenType.R_PAREN):
+                self._advance()
+        return self.expression(exp.Returning(expressions=self._parse_csv(self._parse_expression)))
+
+    def _parse_escape(self, this: exp.Expr | None) -> exp.Expr | None:
+        """ESCAPE with any expression."""
+        if not self._match(TokenType.ESCAPE):
+            return this
+        return self.expression(exp.Escape(this=this, expression=self._parse_bitwise()))
+
+    def _parse_merge(self) -> exp.Merge:
+        """A join as the source as well."""
+        self._match(TokenType.INTO)
+        target = self._parse_table()
+        self._match(TokenType.USING)
+        return self.expression(
+            exp.Merge(
+                this=target,
+                using=self._parse_table(joins=True),
+                on=self._match(TokenType.ON) and self._parse_disjunction(),
+                whens=self._parse_when_matched(),
+                returning=self._parse_returning(),
+            )
+        )
 
     def _named(self, word: str) -> None:
         if not self._match_text_seq(word):

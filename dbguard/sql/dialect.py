@@ -40,7 +40,6 @@ RECURSION_LIMIT = 20_000
 `Limits.max_nesting` allows 100, and operators add theirs."""
 
 _OPERATOR_SIGNS = frozenset("+-*/<>=~!@#%^&|`?")
-_SIDES = ("PRECEDING", "FOLLOWING")
 _NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 
 logging.getLogger("sqlglot").disabled = True  # it would print statement texts
@@ -83,102 +82,6 @@ class SecondReadingParser(ClauseForms):
         if self._match(TokenType.ALIAS):
             self._parse_id_var()
         return names
-
-    def _parse_cte(self) -> exp.Expr | None:
-        """SEARCH and CYCLE behind each WITH query, over any number of columns, as well."""
-        found: exp.Expr | None = super()._parse_cte()
-        if self._match_text_seq("SEARCH"):
-            self._match_texts(("BREADTH", "DEPTH"))
-            self._match_text_seq("FIRST", "BY")
-            self._parse_csv(self._parse_id_var)
-            self._match(TokenType.SET)
-            self._parse_id_var()
-        if self._match_text_seq("CYCLE"):
-            self._parse_csv(self._parse_id_var)
-            self._match(TokenType.SET)
-            self._parse_id_var()
-            if self._match_text_seq("TO"):
-                self._parse_bitwise()
-                self._match(TokenType.DEFAULT)
-                self._parse_bitwise()
-            self._match(TokenType.USING)
-            self._parse_id_var()
-        return found
-
-    def _parse_field_def(self) -> exp.Expr | None:
-        """Fields and elements of columns in INSERT's list as well: `(a.b, c[1].d)`."""
-        if self._next.token_type in (TokenType.DOT, TokenType.L_BRACKET):
-            target: exp.Expr | None = self._parse_column()
-            return target
-        definition: exp.Expr | None = super()._parse_field_def()
-        return definition
-
-    def _parse_indexed_column(self) -> exp.Expr | None:
-        """What ON CONFLICT infers an index from, operator class included."""
-        indexed: exp.Expr | None = self._parse_bitwise()
-        if self._curr.token_type not in (TokenType.COMMA, TokenType.R_PAREN):
-            self._parse_id_var(any_token=True)
-            while self._match(TokenType.DOT):
-                self._parse_id_var(any_token=True)
-        return indexed
-
-    def _parse_cube_or_rollup(self, with_prefix: bool = False) -> exp.Cube | exp.Rollup | None:
-        """Any expressions in CUBE and ROLLUP."""
-        if not self._match_set((TokenType.CUBE, TokenType.ROLLUP)):
-            return None
-        items = [] if with_prefix else self._parse_wrapped_csv(self._parse_disjunction)
-        return self.expression(exp.Rollup(expressions=items))
-
-    def _parse_grouping_set(self) -> exp.Expr | None:
-        return (
-            self._parse_grouping_sets() or self._parse_cube_or_rollup() or self._parse_disjunction()
-        )
-
-    def _parse_window_spec(self) -> dict[str, str | exp.Expr | None]:
-        """A column or function called `unbounded` as a bound as well."""
-        self._match(TokenType.BETWEEN)
-        if self._curr.text.upper() == "UNBOUNDED" and self._next.text.upper() not in _SIDES:
-            value = self._parse_bitwise()
-            self._match_texts(_SIDES)
-            return {"value": value, "side": self._prev.text}
-        bound: dict[str, str | exp.Expr | None] = super()._parse_window_spec()
-        return bound
-
-    def _parse_returning(self) -> exp.Returning | None:
-        """`RETURNING WITH (OLD AS o, NEW AS n) …` as well."""
-        if not self._match(TokenType.RETURNING):
-            return None
-        if self._match_pair(TokenType.WITH, TokenType.L_PAREN):
-            while self._curr and not self._match(TokenType.R_PAREN):
-                self._advance()
-        return self.expression(exp.Returning(expressions=self._parse_csv(self._parse_expression)))
-
-    def _parse_merge(self) -> exp.Merge:
-        """A join as the source as well."""
-        self._match(TokenType.INTO)
-        target = self._parse_table()
-        self._match(TokenType.USING)
-        return self.expression(
-            exp.Merge(
-                this=target,
-                using=self._parse_table(joins=True),
-                on=self._match(TokenType.ON) and self._parse_disjunction(),
-                whens=self._parse_when_matched(),
-                returning=self._parse_returning(),
-            )
-        )
-
-    def _parse_table_sample(self, as_modifier: bool = False) -> exp.TableSample | None:
-        """A method of any name, and any expressions as its arguments."""
-        if not self._match(TokenType.TABLE_SAMPLE):
-            return None
-        self._parse_id_var(any_token=True)
-        while self._match(TokenType.DOT):
-            self._parse_id_var(any_token=True)
-        arguments: list[exp.Expr] = self._parse_wrapped_csv(self._parse_disjunction)
-        if self._match_text_seq("REPEATABLE"):
-            arguments += self._parse_wrapped_csv(self._parse_disjunction)
-        return self.expression(exp.TableSample(expressions=arguments))
 
     def _parse_types(self, check_func: bool = False, **options: Any) -> exp.Expr | None:
         """Arrays of the `reg…` types and of `oid`, and `interval second(2)` as well.
