@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 from dbguard.errors import NotUnderstood, UndefinedName
@@ -12,14 +11,11 @@ from .crosscheck import CrossCheck, compare
 from .facts import Action, Opaque, StatementFacts
 from .limits import Limits
 from .precheck import check_text
+from .recursion import deep_recursion
 from .referee import ParsedStatement
 from .resolver import DOUBT, Names, resolve_statement
 from .sites import Reading
 from .snapshot import SessionView, Snapshot
-
-_FRAMES = 20_000
-"""Python frames that the walk may use. The referee's JSON is at most 1,024 levels deep (orjson's
-limit) and a level costs at most four frames; Python 3.11 keeps them on the heap."""
 
 
 def analyze(
@@ -34,18 +30,15 @@ def analyze(
         UndefinedName: a name does not exist; code, wording and position are PostgreSQL's.
     """
     tokens = check_text(text, limits)
-    statements = referee.parse(text)
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _FRAMES))
     try:
-        readings = _resolve(text, statements, snapshot, view)
-        checks = compare(text, statements, tokens)
+        with deep_recursion():
+            statements = referee.parse(text)
+            readings = _resolve(text, statements, snapshot, view)
+            checks = compare(text, statements, tokens)
     except RecursionError:
         raise NotUnderstood(
             "the statement is nested too deeply to analyse", hint="Split the statement."
         ) from None
-    finally:
-        sys.setrecursionlimit(before)
     return tuple(map(_with_second_reading, readings, checks))
 
 
@@ -59,14 +52,11 @@ def analyze_definition(
         StatementError: as `analyze`.
     """
     check_text(text, limits)
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _FRAMES))
     try:
-        return _resolve(text, referee.parse(text), snapshot, view)
+        with deep_recursion():
+            return _resolve(text, referee.parse(text), snapshot, view)
     except RecursionError:
         raise NotUnderstood("the definition is nested too deeply to analyse") from None
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def _resolve(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +22,7 @@ from . import dialect, referee, secondreading
 from .bridging import analysis_texts, plain_tokens
 from .innerquery import Query, queries
 from .inventory import Mentions, mentions, mentions_of, walk
+from .recursion import deep_recursion
 from .referee import ParsedStatement, Token
 from .secondreading import Name, SecondReading
 
@@ -74,7 +75,7 @@ def compare(
     if len(statements) > 1 and not _same_boundaries(text, statements, tokens):
         boundary = CrossCheck(Outcome.DISAGREES, construct="the border between statements")
         return (boundary,) * len(statements)
-    with dialect.deep_recursion():
+    with deep_recursion():
         return tuple(_compare_statement(statement, raw, tokens) for statement in statements)
 
 
@@ -149,6 +150,9 @@ def _compare_query(
     return next(_differences(query, second, raw), None)
 
 
+_Heads = Mapping[int, set[str]]
+"""Offset → names of the nodes that stand there."""
+
 _KINDS = {
     "SelectStmt": ("Select", "Union", "Intersect", "Except", "Values", "Subquery", "Table"),
     "InsertStmt": ("Insert",),
@@ -160,20 +164,21 @@ _KINDS = {
 
 def _differences(query: Query, second: SecondReading, raw: bytes) -> Iterator[_Difference]:
     first = mentions_of(query.tag, query.node)
+    heads = _heads(query)
     if second.kind not in _KINDS[query.tag]:
         yield _Difference("the kind of statement", query.start)
-    yield from _relation_differences(query, first, second)
-    yield from _column_differences(query, first, second, raw)
+    yield from _relation_differences(heads, first, second)
+    yield from _column_differences(heads, first, second)
     yield from _field_differences(first, second)
-    yield from _function_differences(query, first, second, raw)
+    yield from _function_differences(heads, first, second, raw)
 
 
 def _relation_differences(
-    query: Query, first: Mentions, second: SecondReading
+    heads: _Heads, first: Mentions, second: SecondReading
 ) -> Iterator[_Difference]:
     wanted = {Name(m.start, m.parts) for m in first.relations}
     for name in wanted.symmetric_difference(second.relations):
-        if name not in wanted and _is_value(name, _values(query, first)):
+        if name not in wanted and _is_value(name, _values(heads, first)):
             continue  # FROM current_date
         yield _Difference(f"the relation {_shown(name)}", name.start)
     wanted = {Name(m.start, (m.name,)) for m in first.ctes}
@@ -182,7 +187,7 @@ def _relation_differences(
 
 
 def _column_differences(
-    query: Query, first: Mentions, second: SecondReading, raw: bytes
+    heads: _Heads, first: Mentions, second: SecondReading
 ) -> Iterator[_Difference]:
     # the star that `TABLE x` stands for has no place
     wanted = {Name(m.start, m.parts, m.starred) for m in first.columns if m.start >= 0}
@@ -194,7 +199,7 @@ def _column_differences(
         yield _Difference(f"the column {_shown(name)}", name.start)
     unplaced = set(first.unplaced)
     target_starts = {name.start: name.parts[0] for name in targets}
-    values = _values(query, first)
+    values = _values(heads, first)
     for name in sorted(found - wanted, key=lambda n: n.start):
         is_target = target_starts.get(name.start) == name.parts[0]
         is_default = name.parts == ("default",)
@@ -270,7 +275,7 @@ _CHOSEN_BY_GRAMMAR = frozenset(
 
 
 def _function_differences(
-    query: Query, first: Mentions, second: SecondReading, raw: bytes
+    heads: _Heads, first: Mentions, second: SecondReading, raw: bytes
 ) -> Iterator[_Difference]:
     wanted: set[Name] = set()
     by_grammar: set[int] = set()
@@ -280,9 +285,6 @@ def _function_differences(
             by_grammar.add(mention.start)
         else:
             wanted.add(Name(mention.start, mention.parts, mention.of_rows))
-    heads: dict[int, set[str]] = {}
-    for kind, item in walk(query.tag, query.node):
-        heads.setdefault(item.get("location", 0), set()).add(kind)
     found = set(second.functions)
     for name in sorted(wanted - found, key=lambda n: n.start):
         yield _Difference(f"the function {_shown(name)}", name.start)
@@ -309,14 +311,17 @@ def _is_value(name: Name, places: set[int]) -> bool:
     return name.start in places and len(name.parts) == 1 and name.parts[0] in _VALUE_WORDS
 
 
-def _values(query: Query, first: Mentions) -> set[int]:
+def _values(heads: _Heads, first: Mentions) -> set[int]:
     """Where CURRENT_USER and the like stand."""
     system = {m.start for m in first.functions if m.parts[-1] == "system_user" and m.by_grammar}
-    return _places(query, "SQLValueFunction") | system
+    return {place for place, kinds in heads.items() if "SQLValueFunction" in kinds} | system
 
 
-def _places(query: Query, wanted: str) -> set[int]:
-    return {item.get("location", 0) for kind, item in walk(query.tag, query.node) if kind == wanted}
+def _heads(query: Query) -> _Heads:
+    heads: dict[int, set[str]] = {}
+    for kind, item in walk(query.tag, query.node):
+        heads.setdefault(item.get("location", 0), set()).add(kind)
+    return heads
 
 
 def _shown(name: Name) -> str:

@@ -13,9 +13,7 @@ deep nesting.
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from sqlglot import exp, parser, tokens
@@ -32,12 +30,9 @@ from .clauseforms import (
     without_only_parentheses,
 )
 from .grammarforms import WORDS, parse_form
+from .recursion import deep_recursion
 
 SEMICOLON = TokenType.SEMICOLON
-
-RECURSION_LIMIT = 20_000
-"""Python frames while parsing: sqlglot takes about 20 for each level of nesting, of which
-`Limits.max_nesting` allows 100, and operators add theirs."""
 
 _OPERATOR_SIGNS = frozenset("+-*/<>=~!@#%^&|`?")
 _NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
@@ -260,14 +255,3 @@ def parse(text: str) -> list[exp.Expr]:
             detail="dbguard runs only what two independent parsers read alike.",
             hint="Write it in simpler SQL.",
         ) from None
-
-
-@contextmanager
-def deep_recursion() -> Iterator[None]:
-    """Raise Python's recursion limit, which bounds this process's frames, not its C stack."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, RECURSION_LIMIT))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)

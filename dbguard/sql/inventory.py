@@ -156,17 +156,17 @@ def walk(tag: str, node: Node) -> Iterator[tuple[str, Node]]:
         if isinstance(item, list):
             stack.extend((kind, element) for element in reversed(item))
             continue
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict):
             continue
         if kind in ("Node", "") and len(item) == 1:
             ((name, inner),) = item.items()
-            if name in _MESSAGES and isinstance(inner, Mapping):
+            if name in _MESSAGES and isinstance(inner, dict):
                 stack.append((name, inner))
                 continue
         yield kind, item
         known = _field_types(kind)
         for name, inner in item.items():
-            if isinstance(inner, Mapping | list):
+            if isinstance(inner, dict | list):
                 stack.append((known.get(name, ""), inner))
 
 

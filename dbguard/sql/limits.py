@@ -29,8 +29,8 @@ class Limits:
     c.h), and sqlglot takes thrice as long for each further level."""
     max_chain: int = 2_000
     """Operators in one expression, enclosing ones included; AND, OR and commas begin a new one.
-    A chain becomes a tree as deep as it is long; the referee's tree cannot be read beyond
-    about 500 levels, so this only keeps its recursion off the end of the stack."""
+    A chain becomes a tree as deep as it is long, of which each level costs the walks over it a few
+    Python frames. Scripts that join their rows by UNION ALL reach a thousand."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -26,6 +26,10 @@ _TOO_DEEP = {
     "max_brackets": "the statement nests more than {} square brackets",
     "max_chain": "one expression has more than {} operators",
 }
+_MAX_OPENINGS = 32
+"""Beginnings of comments in one run of operator characters: a megabyte of such runs is read in half
+a second."""
+_OPERATORS_ONLY = bytes(c if chr(c) in "~!@#^&|`?+-*/%<>=" else 32 for c in range(256))
 _LITERALS = frozenset({"SCONST", "USCONST", "BCONST", "XCONST"})
 _CHAIN_BREAKS = frozenset({"ASCII_44", "ASCII_59", "AND", "OR", "WHEN", "THEN", "ELSE", "WHERE"})
 _LINKS = """
@@ -83,12 +87,27 @@ def check_text(text: str, limits: Limits) -> tuple[Token, ...]:
             detail="limits.statement_bytes",
             hint="Split the statement, or load bulk data with COPY.",
         )
+    _check_comments(raw)
     tokens = referee.scan(text)
     _check_count(tokens, limits)
     if not text.isascii():
         _check_characters(raw, tokens)
     _check_depth(raw, tokens, limits)
     return tokens
+
+
+def _check_comments(raw: bytes) -> None:
+    """Refuse `/*/*/*…`: at each opening PostgreSQL's scanner looks ahead to the end of the run
+    of operator characters (scan.l, xcstart), so that 100 kB of them take minutes."""
+    if raw.count(b"/*") <= _MAX_OPENINGS:
+        return
+    runs = raw.translate(_OPERATORS_ONLY).split()
+    if any(run.count(b"/*") > _MAX_OPENINGS for run in runs):
+        raise LimitExceeded(
+            f"more than {_MAX_OPENINGS} comments begin one directly after the other",
+            detail="PostgreSQL's scanner takes very long for them.",
+            hint="Remove the comments, or put spaces between their beginnings.",
+        )
 
 
 def _check_count(tokens: Sequence[Token], limits: Limits) -> None:

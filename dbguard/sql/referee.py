@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from postgast import pg_query_pb2
 from postgast.native import lib
 
 from dbguard.errors import NotUnderstood, SyntaxRefused
+
+from .recursion import deep_recursion
 
 Node = Mapping[str, Any]
 """A parse tree node's fields, as libpg_query's JSON spells them."""
@@ -78,14 +81,29 @@ def parse(text: str) -> tuple[ParsedStatement, ...]:
         document = result.parse_tree
     finally:
         lib.pg_query_free_parse_result(result)
+    tree = _loaded(document)
+    tokens = scan(text) if len(tree.get("stmts", ())) else ()
+    return tuple(_statement(item, raw, tokens) for item in tree.get("stmts", ()))
+
+
+def _loaded(document: bytes) -> Any:
+    """The tree: by orjson, which is fast and gives up beyond 1,024 levels (an operator takes two),
+    else by the standard library, which goes as deep as Python's recursion limit allows.
+
+    Raises:
+        NotUnderstood: it is deeper than that.
+    """
     try:
-        tree = orjson.loads(document)
+        return orjson.loads(document)
     except orjson.JSONDecodeError:
+        pass
+    try:
+        with deep_recursion():
+            return json.loads(document)
+    except (RecursionError, ValueError):
         raise NotUnderstood(
             "the statement is nested too deeply to analyse", hint="Split the statement."
         ) from None
-    tokens = scan(text) if len(tree.get("stmts", ())) else ()
-    return tuple(_statement(item, raw, tokens) for item in tree.get("stmts", ()))
 
 
 def _statement(item: Node, raw: bytes, tokens: Sequence[Token]) -> ParsedStatement:

@@ -86,13 +86,15 @@ class Relation:
     """The same for writing: triggers, defaults, checks, rules, index expressions; those of
     children, of tables that foreign keys write to in passing, and of what a view writes to."""
     column_by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+    column_by_number: Mapping[int, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column_by_name", {c.name: c for c in self.columns})
+        object.__setattr__(self, "column_by_number", {c.number: c for c in self.columns})
 
     def column(self, number: int) -> Column | None:
         """The column with this attribute number, or None (system and dropped columns)."""
-        return next((c for c in self.columns if c.number == number), None)
+        return self.column_by_number.get(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from . import referee
 from .comparison import Comparison
 from .derivedform import Mismatch
 from .mentions import mentions
+from .recursion import deep_recursion
 from .rewrite import Masks, Rewritten
 from .sites import Reading
 from .snapshot import Snapshot
@@ -42,7 +43,8 @@ def verify(
         NotUnderstood: they differ otherwise than the readings call for.
     """
     try:
-        _verify(original, rewritten, readings, masks, snapshot)
+        with deep_recursion():
+            _verify(original, rewritten, readings, masks, snapshot)
     except Mismatch as error:
         raise NotUnderstood(
             "dbguard could not prove that its changes to this statement are right",

@@ -20,6 +20,8 @@ from .type_names import note_operator
 from .values import EMPTY, NamedValue, Value, computed, either
 
 _UNDEFINED_TABLE = "42P01"
+_CARRIED = 0.05
+"""What a column costs that a join or a WITH query only carries along, against one selected."""
 
 _WIDTH = {
     "smallint": 1,
@@ -92,6 +94,7 @@ def range_variable(ctx: Context, fields: Node, scope: Scope) -> Item:
         if common.columns is None:
             ctx.opaque("a WITH RECURSIVE query that refers to itself in an unusual place", fields)
             return DerivedItem(alias or name, [], open_value=EMPTY)
+        ctx.ledger.spend(len(common.columns) * _CARRIED)
         return DerivedItem(alias or name, common.columns, column_aliases)
     return relation_item(ctx, fields, SiteRole.READ, Action.SELECT)
 
@@ -188,11 +191,11 @@ def _sample(ctx: Context, fields: Node, scope: Scope) -> list[Entry]:
 
 def _check_names(ctx: Context, known: list[Entry], added: list[Entry]) -> None:
     """Two items of one name in one FROM (checkNameSpaceConflicts)."""
-    for new in added:
-        if not new.by_name or new.item.name is None:
-            continue
-        for old in known:
-            if not old.by_name or old.item.name != new.item.name:
+    names = {new.item.name for new in added if new.by_name and new.item.name is not None}
+    clashing = [old for old in known if old.by_name and old.item.name in names]
+    for new in added if clashing else ():
+        for old in clashing:
+            if not new.by_name or old.item.name != new.item.name:
                 continue
             a, b = old.item, new.item
             if (
@@ -247,6 +250,7 @@ def _join(ctx: Context, fields: Node, scope: Scope) -> list[Entry]:
                     skipped.add(name)
                     continue
                 columns.append((name, (entry.item, i)))
+    ctx.ledger.spend(len(columns) * _CARRIED)
     joined = JoinItem(alias, columns, column_aliases)
     if alias is not None:
         return [Entry(joined)]

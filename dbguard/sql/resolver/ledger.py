@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dbguard.errors import LimitExceeded
 from dbguard.sql.facts import (
     Action,
     ColumnName,
@@ -29,6 +30,11 @@ from dbguard.sql.sites import (
 from dbguard.sql.snapshot import RULE, Relation, Snapshot
 
 from .values import NONE, Key, NamedValue, Row, Value
+
+_COLUMNS_TOGETHER = 50_000
+"""Columns of all queries of one statement together. A short text can multiply them: joins of WITH
+queries over each other, stars. Reports over wide tables reach some thousands; each costs about 20
+µs."""
 
 _SYSTEM_NAMES: Mapping[int, str] = {
     -1: "ctid",
@@ -99,6 +105,22 @@ class Ledger:
     has_where: bool = True
     runs_hidden_code: bool = False
     locks_rows: bool = False
+    spent: float = 0
+    """Columns brought together so far."""
+
+    def spend(self, columns: float) -> None:
+        """Note that so many columns are carried on.
+
+        Raises:
+            LimitExceeded: they are too many together.
+        """
+        self.spent += columns
+        if self.spent > _COLUMNS_TOGETHER:
+            raise LimitExceeded(
+                f"the queries of the statement have more than {_COLUMNS_TOGETHER} columns together",
+                detail="A limit on the work of analysis was reached.",
+                hint="List the columns that are needed instead of *, or split the statement.",
+            )
 
     def mention(self, mention: Mention) -> int:
         self.mentions.append(mention)

@@ -13,6 +13,9 @@ from .naming import figure_name
 from .scope import Scope
 from .values import NamedValue, Value, computed
 
+MAX_ENTRIES = 1664
+"""MaxTupleAttributeNumber in htup_details.h; checked of every query level by free_parsestate."""
+
 
 def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[NamedValue]:
     """The columns of a target list, stars expanded.
@@ -22,6 +25,8 @@ def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[Named
     """
     columns: list[NamedValue] = []
     for node in nodes:
+        if len(columns) > MAX_ENTRIES:
+            break
         target = node["ResTarget"]
         value = target["val"]
         if "ColumnRef" in value:
@@ -36,6 +41,9 @@ def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[Named
             continue
         name = target.get("name") or figure_name(value, ctx.snapshot.server_version)
         columns.append(NamedValue(name, expression(ctx, value, scope)))
+    if len(columns) > MAX_ENTRIES:
+        ctx.undefined("54011", f"target lists can have at most {MAX_ENTRIES} entries", -1)
+    ctx.ledger.spend(len(columns))
     return columns
 
 
@@ -49,6 +57,8 @@ def _star(ctx: Context, names: list[str], scope: Scope, location: int) -> Sequen
     if not entries:
         ctx.undefined("42601", "SELECT * with no tables specified is not valid", location)
     for entry in entries:
+        if len(columns) > MAX_ENTRIES:
+            break
         _refuse_open(ctx, entry.item, location)
         columns += entry.item.columns()
     return columns
