@@ -57,6 +57,10 @@ def fields(pg_server: Any, module_clinic_database: Any) -> Iterator[list[Field]]
         yield found
 
 
+_PLANNED = ("SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE")
+"""What PostgreSQL analyses when it is prepared; utility statements are not looked at then."""
+
+
 class Judge:
     """Tries mutants on one world and counts."""
 
@@ -118,7 +122,7 @@ class Judge:
         return ""
 
     def _note(self, text: str, construct: str) -> None:
-        if not self.field.accepts(text):
+        if not text.lstrip("( ").upper().startswith(_PLANNED) or not self.field.accepts(text):
             return
         name = construct.partition(' "')[0]
         self.counts["refused although valid"] += 1

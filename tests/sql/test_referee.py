@@ -41,9 +41,9 @@ def test_every_character_that_scans_has_a_token_name(text: str) -> None:
     "text",
     [
         "SELECT " + "(" * 20_000 + "1" + ")" * 20_000,
-        "SELECT " + "1 + " * 5_000 + "1",
-        "SELECT " + "NOT " * 5_000 + "a",
-        "SELECT 1" + " UNION SELECT 1" * 5_000,
+        "SELECT " + "1 + " * 50_000 + "1",
+        "SELECT " + "NOT " * 50_000 + "a",
+        "SELECT 1" + " UNION SELECT 1" * 20_000,
     ],
     ids=["parentheses", "operators", "not", "union"],
 )
