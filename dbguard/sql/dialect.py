@@ -68,6 +68,34 @@ class SecondReadingParser(ClauseForms):
             return self.expression(exp.Neg(this=self._parse_unary()))
         return self._parse_parameter()
 
+    _around: list[exp.Expr]
+
+    def _parse_field(self, *positional: Any, **named: Any) -> exp.Expr | None:
+        """`schema.f(…) FILTER (…)` and `WITHIN GROUP (…)`: sqlglot takes all of it for the name
+        behind the dot. What stands around the call is put aside here."""
+        behind_dot = self._prev is not None and self._prev.token_type == TokenType.DOT
+        field: exp.Expr | None = super()._parse_field(*positional, **named)
+        called, around = field, None
+        while behind_dot and isinstance(called, exp.Filter | exp.WithinGroup | exp.Window):
+            around, called = called, called.this
+        if around is None or not isinstance(called, exp.Func):
+            return field
+        around.set("this", exp.Null())
+        self._around.append(field)
+        return called
+
+    def _parse_column_ops(self, this: exp.Expr | None) -> exp.Expr | None:
+        """With what `_parse_field` has put aside beside it: only names and places matter."""
+        outer = self.__dict__.get("_around", [])
+        self._around = []
+        try:
+            found: exp.Expr | None = super()._parse_column_ops(this)
+            if self._around:
+                found = self.expression(exp.Tuple(expressions=[found, *self._around]))
+        finally:
+            self._around = outer
+        return found
+
     def _parse_unnest(self, with_alias: bool = True) -> None:
         """UNNEST is a function like any other."""
 

@@ -37,6 +37,8 @@ def test_few_honest_statements_need_a_bridge() -> None:
         "SELECT a <-> b, a @@@ c, #d, a |> e, a // f, a ~~* g",
         'SELECT U&"\\0073sn", U&"d!0061t" UESCAPE \'!\' FROM t',
         "SELECT OPERATOR(pg_catalog.-) a, b OPERATOR(s.<->) c OPERATOR(s.+) OPERATOR(s.!!) d",
+        "SELECT s.f(a) FILTER (WHERE b) OVER (PARTITION BY c), s.count(*) FILTER (WHERE d)",
+        "SELECT a.f(0.5) WITHIN GROUP (ORDER BY b)::text[1], c.g(d) OVER w FROM t WINDOW w AS ()",
         "SELECT citext 'a', clinic.mrn 'b', tsquery 'c'",
         "SELECT * FROM ONLY (t)",
         "SELECT 1 FROM ONLY (a.b), (ONLY (c) JOIN (ONLY (d) CROSS JOIN ONLY e) ON f(g))",

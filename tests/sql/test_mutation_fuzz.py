@@ -171,7 +171,8 @@ def _report(judges: list[Judge], failures: list[str]) -> None:
 def test_the_statements_that_mutants_are_made_of(fields: list[Field], name: str) -> None:
     (field,) = (f for f in fields if f.name == name)
     judge = Judge(field, random.Random(SEED))
-    wrong = {t: w for t in field.texts if (w := judge.judge(t))}
+    texts = field.texts if REPORT else random.Random(SEED).sample(field.texts, 110)
+    wrong = {t: w for t in texts if (w := judge.judge(t))}
     told = "\n".join(f"{w}\n    {t}" for t, w in wrong.items())
     assert not wrong, told
-    assert judge.counts["forwarded"] > 50
+    assert judge.counts["forwarded"] > 20
