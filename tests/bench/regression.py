@@ -35,6 +35,15 @@ from dbguard.sql import referee
 
 DATABASE = "regression"
 QUERIES = frozenset(("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"))
+_NAMELESS = frozenset(
+    f"{kind}Stmt"
+    for kind in (
+        *("Transaction", "VariableSet", "VariableShow", "Discard", "Do", "CheckPoint", "Fetch"),
+        *("ClosePortal", "Deallocate", "Execute", "ConstraintsSet", "DeclareCursor", "Explain"),
+        *("Prepare", "Load", "Unlisten"),
+    )
+)
+"""Statements that need not name any object of the catalog."""
 _FIRST = "test_setup"
 
 
@@ -44,12 +53,17 @@ class Tally:
 
     verdicts: dict[str, Counter[Verdict]] = field(default_factory=dict)
     opaque: Counter[str] = field(default_factory=Counter)
+    nameless: Counter[str] = field(default_factory=Counter)
+    """Understood utility statements for which no relation and no object is named."""
     rejected: int = 0
     slowest: float = 0.0
 
     def add(self, kind: str, judgement: Judgement) -> None:
         self.verdicts.setdefault(kind, Counter())[judgement.verdict] += 1
         self.opaque[kind] += bool(judgement.opaque)
+        facts = [r.facts for r in judgement.readings]
+        if facts and kind + "Stmt" not in QUERIES | _NAMELESS:
+            self.nameless[kind] += not any(f.relations or f.objects for f in facts)
         self.slowest = max(self.slowest, judgement.seconds)
 
 
@@ -188,6 +202,8 @@ class Run:
             opaque = sum(self.tally.opaque[k] for k in kinds)
             table.add_row(title, str(merged.total()), *cells, _share(opaque, total))
         self.console.print(table)
+        nameless = {k: n for k, n in self.tally.nameless.items() if n}
+        self.console.print(f"utility statements of which no object is known: {nameless}")
         self.console.print(f"rejected by the server, not counted: {self.tally.rejected}")
         self.console.print(f"slowest analysis: {self.tally.slowest:.2f} s")
         if self.views is not None:

@@ -38,3 +38,11 @@ def test_toast_tables_cannot_be_seen_through() -> None:
         "a TOAST table, which holds the values of others"
     ]
     assert {c.column.column for c in found.columns} == {"chunk_data", "ctid"}
+
+
+def test_columns_that_a_function_gives_back_can_be_listed() -> None:
+    found = facts("SELECT id, (jsonb_each(doc)).*, (jsonb_each(doc)).value AS v FROM patients")
+    assert not found.opaque
+    assert [o.name for o in found.outputs] == ["id", "key", "value", "v"]
+    for output in found.outputs[1:]:
+        assert (output.origin, [str(c) for c in output.sources]) == (None, ["clinic.patients.doc"])

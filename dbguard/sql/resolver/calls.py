@@ -8,7 +8,7 @@ from dbguard.sql.functions import FunctionReference, refer, takes
 from .context import Context
 from .earlier import DOUBT
 from .result_types import overload_type, polymorphic_type
-from .values import Value, computed
+from .values import CallRow, Value, computed
 
 
 def is_function(ctx: Context, name: str) -> bool:
@@ -108,7 +108,10 @@ def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) ->
         if type_name is None or type_name == "record" or type_name.startswith("any"):
             type_name = polymorphic_type(found.candidates, arguments)
     if type_name is None:
-        return computed(arguments)
+        listed = {f.result_columns for f in found.candidates}
+        names = listed.pop() if len(listed) == 1 else ()
+        row = CallRow(names, computed(arguments)) if len(names) > 1 else None
+        return computed(arguments, None, row)
     return computed(arguments, type_name, ctx.ledger.composite(type_name))
 
 

@@ -73,3 +73,17 @@ def either(left: Value, right: Value) -> Value:
         left.row or right.row,
         _common_type(left.type_name, right.type_name),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """What a function with several OUT columns gives back: each may carry all its arguments."""
+
+    names: tuple[str, ...]
+    value: Value
+
+    def find(self, name: str) -> Value | None:
+        return self.value if name in self.names else None
+
+    def columns(self) -> Sequence[NamedValue]:
+        return [NamedValue(name, self.value) for name in self.names]
