@@ -102,7 +102,7 @@ def parse_form(parser: Any, form: str) -> exp.Expr:
             if parser._match_text_seq("ENCODING"):
                 parser._advance()
         elif word in words and (
-            behind_item or before == "NO" or word in _RESERVED or not _ends_item(parser)
+            behind_item or before == "NO" or _is_never_name(form, word) or not _ends_item(parser)
         ):
             # behind an item and without a comma only a word of the form can stand
             parser._advance()
@@ -162,6 +162,13 @@ def _required(parser: Any, found: Any) -> exp.Expr:
         parser.raise_error("Unexpected token")
     assert isinstance(found, exp.Expr)
     return found
+
+
+def _is_never_name(form: str, word: str) -> bool:
+    """Whether the word is one of the form's even before a parenthesis."""
+    return word in _RESERVED or (
+        form in ("XMLPARSE", "XMLSERIALIZE") and word in ("CONTENT", "DOCUMENT")
+    )
 
 
 def _begins_item(parser: Any, form: str, last_word: str) -> bool:

@@ -9,9 +9,10 @@ the query mentions all the same.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import psycopg
 
@@ -147,6 +148,16 @@ class Tally:
             self.rejected + other.rejected,
             self.wrong + other.wrong,
         )
+
+    @classmethod
+    def of(cls, text: str) -> Tally:
+        """A tally from what `as_json` made of it."""
+        figures = json.loads(text)
+        counters = {name: Counter(figures[name]) for name in ("refused", "rejected")}
+        return cls(**{**figures, **counters})
+
+    def as_json(self) -> str:
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)})
 
     @property
     def recall(self) -> float:

@@ -37,6 +37,10 @@ class Server:
 
     def build(self) -> None:
         self.connection.execute((CORPUS / "schema.sql").read_text().encode())
+        self.enter()
+
+    def enter(self) -> None:
+        """Set this session's search_path."""
         self.connection.execute(f"SET search_path = {PATH}".encode())
 
     def snapshot(self) -> Snapshot:

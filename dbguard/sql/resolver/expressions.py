@@ -14,7 +14,7 @@ from .context import Context, strings
 from .ledger import TypeRow
 from .naming import called_names
 from .plain_nodes import PLAIN_NODES
-from .result_types import common_type, concatenated_type
+from .result_types import common_type, operator_type
 from .scope import Scope
 from .settings_calls import note_set_config
 from .type_names import is_cast, note_operator, note_type
@@ -105,9 +105,9 @@ def _operator_expression(ctx: Context, fields: Node, scope: Scope | None) -> Val
         current = left.get("A_Expr")
         if current is None:
             values.append(expression(ctx, left, scope))
-    if strings(fields.get("name")) == ["||"]:
-        return computed(values, concatenated_type(values))
-    return computed(values)
+    if fields.get("kind") == "AEXPR_NULLIF":
+        return computed(values, values[-1].type_name)
+    return computed(values, operator_type(strings(fields.get("name")), values))
 
 
 def _note_operators(ctx: Context, fields: Node) -> None:
@@ -215,6 +215,8 @@ def _sublink(ctx: Context, fields: Node, scope: Scope | None) -> Value:
     if kind == "EXISTS_SUBLINK":
         return EMPTY
     values = [c.value for c in columns]
+    if columns:
+        ctx.ledger.subquery_names[fields.get("location", 0)] = columns[0].name
     if len(columns) == 1 and kind in ("EXPR_SUBLINK", "ARRAY_SUBLINK"):
         inner = values[0]
         name = inner.type_name

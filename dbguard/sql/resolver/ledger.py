@@ -102,6 +102,8 @@ class Ledger:
     """Columns named outside aggregates, one set for each grouping query level being read."""
     seen: set[tuple[str, int]] = field(default_factory=set)
     """Kind and offset of every relation, column and function name that was resolved."""
+    subquery_names: dict[int, str] = field(default_factory=dict)
+    """Name of the first column of each subquery in an expression, by the SubLink's offset."""
     has_where: bool = True
     runs_hidden_code: bool = False
     locks_rows: bool = False

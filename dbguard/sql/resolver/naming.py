@@ -6,9 +6,15 @@ from collections.abc import Mapping
 
 from dbguard.sql.referee import Node
 
-from .context import strings
+from .context import Context, strings
 
 UNNAMED = "?column?"
+
+_EXTRACT = 140_000
+"""server_version_num of the first that has a function of that name behind EXTRACT(… FROM …)."""
+
+_BOOLEAN_CONSTANTS = 150_000
+"""First server_version_num for which `true` is a constant, not a cast of 't'."""
 
 _FIXED: Mapping[str, str] = {
     "GroupingFunc": "grouping",
@@ -44,9 +50,9 @@ _JSON: Mapping[str, str] = {
 }
 
 
-def figure_name(node: Node, server_version: int = 180_000) -> str:
-    """The column name of an expression without AS."""
-    return _figure(node, server_version)[1] or UNNAMED
+def figure_name(ctx: Context, node: Node) -> str:
+    """The column name of an expression without AS; subqueries in it have been read."""
+    return _figure(ctx, node)[1] or UNNAMED
 
 
 def called_names(fields: Node, server_version: int) -> list[str]:
@@ -57,11 +63,7 @@ def called_names(fields: Node, server_version: int) -> list[str]:
     return names
 
 
-_EXTRACT = 140_000
-"""server_version_num of the first that has a function of that name behind EXTRACT(… FROM …)."""
-
-
-def _figure(node: Node, version: int) -> tuple[int, str | None]:
+def _figure(ctx: Context, node: Node) -> tuple[int, str | None]:
     """A name and how strongly it is meant: 0 none, 1 a type's, 2 the expression's own."""
     if not node:
         return 0, None
@@ -73,19 +75,22 @@ def _figure(node: Node, version: int) -> tuple[int, str | None]:
         return (2, names[-1]) if names else (0, None)
     if tag == "A_Indirection":
         names = strings(fields.get("indirection"))
-        return (2, names[-1]) if names else _figure(fields["arg"], version)
+        return (2, names[-1]) if names else _figure(ctx, fields["arg"])
     if tag == "FuncCall":
-        return 2, called_names(fields, version)[-1]
+        return 2, called_names(fields, ctx.snapshot.server_version)[-1]
+    if tag == "A_Const":
+        by_cast = "boolval" in fields and ctx.snapshot.server_version < _BOOLEAN_CONSTANTS
+        return (1, "bool") if by_cast else (0, None)
     if tag == "A_Expr":
         return (2, "nullif") if fields.get("kind") == "AEXPR_NULLIF" else (0, None)
     if tag == "TypeCast":
-        strength, name = _figure(fields["arg"], version)
+        strength, name = _figure(ctx, fields["arg"])
         names = strings(fields["typeName"].get("names"))
         return (strength, name) if strength > 1 or not names else (1, names[-1])
     if tag == "CollateClause":
-        return _figure(fields["arg"], version)
+        return _figure(ctx, fields["arg"])
     if tag == "CaseExpr":
-        strength, name = _figure(fields.get("defresult", {}), version)
+        strength, name = _figure(ctx, fields.get("defresult", {}))
         return (strength, name) if strength > 1 else (1, "case")
     if tag == "MinMaxExpr":
         return 2, "least" if fields.get("op") == "IS_LEAST" else "greatest"
@@ -98,11 +103,11 @@ def _figure(node: Node, version: int) -> tuple[int, str | None]:
         name = _JSON.get(fields.get("op", ""))
         return (2, name) if name else (0, None)
     if tag == "SubLink":
-        return _figure_sublink(fields, version)
+        return _figure_sublink(ctx, fields)
     return 0, None
 
 
-def _figure_sublink(fields: Node, version: int) -> tuple[int, str | None]:
+def _figure_sublink(ctx: Context, fields: Node) -> tuple[int, str | None]:
     kind = fields.get("subLinkType")
     if kind == "EXISTS_SUBLINK":
         return 2, "exists"
@@ -110,15 +115,5 @@ def _figure_sublink(fields: Node, version: int) -> tuple[int, str | None]:
         return 2, "array"
     if kind != "EXPR_SUBLINK":
         return 0, None
-    query = fields["subselect"].get("SelectStmt", {})
-    while query.get("op", "SETOP_NONE") != "SETOP_NONE":
-        query = query["larg"]
-    if "valuesLists" in query:
-        return 2, "column1"
-    targets = query.get("targetList", ())
-    if not targets:
-        return 0, None
-    target = targets[0]["ResTarget"]
-    if "name" in target:
-        return 2, target["name"]
-    return _figure(target.get("val", {}), version)
+    name = ctx.ledger.subquery_names.get(fields.get("location", 0))
+    return (2, name) if name is not None else (0, None)

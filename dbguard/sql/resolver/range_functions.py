@@ -42,7 +42,7 @@ def range_function(ctx: Context, fields: Node, scope: Scope) -> DerivedItem:
     for call, definitions in calls:
         value = expression(ctx, call, scope)
         _refuse_definition(ctx, call)
-        label = figure_name(call, ctx.snapshot.server_version)
+        label = figure_name(ctx, call)
         first_name = first_name or label
         listed = definitions or (fields.get("coldeflist", []) if len(calls) == 1 else [])
         if listed:

@@ -39,8 +39,8 @@ def target_list(ctx: Context, nodes: Sequence[Node], scope: Scope) -> list[Named
         if "A_Indirection" in value and "A_Star" in value["A_Indirection"]["indirection"][-1]:
             columns += _row_star(ctx, value["A_Indirection"], scope)
             continue
-        name = target.get("name") or figure_name(value, ctx.snapshot.server_version)
-        columns.append(NamedValue(name, expression(ctx, value, scope)))
+        found = expression(ctx, value, scope)
+        columns.append(NamedValue(target.get("name") or figure_name(ctx, value), found))
     if len(columns) > MAX_ENTRIES:
         ctx.undefined("54011", f"target lists can have at most {MAX_ENTRIES} entries", -1)
     ctx.ledger.spend(len(columns))

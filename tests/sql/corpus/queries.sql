@@ -384,3 +384,7 @@ SELECT x.a FROM (VALUES ((SELECT ssn FROM patients LIMIT 1))) AS x (a), archive.
 SELECT * FROM patients p, unnest(p.phones[1:2], coalesce(p.phones, ARRAY[p.ssn]), array_remove(p.phones, 'x') || p.mrn) AS t
 
 SELECT id, o FROM unnest(ARRAY[1]) WITH ORDINALITY AS t (o, id) RIGHT JOIN archive.patients a USING (id)
+
+SELECT x.ssn, x."case", x.mrn FROM (SELECT (SELECT * FROM (SELECT ssn FROM patients) a), (SELECT CASE WHEN true THEN dob END FROM patients), (SELECT mrn::text FROM patients)::text) x
+
+SELECT u.* FROM patients p, unnest(ARRAY[p.id, nullif(2, 1 + 1)], ARRAY(SELECT substring(code FROM 1 FOR 2) FROM diagnoses), (SELECT array_agg(upper(kind)) FROM encounters)) AS u

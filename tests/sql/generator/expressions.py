@@ -13,7 +13,7 @@ from .world import Field, Kind, World
 LITERALS: dict[Kind, tuple[str, ...]] = {
     Kind.INT: ("0", "1", "7", "42", "-3", "(2)"),
     Kind.NUMBER: ("1.5", "0.25", "10::numeric", "'3.5'::numeric"),
-    Kind.TEXT: ("'a'", "'x y'", "E'it\\'s'", "$$d$$", "text 'q'", "''::text"),
+    Kind.TEXT: ("'a'::text", "E'it\\'s'::text", "$$d$$::text", "text 'q'", "''::text"),
     Kind.DATE: ("date '2020-02-03'", "'1999-12-31'::date", "CAST('2001-01-01' AS date)"),
     Kind.TIME: ("timestamptz '2020-02-03 04:05Z'", "now()", "current_timestamp"),
     Kind.BOOL: ("true", "false", "'t'::boolean"),
@@ -162,7 +162,7 @@ class Expressions:
             return f"({self.scalar(kind, scope, depth - 1)})"
         if roll < 0.23 and self.windows is not None:
             return self._window(kind, scope, depth)
-        if roll < 0.25:
+        if roll < 0.25 and kind is not Kind.TEXTS:
             return f"(ARRAY[{again()}, {again()}])[{self.rng.choice(LITERALS[Kind.INT])}]"
         if roll < 0.27:
             return f"({again()})"
@@ -491,6 +491,12 @@ class Expressions:
                 parts.append(frame)
         self.windows = saved
         return " ".join(parts)
+
+
+def is_constant(text: str) -> bool:
+    """Whether an expression would be an ordinal, or an error, where ordinals may stand."""
+    bare = text.strip("()")
+    return any(bare == literal.strip("()") for of_kind in LITERALS.values() for literal in of_kind)
 
 
 def fields_of(kinds: tuple[Kind, ...], names: list[str]) -> tuple[Field, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from .expressions import COMPARED, fields_of
+from .expressions import COMPARED, fields_of, is_constant
 from .relations import COLUMN_ALIASES, Relations
 from .scope import Scope, Source
 from .world import Field, Kind, World
@@ -68,7 +68,7 @@ class QueryGenerator(Relations):
     def scalar(self, kind: Kind, scope: Scope, depth: int) -> str:
         self.fuel -= 1
         saved = self.windows, self.aggregates
-        self.windows = None
+        self.windows, self.aggregates = None, False
         text, inner = self.from_items(scope.inner(), min(depth, 1))
         where = f" WHERE {self.condition(inner, min(depth, 1))}" if self.chance(0.6) else ""
         if self.chance(0.6):
@@ -274,7 +274,7 @@ class QueryGenerator(Relations):
         texts, fields, values = self._targets(scope, wanted, depth)
         distinct = ""
         if self.chance(0.1) and not bare:
-            if self.chance(0.5) and values:
+            if self.chance(0.5) and values and not is_constant(values[0]):
                 distinct = f"DISTINCT ON ({values[0]}) "
                 clause += f" ORDER BY {values[0]}"
             else:
@@ -301,7 +301,7 @@ class QueryGenerator(Relations):
             order = self.spell(self.rng.choice(single))
         else:
             order = self.expression(self.rng.choice(COMPARED), scope, 2)
-            if order.lstrip("(-").rstrip(")").replace(".", "").isdigit() or order[:1] in "'$Et":
+            if is_constant(order):
                 order = f"({order}) IS NULL"
         return order + self.rng.choice(("", "", " DESC", " NULLS FIRST", " DESC NULLS LAST"))
 
@@ -332,7 +332,7 @@ class QueryGenerator(Relations):
             text = self.column(kind, scope)
             if text is None or self.chance(0.2):
                 text = self.expression(kind, scope, 1)
-            if not text.lstrip("(-").rstrip(")").replace(".", "").isdigit():
+            if not is_constant(text):
                 items.append((text, kind))
         keyed = [
             (f"{self.spell(s.name)}.{self.spell('id')}", s)

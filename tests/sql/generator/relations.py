@@ -183,7 +183,7 @@ class Relations(Expressions):
                 f"jsonb_each({e(Kind.JSON)})", name, ("key", Kind.TEXT), ("value", Kind.JSON)
             ),
             lambda: self._table_function(
-                f"recent({e(Kind.INT)})", name, ("encounter", Kind.INT), ("day", Kind.DATE)
+                f"recent(({e(Kind.INT)})::int)", name, ("encounter", Kind.INT), ("day", Kind.DATE)
             ),
             lambda: self._table_function(
                 f"unnest({e(Kind.TEXTS)}, ARRAY[1, {e(Kind.INT)}])", name, ("unnest", Kind.OTHER)
@@ -267,12 +267,13 @@ class Relations(Expressions):
     def _join(self, scope: Scope, depth: int) -> Item:
         left = self._item(scope, scope, depth)
         seen = replace(scope, sources=scope.sources + left.sources, plain=scope.plain + left.plain)
-        right = self._item(seen, seen, depth)
-        sources = left.sources + right.sources
         kind = self.rng.choices(
             ("JOIN", "INNER JOIN", "LEFT JOIN", "RIGHT OUTER JOIN", "FULL JOIN", "CROSS JOIN"),
             (5, 2, 4, 2, 2, 1),
         )[0]
+        # LATERAL sees the left side only where that keeps its rows
+        right = self._item(scope if kind[:4] in ("RIGH", "FULL") else seen, seen, depth)
+        sources = left.sources + right.sources
         plain = left.plain + right.plain
         using_alias: Source | None = None
         if kind == "CROSS JOIN":
