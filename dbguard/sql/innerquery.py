@@ -48,11 +48,7 @@ def queries(
 
     None means that it wraps a query whose extent cannot be found.
     """
-    inside = [
-        t
-        for t in tokens
-        if t.start >= statement.start and t.end <= statement.end and not t.is_comment
-    ]
+    inside = referee.tokens_within(tokens, statement.start, statement.end)
     tag, node = statement.tag, statement.node
     while tag in _WRAPPED:
         if _WRAPPED[tag] not in node:

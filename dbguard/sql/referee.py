@@ -8,6 +8,7 @@ for it first (`precheck`).
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import functools
 import json
@@ -110,12 +111,23 @@ def _statement(item: Node, raw: bytes, tokens: Sequence[Token]) -> ParsedStateme
     ((tag, node),) = item["stmt"].items()
     start = item.get("stmt_location", 0)
     end = start + item["stmt_len"] if item.get("stmt_len") else len(raw)
-    inside = [t for t in tokens if t.start >= start and t.end <= end and not t.is_comment]
+    inside = tokens_within(tokens, start, end)
     while inside and inside[-1].kind == "ASCII_59":
         inside.pop()
     if inside:
         start, end = inside[0].start, inside[-1].end
     return ParsedStatement(tag, node, start, end)
+
+
+def tokens_within(tokens: Sequence[Token], start: int, end: int) -> list[Token]:
+    """The tokens between two byte offsets, without comments."""
+    first = bisect.bisect_left(tokens, start, key=_start_of)
+    behind = bisect.bisect_left(tokens, end, lo=first, key=_start_of)
+    return [t for t in tokens[first:behind] if t.end <= end and not t.is_comment]
+
+
+def _start_of(token: Token) -> int:
+    return token.start
 
 
 @functools.lru_cache(maxsize=2)

@@ -81,7 +81,7 @@ def complete(field: Field, text: str, readings: tuple[Reading, ...]) -> str:
         if unknown or reading.facts.opaque or statement.tag not in _RESOLVED:
             continue  # what an unknown function returns is unknown, and refused to masked users
         known = {c.column.column for c in reading.facts.columns}
-        own = {*_own_names(statement.node), "old", "new"}
+        own = {*_own_names(statement.node), "old", "new", "excluded"}
         called = {f.name for f in reading.facts.functions}
         for function in field.world.snapshot.functions:
             if function.name in called:
