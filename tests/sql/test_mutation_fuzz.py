@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from dbguard.errors import StatementError, SyntaxRefused
 from dbguard.sql.analysis import analyze
 from dbguard.sql.limits import DEFAULT_LIMITS
 
-from .mutation import oracles, worlds
+from .mutation import oracles, second_opinion, worlds
 from .mutation.mutator import Mutator
 from .mutation.second_opinion import difference
 from .mutation.worlds import Field
@@ -176,3 +177,26 @@ def test_the_statements_that_mutants_are_made_of(fields: list[Field], name: str)
     told = "\n".join(f"{w}\n    {t}" for t, w in wrong.items())
     assert not wrong, told
     assert judge.counts["forwarded"] > 20
+
+
+def test_oracles_notice_what_is_wrong(fields: list[Field], monkeypatch: pytest.MonkeyPatch) -> None:
+    (field,) = (f for f in fields if f.name == "marked")
+
+    def read(text: str) -> Any:
+        return analyze(text, field.world.snapshot, field.view, DEFAULT_LIMITS)
+
+    text, other = "SELECT id, ssn FROM patients", "SELECT id FROM patients"
+    plan = field.plan(text)
+    assert plan.text != text
+    assert oracles.masked(field, plan, random.Random(1)) == ""
+    assert oracles.masked(field, replace(plan, text=text), random.Random(1)) != ""
+    assert oracles.recalled(field, text, read(text)) == ""
+    assert oracles.recalled(field, text, read(other)) == "column patients.ssn is missed"
+    assert oracles.complete(field, text, read(text)) == ""
+    assert oracles.complete(field, text, read(other)) == "column reference ssn is in no fact"
+    assert oracles.storable("SELECT 'a'") == ""
+    monkeypatch.setattr(oracles, "redact", lambda text: text)
+    assert oracles.storable("SELECT 'a'") == "a literal is stored"
+    assert difference(text) == ""
+    monkeypatch.setattr(second_opinion, "_readings", lambda *_: [second_opinion.Counter()])
+    assert "column ssn unseen by sqlglot" in difference(text)
