@@ -34,9 +34,7 @@ def test_other_calls_are_calls(call: str) -> None:
 
 def test_toast_tables_cannot_be_seen_through() -> None:
     found = facts("SELECT chunk_data FROM pg_toast.pg_toast_16400 WHERE ctid = '(0,1)'")
-    assert [o.construct for o in found.opaque] == [
-        "a TOAST table, which holds the values of others"
-    ]
+    assert [o.construct for o in found.opaque] == ["a TOAST table"]
     assert {c.column.column for c in found.columns} == {"chunk_data", "ctid"}
 
 
@@ -46,3 +44,12 @@ def test_columns_that_a_function_gives_back_can_be_listed() -> None:
     assert [o.name for o in found.outputs] == ["id", "key", "value", "v"]
     for output in found.outputs[1:]:
         assert (output.origin, [str(c) for c in output.sources]) == (None, ["clinic.patients.doc"])
+
+
+def test_an_index_renamed_as_a_table_is_not_undefined() -> None:
+    found = facts("ALTER TABLE clinic.patients_pkey RENAME TO b")
+    assert [(o.kind, o.schema, o.name) for o in found.objects] == [
+        ("index", "clinic", "patients_pkey")
+    ]
+    assert [o.construct for o in found.opaque] == ["ALTER TABLE of something that is no table"]
+    assert not facts("ALTER TABLE IF EXISTS clinic.nosuch RENAME TO b").opaque

@@ -148,7 +148,7 @@ def find_relation(ctx: Context, fields: Node, *, placed: bool = True) -> Relatio
         )
     relation = ctx.find_relation(schema, name)
     if relation is None and schema is not None and schema.startswith("pg_toast"):
-        ctx.opaque("a TOAST table, which holds the values of others", fields)
+        ctx.opaque("a TOAST table", fields)
         return Relation(0, schema, name, RelationKind.TOAST_TABLE, _TOAST_COLUMNS)
     if relation is None:
         spelt = name if schema is None else f"{schema}.{name}"

@@ -298,10 +298,24 @@ def comment(action: Action) -> Handler:
     return handle
 
 
+def _may_be_index(ctx: Context, fields: Node) -> bool:
+    """ALTER TABLE … RENAME takes indexes as well, which the snapshot does not hold."""
+    relation = fields["relation"]
+    unknown = ctx.find_relation(relation.get("schemaname"), relation["relname"]) is None
+    return unknown and not fields.get("missing_ok")
+
+
+def _note_index(ctx: Context, relation: Node) -> None:
+    note_object(ctx, "index", relation)
+    ctx.opaque("ALTER TABLE of something that is no table", relation)
+
+
 def rename(ctx: Context, fields: Node) -> Outcome:
     kind = kind_name(fields, "renameType")
     if kind in ("attribute", "type", "index") and "relation" in fields:
         note_object(ctx, "index" if kind == "index" else "type", fields["relation"])
+    elif kind == "table" and _may_be_index(ctx, fields):
+        _note_index(ctx, fields["relation"])
     elif "relation" in fields:
         named_relation(
             ctx, fields["relation"], Action.RENAME, missing_ok=bool(fields.get("missing_ok"))
