@@ -38,6 +38,7 @@ def findings(bound: BoundPolicy) -> tuple[Finding, ...]:
         *_unknown_people(bound),
         *_unknown_functions(bound),
         *_unclassified(bound),
+        *_copies(bound),
     )
 
 
@@ -55,6 +56,9 @@ def _unmatched_patterns(bound: BoundPolicy) -> Iterable[Finding]:
         for pattern in entry.tables:
             if pattern.names_table and not _matches_table(pattern, relations):
                 yield _unmatched(f"classification {entry.tag}", pattern)
+    for pattern in bound.policy.declassified:
+        if pattern.names_table and not any(_matches_column(pattern, r) for r in relations):
+            yield _unmatched("declassified", pattern)
     for rule in bound.policy.rules:
         for pattern in rule.tables:
             if pattern.names_table and not _matches_table(pattern, relations):
@@ -107,9 +111,39 @@ def _unclassified(bound: BoundPolicy) -> Iterable[Finding]:
         for column in relation.columns:
             if bound.tags_of(relation.oid, column.number):
                 continue
+            names = (relation.schema, relation.name, column.name)
+            if any(p.matches(*names) for p in bound.policy.declassified):
+                continue
             if kind := looks_like_phi(relation.name, column.name):
                 yield Finding(
-                    f"{relation.schema}.{relation.name}.{column.name}",
+                    ".".join(names),
                     f"not classified, and its name looks like {kind}",
                     "classify it, or rename it if it holds no PHI",
+                )
+
+
+def _copies(bound: BoundPolicy) -> Iterable[Finding]:
+    """Unclassified columns with name and type of a classified one, that no other finding is
+    about."""
+    originals: dict[tuple[str, str], str] = {}
+    relations = sorted(_relations(bound.snapshot), key=lambda r: (r.schema, r.name))
+    for relation in relations:
+        for column in relation.columns if relation.schema not in SYSTEM_SCHEMAS else ():
+            if bound.tags_of(relation.oid, column.number):
+                name = f"{relation.schema}.{relation.name}.{column.name}"
+                originals.setdefault((column.name, column.base_type), name)
+    for relation in relations:
+        if relation.schema in SYSTEM_SCHEMAS:
+            continue
+        for column in relation.columns:
+            original = originals.get((column.name, column.base_type))
+            if original is None or bound.tags_of(relation.oid, column.number):
+                continue
+            names = (relation.schema, relation.name, column.name)
+            looked_at = any(p.matches(*names) for p in bound.policy.declassified)
+            if not looked_at and not looks_like_phi(relation.name, column.name):
+                yield Finding(
+                    ".".join(names),
+                    f"not classified, and has the name and type of {original}",
+                    "classify it, or list it under declassified if it is no copy",
                 )

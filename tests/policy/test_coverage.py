@@ -80,3 +80,33 @@ functions: {safe: ["public.bmi(numeric)", "public.bmi(text)"]}
 )
 def test_names(table: str, column: str, kind: str | None) -> None:
     assert looks_like_phi(table, column) == kind
+
+
+def test_columns_that_look_like_copies() -> None:
+    policy = load_documents(
+        {
+            "a": """
+classification: [{tag: phi.code, columns: [clinic.patients.state]}]
+declassified: [clinic.known.state, clinic.gone.state]
+rules: [{id: r, allow: [read]}]
+"""
+        }
+    )
+    state = Column(1, "state", "text", "text", "S")
+    number = Column(1, "state", "integer", "integer", "N")
+    tables = (
+        Relation(1, "clinic", "patients", RelationKind.TABLE, (state,)),
+        Relation(2, "clinic", "copy", RelationKind.TABLE, (state,)),
+        Relation(3, "clinic", "known", RelationKind.TABLE, (state,)),
+        Relation(4, "clinic", "other", RelationKind.TABLE, (number,)),
+        Relation(5, "pg_catalog", "pg_x", RelationKind.TABLE, (state,)),
+    )
+    snapshot = Snapshot("d", 180000, 1, frozenset({"clinic"}), tables, ())
+    found = findings(bind(policy, snapshot, {}, frozenset()))
+    assert [(f.subject, f.what) for f in found] == [
+        ("clinic.gone.state", "declassified: the pattern matches nothing"),
+        (
+            "clinic.copy.state",
+            "not classified, and has the name and type of clinic.patients.state",
+        ),
+    ]
