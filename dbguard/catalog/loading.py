@@ -328,6 +328,7 @@ def _functions(
         variadic,
         defaults,
         source,
+        named,
     ) in parts["functions"]:
         if modes is not None and not _RETURNED_MODES.isdisjoint(modes):
             labels = names or [""] * len(modes)
@@ -353,7 +354,14 @@ def _functions(
             # An empty prosrc stands for a body kept as a tree (BEGIN ATOMIC, RETURN).
             source=atomic.get(oid) if source == "" else source,
             owner=owners.get(str(oid), ""),
+            argument_names=_argument_names(*named) if named else (),
         )
+
+
+def _argument_names(names: list[str], modes: str | None) -> tuple[str, ...]:
+    """Those of IN, INOUT and VARIADIC arguments; all are IN where no modes are given."""
+    kinds = modes or "i" * len(names)
+    return tuple(name for name, mode in zip(names, kinds, strict=False) if mode in "ibv")
 
 
 def _atomic_body(definition: str, arguments: str) -> str | None:

@@ -200,7 +200,9 @@ SELECT pg_catalog.json_build_object(
           THEN pg_catalog.array_to_string(f.proargmodes, '') END,
         CASE WHEN f.proargmodes IS NOT NULL THEN f.proargnames END,
         f.provariadic {_NE} 0::pg_catalog.oid, f.pronargdefaults,
-        CASE WHEN f.readable THEN f.prosrc END) ORDER BY f.oid)
+        CASE WHEN f.readable THEN f.prosrc END,
+        CASE WHEN f.readable AND f.proargnames IS NOT NULL THEN pg_catalog.json_build_array(
+          f.proargnames, pg_catalog.array_to_string(f.proargmodes, '')) END) ORDER BY f.oid)
     FROM functions f),
   'function_owners', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, r.rolname) ORDER BY f.oid)

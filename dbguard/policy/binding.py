@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 from dbguard.sql.facts import Action
-from dbguard.sql.snapshot import RelationKind, Snapshot
+from dbguard.sql.snapshot import Function, RelationKind, Snapshot
 
 from .decision import Mask, MaskKind, Principal
 from .drift import Drift, Filling, drifted, is_temporary_table
@@ -70,6 +71,12 @@ class BoundPolicy:
         self._names: dict[int, tuple[tuple[str, str], ...]] = {}
         self._standings: dict[tuple[Principal, str | None], Standing] = {}
         self._restricted: dict[tuple[Principal, str | None], frozenset[ColumnKey]] = {}
+
+    @cached_property
+    def function_by_signature(self) -> Mapping[str, Function]:
+        """The functions that are not the server's own."""
+        own = ("pg_catalog", "information_schema")
+        return {f.signature: f for f in self.snapshot.functions if f.schema not in own}
 
     @property
     def classified(self) -> Mapping[ColumnKey, frozenset[str]]:

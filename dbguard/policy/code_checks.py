@@ -42,12 +42,15 @@ def check_functions(case: Case, verdict: Verdict) -> None:
 
 
 def declared_safe(case: Case, function: FunctionUse) -> bool:
-    """Whether the rules declare every function that the call might mean.
+    """Whether the rules declare every function that the call might mean, or its body shows that it
+    is harmless.
 
     What the principal could put other code into is not safe, whatever it is declared.
     """
     declared = case.bound.policy.safe_functions
-    if not function.signatures or not declared.issuperset(function.signatures):
+    if not function.signatures:
+        return False
+    if not declared.issuperset(function.signatures) and function not in case.seen_through:
         return False
     own = {case.principal.user, *case.principal.groups}
     named = case.bound.snapshot.functions_by_name.get(function.name, ())

@@ -6,7 +6,8 @@ refusal names all its reasons. Their order does not matter.
 
 from __future__ import annotations
 
-from dbguard.sql.facts import StatementFacts
+from dbguard.sql.bodies import read_body
+from dbguard.sql.facts import FunctionTrust, StatementFacts
 
 from .access_checks import check_columns
 from .binding import BoundPolicy
@@ -46,7 +47,7 @@ def decide(
     only: its text might hold what the client sent.
     """
     try:
-        return _decide(Case(bound, facts, principal, environment))
+        return _decide(_case(bound, facts, principal, environment, frozenset()))
     except Exception as error:  # noqa: BLE001 - total: a decision that fails is a denial
         message = f"the decision failed inside dbguard ({type(error).__name__})"
         reason = Reason("internal", message, "Report this with the decision id.")
@@ -56,6 +57,53 @@ def decide(
             reasons=(reason,),
             error_texts=ErrorTexts.WITHHOLD,
         )
+
+
+def _case(
+    bound: BoundPolicy,
+    facts: StatementFacts,
+    principal: Principal,
+    environment: str,
+    inside: frozenset[int],
+) -> Case:
+    """The case, with the SQL functions that it may call because of what is in their bodies.
+
+    `inside` are the functions whose bodies this is part of; one that calls itself is not seen
+    through.
+    """
+    seen = frozenset(
+        use
+        for use in facts.functions
+        if use.trust is FunctionTrust.UNKNOWN
+        and use.signatures
+        and all(
+            _may_run(bound, signature, principal, environment, inside)
+            for signature in use.signatures
+        )
+    )
+    return Case(bound, facts, principal, environment, seen)
+
+
+def _may_run(
+    bound: BoundPolicy,
+    signature: str,
+    principal: Principal,
+    environment: str,
+    inside: frozenset[int],
+) -> bool:
+    """Whether a function's body is SQL that the principal might as well send, and get raw."""
+    function = bound.function_by_signature.get(signature)
+    if function is None or function.oid in inside:
+        return False
+    body = read_body(bound.snapshot, function)
+    if body is None:
+        return False
+    for facts in body:
+        case = _case(bound, facts, principal, environment, inside | {function.oid})
+        decision = _decide(case)
+        if decision.effect is Effect.DENY or decision.masks or decision.requirements:
+            return False
+    return True
 
 
 def _decide(case: Case) -> Decision:

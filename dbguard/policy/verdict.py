@@ -11,6 +11,7 @@ from dbguard.sql.facts import (
     ActionClass,
     ColumnName,
     ColumnUse,
+    FunctionUse,
     RelationUse,
     StatementFacts,
     Use,
@@ -45,6 +46,8 @@ class Case:
     facts: StatementFacts
     principal: Principal
     environment: str
+    seen_through: frozenset[FunctionUse] = frozenset()
+    """SQL functions whose bodies do only what the principal may do, and see nothing masked."""
 
     @cached_property
     def standing(self) -> Standing:

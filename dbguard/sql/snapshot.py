@@ -125,6 +125,8 @@ class Function:
     """Body of a LANGUAGE sql function outside pg_catalog, string or BEGIN ATOMIC."""
     owner: str = ""
     """Role that may replace it; empty for the server's own, and in older saved snapshots."""
+    argument_names: tuple[str, ...] = ()
+    """Names of the input arguments of such a function, in order; empty where it has none."""
 
     @property
     def signature(self) -> str:
