@@ -167,7 +167,8 @@ class Catalog:
                     if watched.connection is not None and not watched.polled:
                         watched.polled = True
                         group.create_task(self._poll(watched), name=f"catalog poll {watched.name}")
-                await asyncio.sleep(self._poll_seconds)
+                # a database that was just entered is not to wait two rounds for its first look
+                await asyncio.sleep(self._poll_seconds / 10)
 
     async def close(self) -> None:
         """Close the control connections."""
