@@ -126,7 +126,7 @@ def test_what_is_left_can_be_read(texts: Guarded) -> None:
             ((found,),) = connection.execute(text.encode()).fetchall()
             return found
 
-        assert one("SELECT pg_get_viewdef('texts.v'::regclass, true)") == (
+        assert one("SELECT pg_get_viewdef('texts.v'::regclass, true)").replace(" t.", " ") == (
             " SELECT id,\n    length AS \"odd '1'\"\n   FROM texts.t\n  WHERE ssn = ''::text;"
         )
         constraint = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = "
