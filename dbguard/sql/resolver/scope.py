@@ -68,7 +68,8 @@ class RelationItem:
         self.alias = alias
         self.name: str | None = alias or relation.name
         self._renamed: list[str] | None = None
-        if column_aliases:
+        if column_aliases:  # by position: a masked relation then has all columns
+            ledger.spend(len(relation.columns))
             names = [c.name for c in relation.columns]
             names[: len(column_aliases)] = column_aliases
             self._renamed = names
@@ -112,6 +113,7 @@ class RelationItem:
 
     def columns(self) -> Sequence[NamedValue]:
         self.ledger.touch_whole(self.site)
+        self.ledger.spend(len(self.relation.columns))
         return [NamedValue(name, self.value(i)) for i, name in enumerate(self.names())]
 
     def whole(self) -> Value:
