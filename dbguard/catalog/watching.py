@@ -15,6 +15,7 @@ import structlog
 from dbguard.catalog.fingerprint import FINGERPRINT_QUERY
 from dbguard.catalog.loading import parse_snapshot, read_document
 from dbguard.errors import CatalogUnavailable
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.snapshot import RelationKind, Snapshot
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,8 @@ class _Watched:
     snapshot: Snapshot | None = None
     document: str = ""
     fingerprint: str = ""
+    recent: tuple[CatalogChange, ...] = ()
+    """What DDL through dbguard did that the snapshot need not show yet."""
     asked: int = 0
     """Number of refreshes asked for so far."""
     done: int = 0
@@ -117,6 +120,16 @@ class Catalog:
         self._databases[database].users -= 1
         self._forget_unused()
 
+    def note(self, database: str, changes: tuple[CatalogChange, ...]) -> None:
+        """DDL that has gone through dbguard, and is committed, did this."""
+        if (watched := self._databases.get(database)) is not None:
+            watched.recent += changes
+
+    def recent(self, database: str) -> tuple[CatalogChange, ...]:
+        """What was noted that the snapshot need not show yet, in the order it was done."""
+        watched = self._databases.get(database)
+        return watched.recent if watched is not None else ()
+
     def current(self, database: str) -> Snapshot | None:
         """The snapshot at hand if it was confirmed lately, without waiting; else None."""
         watched = self._databases.get(database)
@@ -153,7 +166,10 @@ class Catalog:
 
         async def work(connection: asyncpg.Connection) -> None:
             if watched.done < mine:
-                await self._load(watched, connection, reason)
+                if watched.snapshot is not None and _has_gaps(watched.snapshot):
+                    await self._load(watched, connection, reason)
+                else:
+                    await self._look(watched, connection, reason)
 
         await self._use(watched, work)
         assert watched.snapshot is not None
@@ -261,21 +277,27 @@ class Catalog:
                 await _dispose(broken)
             raise
 
-    async def _look(self, watched: _Watched, connection: asyncpg.Connection) -> None:
+    async def _look(
+        self,
+        watched: _Watched,
+        connection: asyncpg.Connection,
+        reason: str = "changed elsewhere",
+    ) -> None:
         """Ask for the fingerprint, and read the catalog if it is a new one."""
-        begun = time.monotonic()
+        begun, answers, noted = time.monotonic(), watched.asked, len(watched.recent)
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
         if (
             watched.snapshot is not None
             and fingerprint == watched.fingerprint
             and (begun - watched.loaded < GAP_SECONDS or not _has_gaps(watched.snapshot))
         ):
-            watched.confirmed = begun
+            watched.confirmed, watched.done = begun, answers
+            watched.recent = watched.recent[noted:]
         else:
-            await self._load(watched, connection, "changed elsewhere")
+            await self._load(watched, connection, reason)
 
     async def _load(self, watched: _Watched, connection: asyncpg.Connection, reason: str) -> None:
-        answers, begun = watched.asked, time.monotonic()
+        answers, begun, noted = watched.asked, time.monotonic(), len(watched.recent)
         # Before the document: a change between the two is seen again at the next poll.
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
         document = await read_document(connection)
@@ -294,6 +316,7 @@ class Catalog:
             )
         watched.fingerprint, watched.confirmed, watched.done = fingerprint, begun, answers
         watched.loaded = begun
+        watched.recent = watched.recent[noted:]
         if old is not None and watched.snapshot is not old and self._on_change is not None:
             assert watched.snapshot is not None
             self._on_change(watched.snapshot)

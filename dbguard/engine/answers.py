@@ -193,13 +193,19 @@ class Answers:
             head.statement += 1
             if index < len(head.plan.statements):
                 planned = head.plan.statements[index]
-                self.scope.completed(planned.effects)
+                self.scope.completed(planned.effects, planned.changes)
+                self._tell_changes()
                 if planned.decision.error_texts is ErrorTexts.WITHHOLD:
                     self.withhold_until_end = True
                 if self.completed is not None:
                     self.completed(head, index)
         tag = frame.payload.rstrip(b"\0").decode("ascii", "replace")
         self._outcome(head, index, tag, "")
+
+    def _tell_changes(self) -> None:
+        if self.scope.committed:
+            self.surroundings.changed(tuple(self.scope.committed))
+            self.scope.committed.clear()
 
     def _outcome(self, head: Pending, index: int, tag: str, sqlstate: str) -> None:
         if index >= len(head.decisions):
@@ -265,6 +271,7 @@ class Answers:
             shown = client_error(fields, head.plan, withhold=self._withhold(head))
             self._outcome(head, head.statement, "", fields.sqlstate)
         head.failed, head.error = True, shown
+        self.scope.failed = True
         head.copying_in = False
         head.copies_left = 0
         if not head.probe:
@@ -286,8 +293,10 @@ class Answers:
         self.link.status = self.scope.status = frame.payload
         if frame.payload == b"I":
             self.names.end_transaction(head.cycle)
-            self.scope.transaction_ended()
+            self.scope.transaction_ended(committed=True)
+            self._tell_changes()
             self.withhold_until_end = False
+        self.scope.failed = False
         if head.notices:
             self._show(head, b"")
         self.link.queue.finish()

@@ -8,6 +8,7 @@ from typing import Protocol
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
 from dbguard.policy.decision import BackupRequirement
 from dbguard.policy.drift import Filling
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.snapshot import Snapshot
 
 from .plan import FunctionCallRequest, Plan, PlanRequest, Restricted, StateKey
@@ -29,6 +30,8 @@ class Planned:
     restricted: Restricted
     key: StateKey
     """Catalog and rules the plan was made under."""
+    changes: tuple[CatalogChange, ...] = ()
+    """What was known to be different from the catalog of `key`."""
     lost: bool = False
     """The text could not be planned at all: `restricted` says nothing."""
 
@@ -99,6 +102,12 @@ class Surroundings(Protocol):
 
     def snapshot(self) -> Snapshot:
         """The shared snapshot now in force."""
+
+    def changed(self, changes: tuple[CatalogChange, ...]) -> None:
+        """The session committed DDL that did this."""
+
+    def recent(self) -> tuple[CatalogChange, ...]:
+        """What DDL through dbguard did since the snapshot now in force was read."""
 
     overlay_query: str
     """One statement, one row, one column: the catalog as the session sees it."""

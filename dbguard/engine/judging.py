@@ -70,7 +70,8 @@ class Judging:
         if not planned.lost:
             self.answers.restricted = planned.restricted
             self.answers.raw_access = planned.plan.raw_access
-        return Basis(planned.key, self.settling.known_view(), planned.restricted)
+        view = self.settling.known_view()
+        return Basis(planned.key, view, planned.restricted, planned.changes)
 
     def entry(
         self, owed: Owed, plan: Plan, basis: Basis | None, decisions: tuple[int, ...]

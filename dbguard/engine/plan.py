@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dbguard.policy.decision import BackupRequirement, Decision, Effect, ErrorTexts, Principal
 from dbguard.policy.drift import Filling
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, EffectKind, SessionEffect, Wrapper
 from dbguard.sql.snapshot import SessionView
 from dbguard.sql.splices import PositionMap
@@ -26,6 +27,8 @@ class Basis:
     key: StateKey
     view: SessionView
     restricted: Restricted
+    changes: tuple[CatalogChange, ...] = ()
+    """What was known to be different from the catalog of `key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,9 @@ class PlanRequest:
     environment: str
     parameter_types: tuple[int, ...] = ()
     """OIDs of the types that a Parse declares, those that are not the server's own."""
+    changes: tuple[CatalogChange, ...] = ()
+    """What DDL did since the catalog was read, as far as the text may name it. Only for
+    principals with raw access: others wait for the catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class PlannedStatement:
     fingerprint: str
     relations: tuple[str, ...]
     columns: tuple[ColumnNote, ...]
+    changes: tuple[CatalogChange, ...] | None = None
+    """What it does to names of relations; None when that is not told by its text."""
     doubtful: bool = False
     """Earlier statements of the text may have changed what its names mean: relations and columns
     are what they meant before."""

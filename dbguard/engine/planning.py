@@ -18,7 +18,7 @@ from dbguard.errors import (
     sqlstate_of,
 )
 from dbguard.masking.expressions import mask_expression
-from dbguard.policy.binding import BoundPolicy, bind
+from dbguard.policy.binding import BoundPolicy, bind, extend
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, Mask, Principal
 from dbguard.policy.drift import Filling
@@ -26,6 +26,7 @@ from dbguard.policy.drift_checks import fillings, shown
 from dbguard.policy.model import Policy
 from dbguard.policy.remembering import ColumnKey, Remembered
 from dbguard.sql.analysis import analyze
+from dbguard.sql.changes import CatalogChange, lasting_oid, with_changes
 from dbguard.sql.facts import Action, ActionClass, FunctionTrust, FunctionUse, StatementFacts
 from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.functions import code_of_types, refer, unseen_calls
@@ -81,6 +82,19 @@ class World:
             self.filled,
         )
 
+    def with_changes(self, changes: tuple[CatalogChange, ...]) -> World:
+        """This world after changes that its snapshot does not show yet."""
+        if not changes:
+            return self
+        latest: tuple[tuple[CatalogChange, ...], World] | None = self.__dict__.get("latest")
+        if latest is not None and latest[0] == changes:
+            return latest[1]
+        snapshot = with_changes(self.snapshot, changes)
+        changed = replace(self, snapshot=snapshot)
+        changed.__dict__["bound"] = extend(self.bound, snapshot, self.filled)
+        self.__dict__["latest"] = (changes, changed)
+        return changed
+
     def __getstate__(self) -> dict[str, object]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -111,6 +125,7 @@ def plan_text(world: World, request: PlanRequest) -> Plan:
 
 
 def _plan_text(world: World, request: PlanRequest) -> Plan:
+    world = world.with_changes(request.changes)
     raw_access = world.bound.has_raw_access(request.principal, request.environment)
     try:
         readings = read_statements(world, request)
@@ -208,7 +223,8 @@ def _planned(
     shows: tuple[Filling, ...] = ()
     if decision.effect is Effect.ALLOW:
         if facts.flows or facts.action is Action.CREATE_TABLE_AS:
-            fills = fillings(world.bound, facts, request.principal, request.environment)
+            found = fillings(world.bound, facts, request.principal, request.environment)
+            fills = tuple(replace(f, relation=lasting_oid(f.relation)) for f in found)
         elif facts.action is Action.SELECT and tags:
             shows = shown(world.bound, facts, request.principal, request.environment)
     return PlannedStatement(
@@ -223,6 +239,7 @@ def _planned(
             ColumnNote(str(c.column), tuple(sorted(c.uses)), tags.get(c.column, ()))
             for c in facts.columns
         ),
+        changes=facts.changes,
         doubtful=any(o.construct == DOUBT for o in facts.opaque),
         fills=fills,
         shows=shows,

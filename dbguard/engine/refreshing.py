@@ -73,7 +73,8 @@ class Refreshing:
         if (
             basis.key == self.surroundings.state_key()
             and basis.view == self.scope.view
-            and not self.scope.needs_overlay
+            and basis.changes == self.settling.changes_for(prepared.text)
+            and (not self.scope.needs_overlay or self.settling.knows_changes)
             and not prepared.lost
         ):
             if prepared.reshaped:

@@ -13,6 +13,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from dbguard.errors import NotUnderstood
+from dbguard.sql.changes import EVERYTHING, CatalogChange
 from dbguard.sql.facts import EffectKind, SessionEffect
 from dbguard.sql.snapshot import SessionView
 
@@ -55,11 +56,11 @@ class Scope:
     seen: tuple[Hashable, ...] = ()
     """The catalog that `view` was made from: a schema made since may stand in the path."""
     overlay: Overlay | None = None
+    overlay_base: Hashable = None
+    """The shared catalog when `overlay` was read: what others change since is not in it."""
     overlay_stale: bool = False
     """The session has temporary or uncommitted objects that `overlay` does not show."""
     has_temporary: bool = False
-    catalog_stale: bool = False
-    """This session committed DDL that the shared snapshot may not include."""
     names_touched: bool = False
     """search_path or role was set in the open transaction: its end may take that back."""
     catalog_touched: bool = False
@@ -67,6 +68,14 @@ class Scope:
     temporary_touched: bool = False
     """The open transaction made or dropped temporary objects: its end may undo that, or drop
     them (ON COMMIT DROP)."""
+    uncommitted: list[CatalogChange] = field(default_factory=list)
+    """What the open transaction did to names of relations."""
+    behind_overlay: list[CatalogChange] = field(default_factory=list)
+    """What was done since `overlay` was read."""
+    committed: list[CatalogChange] = field(default_factory=list)
+    """What a transaction that has ended did: for the surroundings to take."""
+    failed: bool = False
+    """Something failed since the last ReadyForQuery: what it took back is not known."""
     status: bytes = b"I"
     """Transaction status as far as it is known: ReadyForQuery's, and what statements of an open
     pipeline have done to it since."""
@@ -131,8 +140,12 @@ class Scope:
                 return True
         return False
 
-    def completed(self, effects: tuple[SessionEffect, ...]) -> None:
-        """A statement with these effects succeeded."""
+    def completed(
+        self,
+        effects: tuple[SessionEffect, ...],
+        changes: tuple[CatalogChange, ...] | None = None,
+    ) -> None:
+        """A statement with these effects succeeded; `changes` as in `StatementFacts`."""
         for effect in effects:
             match effect.kind:
                 case EffectKind.SET | EffectKind.SET_LOCAL | EffectKind.RESET:
@@ -145,6 +158,9 @@ class Scope:
                 case EffectKind.CATALOG:
                     self.catalog_touched = True
                     self.overlay_stale = True
+                    found = (EVERYTHING,) if changes is None else changes
+                    self.uncommitted += found
+                    self.behind_overlay += found
                 case EffectKind.TEMPORARY:
                     self.has_temporary = self.temporary_touched = True
                     self.overlay_stale = True
@@ -152,14 +168,17 @@ class Scope:
                 case EffectKind.BEGIN:
                     self.status = b"T"
                 case EffectKind.COMMIT | EffectKind.ROLLBACK:
+                    committed = effect.kind is EffectKind.COMMIT and self.status != b"E"
                     self.status = b"I"
-                    self.transaction_ended()
+                    self.transaction_ended(committed=committed)
                 case EffectKind.ROLLBACK_TO:
                     self.status = b"T"
                     if self.names_touched or self.temporary_touched:
                         self.view = None
                     if self.catalog_touched or self.temporary_touched:
                         self.overlay_stale = True
+                        self.uncommitted = [EVERYTHING]
+                        self.behind_overlay = [EVERYTHING]
 
     def _names_changed(self) -> None:
         self.view = None
@@ -174,7 +193,7 @@ class Scope:
             self.temporary_touched = self.overlay_stale = self.has_temporary
             self.view = None
 
-    def transaction_ended(self) -> None:
+    def transaction_ended(self, *, committed: bool) -> None:
         """The transaction is over: what was local to it, or not committed, may be gone."""
         if self.names_touched:
             self.names_touched = False
@@ -185,7 +204,9 @@ class Scope:
             self.view = None
         if self.catalog_touched:
             self.catalog_touched = False
-            self.catalog_stale = True
+            if committed:
+                self.committed += [EVERYTHING] if self.failed else self.uncommitted
+            self.uncommitted, self.behind_overlay = [], []
             self.overlay_stale = self.has_temporary
             if not self.has_temporary:
                 self.overlay = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable
+from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbguard.errors import NotUnderstood
+from dbguard.sql.changes import CatalogChange, relevant
 from dbguard.sql.snapshot import SessionView
 
 from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
@@ -55,6 +56,23 @@ class Settling:
             )
         return self.scope.view
 
+    @property
+    def knows_changes(self) -> bool:
+        """What the session did to the catalog is known without asking the server."""
+        return self.raw_access and self.scope.overlay is None and not self.scope.has_temporary
+
+    def changes_for(self, raw: bytes) -> tuple[CatalogChange, ...]:
+        """What is known to be different from the snapshot in use, as far as a text may name it."""
+        if not self.raw_access:
+            return ()
+        changes = self._changes()
+        return relevant(changes, self.scope.text(raw)) if changes else ()
+
+    def _changes(self) -> tuple[CatalogChange, ...]:
+        if self.scope.needs_overlay and self.scope.overlay is not None:
+            return tuple(self.scope.behind_overlay)
+        return (*self.surroundings.recent(), *self.scope.uncommitted)
+
     def plan(
         self, raw: bytes, parameter_types: tuple[int, ...] = ()
     ) -> Generator[Ask, Answer, Planned]:
@@ -67,16 +85,20 @@ class Settling:
         """
         types = tuple(oid for oid in parameter_types if oid >= _FIRST_NORMAL_OID)
         while True:
-            yield from self.ready()
+            yield from self.ready(raw)
             view, parameters, seen = self.scope.view, self.scope.texts, self._catalog()
-            text = self.scope.text(raw)
-            planned = yield from self._ask(text, types)
+            text, changes = self.scope.text(raw), self.changes_for(raw)
+            hoped = self.raw_access and self.scope.status != b"E"
+            planned = yield from self._ask(text, types, changes)
             refusal = planned.plan.refusal
             if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
                 planned = yield from self._look_again(text, types, planned)
                 view, seen = self.scope.view, self._catalog()
             if self.link.skip is not Skip.NOTHING or self.link.closed:
                 break
+            if hoped and not planned.lost and not planned.plan.raw_access and self._changes():
+                self.raw_access = False  # no longer: others wait for what was changed
+                continue
             if (
                 self.scope.view == view
                 and self.scope.texts == parameters
@@ -95,28 +117,36 @@ class Settling:
             return replace(planned, plan=_refused(planned.plan, _ABORTED))
         if self.scope.needs_overlay and (self.scope.overlay is None or self.scope.overlay_stale):
             yield from self._load_overlay()
-            return (yield from self._ask(text, types))
+            return (yield from self._ask(text, types, ()))
         before = self.surroundings.state_key()
         yield AskFreshCatalog()
         if self.surroundings.state_key() != before:
             if self.scope.said is not None:
                 self._resolve_path(*self.scope.said)
-            return (yield from self._ask(text, types))
+            changes = self.changes_for(text.encode()) if self.raw_access else ()
+            return (yield from self._ask(text, types, changes))
         return planned
 
-    def _ask(self, text: str, types: tuple[int, ...]) -> Generator[Ask, Answer, Planned]:
+    def _ask(
+        self, text: str, types: tuple[int, ...], changes: tuple[CatalogChange, ...]
+    ) -> Generator[Ask, Answer, Planned]:
         self._know_principal()
         request = PlanRequest(
-            text, self.identity.principal, self.known_view(), self.identity.environment, types
+            text,
+            self.identity.principal,
+            self.known_view(),
+            self.identity.environment,
+            types,
+            changes,
         )
         overlay = self.scope.overlay if self.scope.needs_overlay else None
         if overlay is None:
             known = self.surroundings.known_plan(request)
             if known is not None:
-                return known
+                return replace(known, changes=changes) if changes else known
         answer = yield AskPlan(request, overlay)
         assert isinstance(answer, Planned)
-        return answer
+        return replace(answer, changes=changes) if changes else answer
 
     def _know_principal(self) -> None:
         snapshot = self.surroundings.snapshot()
@@ -124,26 +154,53 @@ class Settling:
             self._known_in = snapshot.epoch
             self.identity.principal = principal_of(snapshot, self.identity.principal.user)
 
-    def ready(self) -> Generator[Ask, Answer, None]:
-        """Make the scope current: wait for what may change it, ask the server where needed."""
+    def ready(self, raw: bytes | None = None) -> Generator[Ask, Answer, None]:
+        """Make the scope current: wait for what may change it, ask the server where needed.
+
+        What DDL did since the catalog was read is waited for, but for principals with raw access
+        to everything: for them it is enough to know what it did to the names in `raw`.
+        """
         yield from self.link.drain()
         if self.link.skip is not Skip.NOTHING or self.link.closed:
             return
-        if self.scope.catalog_stale:
-            yield AskFreshCatalog()
-            self.scope.catalog_stale = False
         if self.scope.status == b"E":
             if self.scope.view is None:
                 self.scope.view = SessionView(self.scope.session_user, ("pg_catalog",))
                 self.scope.names_touched = True
             return
-        eager = self.scope.has_temporary or not self.raw_access
-        if self.scope.needs_overlay and self.scope.overlay_stale and eager:
-            yield from self._load_overlay()
+        recent = self.surroundings.recent()
+        if recent and (self._obscure(recent, raw) or self._overlaid(recent, raw)):
+            yield AskFreshCatalog()
+        if self.scope.overlay is not None and (
+            self.scope.overlay_base != self.surroundings.state_key()
+        ):
+            self.scope.overlay_stale = True
+        if self.scope.needs_overlay and self.scope.overlay_stale:
+            own = self.scope.behind_overlay
+            moved = self.scope.overlay_base not in (None, self.surroundings.state_key())
+            if self.scope.has_temporary or moved or self._obscure(own, raw, own=True):
+                yield from self._load_overlay()
         if self.scope.view is None:
             yield from self._load_view()
         elif self.scope.said is not None and self.scope.seen != self._catalog():
             self._resolve_path(*self.scope.said)
+
+    def _overlaid(self, recent: Sequence[CatalogChange], raw: bytes | None) -> bool:
+        """Whether some of it concerns the text, and may be in the overlay or not."""
+        if not self.scope.needs_overlay or self.scope.overlay is None:
+            return False
+        return raw is None or bool(relevant(recent, self.scope.text(raw)))
+
+    def _obscure(
+        self, changes: Sequence[CatalogChange], raw: bytes | None, *, own: bool = False
+    ) -> bool:
+        """Whether it takes a look at the catalog to know what names mean after these changes."""
+        if not self.raw_access:
+            return own or bool(changes)
+        if not changes:
+            return False
+        named = changes if raw is None else relevant(changes, self.scope.text(raw))
+        return any(change.unclear for change in named)
 
     def _load_view(self) -> Generator[Ask, Answer, SessionView]:
         path, role = yield from ask_server(self.link, "SHOW search_path", "SHOW role")
@@ -165,6 +222,7 @@ class Settling:
         return self.surroundings.state_key()
 
     def _load_overlay(self) -> Generator[Ask, Answer, None]:
+        base, included = self.surroundings.state_key(), len(self.scope.behind_overlay)
         (document,) = yield from ask_server(self.link, self.surroundings.overlay_query)
         self._overlays += 1
         self.scope.overlay = Overlay(
@@ -172,6 +230,8 @@ class Settling:
             self.surroundings.read_overlay(document),
         )
         self.scope.overlay_stale = False
+        self.scope.overlay_base = base
+        del self.scope.behind_overlay[:included]
         view = yield from self._load_view()
         # definitions in it were deparsed under the session's own search_path
         snapshot = replace(self.scope.overlay.snapshot, definition_path=view.search_path)

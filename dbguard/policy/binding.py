@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -77,6 +78,16 @@ class BoundPolicy:
         """The functions that are not the server's own."""
         own = ("pg_catalog", "information_schema")
         return {f.signature: f for f in self.snapshot.functions if f.schema not in own}
+
+    @property
+    def sources(self) -> Mapping[ColumnKey, frozenset[ColumnKey]]:
+        """Which columns a view's, partition's or generated column takes its values from."""
+        return self._sources
+
+    @property
+    def bases(self) -> Mapping[int, frozenset[int]]:
+        """For each view, the relations behind it."""
+        return self._bases
 
     @property
     def classified(self) -> Mapping[ColumnKey, frozenset[str]]:
@@ -270,6 +281,23 @@ def bind(
         tagged = _along(own, sources, snapshot)
     bases = _bases(sources, snapshot)
     return BoundPolicy(policy, snapshot, tagged, bases, own, kept, sources, filled)
+
+
+def extend(bound: BoundPolicy, snapshot: Snapshot, filled: tuple[Filling, ...]) -> BoundPolicy:
+    """`bound` over a snapshot that differs in a few tables (`dbguard.sql.changes`): new columns
+    are classified by patterns, and columns that stayed keep what they carry."""
+    known = bound.snapshot.relation_by_oid
+    new = tuple(r for r in snapshot.relations if known.get(r.oid) is not r)
+    only_new = replace(snapshot, relations=new)
+    own = _by_patterns(bound.policy, only_new, frozenset())
+    _spread_to_generated(own, only_new)
+    tags = dict(bound.classified)
+    for key, found in own.items():
+        tags[key] = tags.get(key, _NO_TAGS) | found
+    both = {**bound.own, **own}
+    return BoundPolicy(
+        bound.policy, snapshot, tags, bound.bases, both, bound.kept, bound.sources, filled
+    )
 
 
 def _spread_to_generated(own: dict[ColumnKey, frozenset[str]], snapshot: Snapshot) -> None:

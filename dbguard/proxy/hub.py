@@ -34,6 +34,7 @@ from dbguard.errors import LimitExceeded, NotUnderstood, StatementError, sqlstat
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.policy.decision import Decision, Effect, Principal
 from dbguard.policy.model import Policy
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action
 from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.limits import Limits
@@ -305,6 +306,12 @@ class SessionSurroundings:
 
     def state_key(self) -> StateKey:
         return self._hub.key_of(self.snapshot())
+
+    def changed(self, changes: tuple[CatalogChange, ...]) -> None:
+        self._hub.catalog.note(self._database, changes)
+
+    def recent(self) -> tuple[CatalogChange, ...]:
+        return self._hub.catalog.recent(self._database)
 
     def known_plan(self, request: PlanRequest) -> Planned | None:
         current = self._hub.catalog.current(self._database)

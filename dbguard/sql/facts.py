@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from .changes import CatalogChange
+
 
 class ActionClass(enum.StrEnum):
     """The groups policies grant by."""
@@ -288,6 +290,9 @@ class StatementFacts:
     objects: tuple[ObjectName, ...] = ()
     opaque: tuple[Opaque, ...] = ()
     effects: tuple[SessionEffect, ...] = ()
+    changes: tuple[CatalogChange, ...] | None = None
+    """What it does to the names of relations, when its text tells; meant where effects hold
+    CATALOG."""
     has_where: bool = True
     """False for an UPDATE or DELETE (at any level) without WHERE, or with a constant one."""
     runs_hidden_code: bool = False

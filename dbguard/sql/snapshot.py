@@ -239,6 +239,18 @@ class Snapshot:
             found.setdefault(operator.name, []).append(operator)
         return {name: tuple(group) for name, group in found.items()}
 
+    def take_over(self, other: Snapshot) -> None:
+        """Take indexes over from a snapshot that differs in relations only."""
+        for name in (
+            "functions_by_name",
+            "function_by_oid",
+            "types_by_name",
+            "has_coded_types",
+            "role_by_name",
+            "operators_by_name",
+        ):
+            self.__dict__[name] = getattr(other, name)
+
     def find_relation(
         self, schema: str | None, name: str, path: tuple[str, ...]
     ) -> Relation | None:

@@ -42,6 +42,7 @@ from dbguard.policy.decision import (
     MaskKind,
     Principal,
 )
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect
 from dbguard.sql.snapshot import Role, SessionView, Snapshot
 from dbguard.sql.splices import PositionMap
@@ -81,8 +82,9 @@ NAMED = {
 
 def plan_of(text: str, epoch: int = 1) -> Plan:
     """`deny …`, `mask …`, `secret …` (errors withheld), `backup …`, the words of EFFECTS; `raw …`
-    is allowed for somebody who sees everything; `moving …` is sent as another text in each catalog
-    epoch; anything else is allowed as it is. A semicolon separates statements."""
+    is allowed for somebody who sees everything; `drop x` is DDL whose effect is known, `ddl` DDL
+    whose effect is not; `moving …` is sent as another text in each catalog epoch; anything else is
+    allowed as it is. A semicolon separates statements."""
     parts = [p.strip() for p in text.split(";")]
     statements = tuple(_statement(part) for part in parts)
     refusal = None
@@ -100,6 +102,9 @@ def _statement(part: str) -> PlannedStatement:
     word, _, rest = part.partition(" ")
     name = rest.split(" ")[0] if rest else ""
     effects: tuple[SessionEffect, ...] = ()
+    changes: tuple[CatalogChange, ...] | None = None
+    if word == "drop":
+        effects, changes = (EFFECTS["ddl"],), (CatalogChange("public", name),)
     if word in EFFECTS:
         effects = (EFFECTS[word],)
     elif word in NAMED:
@@ -115,8 +120,9 @@ def _statement(part: str) -> PlannedStatement:
         requirements=(BackupRequirement("r9", 60),) if word == "backup" else (),
         error_texts=ErrorTexts.WITHHOLD if "secret" in part.split() else ErrorTexts.SHOW,
     )
+    relations = ("clinic.patients",)
     return PlannedStatement(
-        Action.SELECT, None, decision, effects, f"<{word}>", "f" * 16, ("clinic.patients",), ()
+        Action.SELECT, None, decision, effects, f"<{word}>", "f" * 16, relations, (), changes
     )
 
 
@@ -134,9 +140,19 @@ class FakeSurroundings:
         self.moves = 0
         """What a fresh catalog adds to the epoch."""
         self.views: list[SessionView] = []
+        self.told: list[tuple[CatalogChange, ...]] = []
+        """The changes that each text was planned with."""
+        self.noted: tuple[CatalogChange, ...] = ()
+        """What DDL did that the snapshot does not show."""
 
     def state_key(self) -> tuple[str, int, str]:
         return ("db", self.epoch, "digest")
+
+    def changed(self, changes: tuple[CatalogChange, ...]) -> None:
+        self.noted += changes
+
+    def recent(self) -> tuple[CatalogChange, ...]:
+        return self.noted
 
     def known_plan(self, request: PlanRequest) -> Planned | None:
         return None
@@ -279,12 +295,14 @@ class Play:
                     word = "raw lo_open" if ask.request.function_oid == 952 else "deny"
                     return Planned(plan_of(word), self.restricted, self.world.state_key())
                 self.world.views.append(ask.request.view)
+                self.world.told.append(ask.request.changes)
                 plan = plan_of(ask.request.text, self.world.epoch)
                 return Planned(plan, self.restricted, self.world.state_key())
             case AskDurable():
                 return self.world.durable
             case AskFreshCatalog():
                 self.world.refreshed += 1
+                self.world.noted = ()
                 self.world.epoch += self.world.moves
                 return None
             case AskRequirement():

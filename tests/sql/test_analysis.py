@@ -145,11 +145,11 @@ STRINGS = [
     ("CREATE TEMP TABLE t (a int, b text); SELECT b FROM t", ["pg_temp_3.t"], False),
     ("CREATE TABLE IF NOT EXISTS notes (id int); SELECT id FROM notes", ["clinic.notes"], True),
     ("CREATE TABLE notes (id int); SELECT id FROM notes", ["clinic.notes"], True),
-    ("CREATE TEMP TABLE IF NOT EXISTS t (id int); SELECT id FROM t", [], True),
+    ("CREATE TEMP TABLE IF NOT EXISTS t (id int); SELECT id FROM t", ["pg_temp_3.t"], True),
     ("SELECT nosuch(1); SELECT id FROM patients", ["clinic.patients"], True),
     ("GRANT USAGE ON SCHEMA archive TO public; TABLE notes", ["clinic.notes"], True),
     ("CREATE TABLE t (a int); INSERT INTO t VALUES (1)", ["clinic.t"], False),
-    ("CREATE TABLE t AS SELECT 1 AS a; SELECT a FROM t", [], True),
+    ("CREATE TABLE t AS SELECT 1 AS a; SELECT a FROM t", ["clinic.t"], False),
     ("CREATE VIEW v AS SELECT ssn FROM patients; SELECT ssn FROM v", [], True),
     (
         "CREATE OR REPLACE VIEW patient_names AS SELECT 1 AS id, ''::text AS name; TABLE providers",
@@ -213,7 +213,7 @@ STRINGS = [
     ),
     ("BEGIN; CREATE TABLE t (a int); ROLLBACK; TABLE patients", ["clinic.patients"], False),
     ("ROLLBACK; SELECT id FROM patients", ["clinic.patients"], True),
-    ("DROP TABLE IF EXISTS t; CREATE TABLE t (a int); SELECT a FROM t", ["clinic.t"], True),
+    ("DROP TABLE IF EXISTS t; CREATE TABLE t (a int); SELECT a FROM t", ["clinic.t"], False),
 ]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dbguard.sql.facts import Action, EffectKind, SessionEffect
 from dbguard.sql.referee import Node
 
+from .catalog_changes import catalog_change
 from .context import Context, strings
-from .objects import catalog_change, named, note_object
+from .objects import named, note_object
 from .outcome import Handler, Outcome
 from .relation_names import named_relation
 

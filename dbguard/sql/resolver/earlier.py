@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.snapshot import Relation, RelationKind, SessionView, Snapshot
 
 DOUBT = "a statement behind one of its string that may change what names mean"
@@ -43,6 +44,12 @@ class Names:
     def alter(self, *names: str) -> None:
         self.changed = True
         self.altered = self.altered | frozenset(names)
+
+    def apply(self, change: CatalogChange) -> None:
+        """A relation was made, altered or dropped, and the text tells how."""
+        self.created[change.schema, change.name] = change.relation and replace(
+            change.relation, oid=change.relation.oid or -1 - len(self.created)
+        )
 
     def temporary_schema(self) -> str:
         """Where a temporary object is made; from then on names are looked up there, first of all

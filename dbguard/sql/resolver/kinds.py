@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect, Use, Wrapper
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
+from dbguard.sql.snapshot import Column, Relation, RelationKind
 
 from . import code_statements, definitions, privileges, session_commands
+from .catalog_changes import note_created
 from .context import Context, strings
 from .expressions import expression
 from .from_clause import relation_item
@@ -54,14 +57,26 @@ def _modification(tag: str) -> Handler:
     return handle
 
 
-def _into(ctx: Context, into: Node, columns: list[NamedValue], kind: str) -> Outcome:
+def _into(
+    ctx: Context,
+    into: Node,
+    columns: list[NamedValue],
+    kind: str,
+    *,
+    unless_there: bool = False,
+) -> Outcome:
     schema, name = new_relation(ctx, into["rel"], Action.CREATE_TABLE_AS, kind)
-    ctx.names.alter(into["rel"]["relname"])
-    if kind == "table" and not into.get("skipData"):
+    if kind == "table":
         given = strings(into.get("colNames"))  # what the list leaves out keeps the query's name
         labels = [*given, *(c.name for c in columns[len(given) :])]
         for number, (label, column) in enumerate(zip(labels, columns, strict=False), 1):
-            ctx.ledger.fill(ColumnName(0, number, schema, name, label), column.value)
+            if not into.get("skipData"):
+                ctx.ledger.fill(ColumnName(0, number, schema, name, label), column.value)
+        made = tuple(Column(n, label, "text", "text", "U") for n, label in enumerate(labels, 1))
+        relation = Relation(0, schema, name, RelationKind.TABLE, made)
+        note_created(ctx, relation, unless_there=unless_there)
+    else:
+        ctx.names.alter(name)
     ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
     return Outcome(Action.CREATE_TABLE_AS)
 
@@ -72,7 +87,11 @@ def _create_table_as(ctx: Context, fields: Node) -> Outcome:
     inner = inside(ctx, fields["query"])
     materialized = fields.get("objtype") == "OBJECT_MATVIEW"
     outcome = _into(
-        ctx, fields["into"], inner.columns, "materialized view" if materialized else "table"
+        ctx,
+        fields["into"],
+        inner.columns,
+        "materialized view" if materialized else "table",
+        unless_there=bool(fields.get("if_not_exists")),
     )
     if materialized:
         outcome.action = Action.CREATE
@@ -82,8 +101,10 @@ def _create_table_as(ctx: Context, fields: Node) -> Outcome:
 def _view(ctx: Context, fields: Node) -> Outcome:
     columns = query(ctx, fields["query"], None)
     ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)
-    new_relation(ctx, fields["view"], Action.CREATE, "view")
-    ctx.names.alter(fields["view"]["relname"])
+    schema, name = new_relation(ctx, fields["view"], Action.CREATE, "view")
+    ctx.names.alter(name)
+    if ctx.find_relation(schema, name) is None and not schema.startswith("pg_temp"):
+        ctx.ledger.changes = [CatalogChange(schema, name, unclear=True)]
     return Outcome(Action.CREATE)
 
 

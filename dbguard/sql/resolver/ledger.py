@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dbguard.errors import LimitExceeded
+from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import (
     Action,
     ColumnName,
@@ -83,6 +84,10 @@ class Ledger:
     opaque: dict[Opaque, None] = field(default_factory=dict)
     objects: dict[ObjectName, None] = field(default_factory=dict)
     effects: list[SessionEffect] = field(default_factory=list)
+    changes: list[CatalogChange] | None = None
+    """None while what the statement does to names of relations is not known."""
+    sweeping: bool = False
+    """It does more to names than `changes` tells."""
     flows: list[tuple[Key, frozenset[Key]]] = field(default_factory=list)
     fills: list[tuple[ColumnName, frozenset[Key]]] = field(default_factory=list)
     """The same for columns that have no site: those of tables that the statement makes."""

@@ -6,6 +6,7 @@ from dbguard.sql.facts import Action
 from dbguard.sql.referee import Node
 from dbguard.sql.snapshot import Column, Relation, RelationKind
 
+from .catalog_changes import note_created
 from .context import Context, strings
 from .objects import note_contents, walk
 from .outcome import Outcome
@@ -13,10 +14,8 @@ from .relation_names import named_relation, new_relation
 
 
 def create_table(ctx: Context, fields: Node) -> Outcome:
-    was_changed = ctx.names.changed
     relation = fields["relation"]
     schema, name = new_relation(ctx, relation, Action.CREATE, "table")
-    simulated = _simulated(ctx, fields, schema, name)
     for node in (*fields.get("inhRelations", ()), *fields.get("tableElts", ())):
         if "RangeVar" in node:
             named_relation(ctx, node["RangeVar"], Action.SELECT)
@@ -24,11 +23,12 @@ def create_table(ctx: Context, fields: Node) -> Outcome:
             named_relation(ctx, node["TableLikeClause"]["relation"], Action.SELECT)
     _note_foreign_keys(ctx, fields, (schema, name))
     note_contents(ctx, [fields.get("tableElts", []), fields.get("constraints", [])])
-    if simulated is None:
+    columns = _columns(fields)
+    if columns is None:
         ctx.names.alter(name)
     else:
-        ctx.names.changed = was_changed
-        ctx.names.created[schema, name] = simulated
+        made = Relation(0, schema, name, RelationKind.TABLE, columns)
+        note_created(ctx, made, unless_there=bool(fields.get("if_not_exists")))
     return Outcome(Action.CREATE)
 
 
@@ -41,20 +41,22 @@ def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) 
             named_relation(ctx, target, Action.ALTER)
 
 
-def _simulated(ctx: Context, fields: Node, schema: str, name: str) -> Relation | None:
-    """The table as later statements of the same text see it, if its columns are all plain."""
+def _columns(fields: Node) -> tuple[Column, ...] | None:
+    """The table's columns, if they are all plain."""
     columns: list[Column] = []
-    if fields.keys() & {"inhRelations", "ofTypename", "partbound", "if_not_exists"}:
-        return None
-    if (schema, name) in ctx.snapshot.relation_by_name:
+    if fields.keys() & {"inhRelations", "ofTypename", "partbound"}:
         return None
     for node in fields.get("tableElts", ()):
         if "Constraint" in node:
+            if _reaches_further(node["Constraint"]):
+                return None
             continue
         if "ColumnDef" not in node:
             return None
         column = node["ColumnDef"]
-        kinds = [n["Constraint"].get("contype") for n in column.get("constraints", ())]
+        constraints = [n["Constraint"] for n in column.get("constraints", ())]
+        if any(map(_reaches_further, constraints)):
+            return None
         type_name = ".".join(strings(column["typeName"].get("names")))
         columns.append(
             Column(
@@ -63,8 +65,13 @@ def _simulated(ctx: Context, fields: Node, schema: str, name: str) -> Relation |
                 type_name,
                 type_name,
                 "U",
-                generated="CONSTR_GENERATED" in kinds,
+                generated="CONSTR_GENERATED" in {c.get("contype") for c in constraints},
             )
         )
-    number = -1 - len(ctx.names.created)
-    return Relation(number, schema, name, RelationKind.TABLE, tuple(columns))
+    return tuple(columns)
+
+
+def _reaches_further(constraint: Node) -> bool:
+    """A foreign key that changes rows in passing: what runs behind them runs behind its target."""
+    actions = {constraint.get(name, "a") for name in ("fk_upd_action", "fk_del_action")}
+    return bool(actions - {"a", "r"})

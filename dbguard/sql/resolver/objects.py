@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect
+from dbguard.sql.changes import CatalogChange
+from dbguard.sql.facts import Action, ColumnName
 from dbguard.sql.referee import Node
-from dbguard.sql.snapshot import Relation
+from dbguard.sql.snapshot import Column, Relation, RelationKind
 
 from .calls import note_call
+from .catalog_changes import (
+    altered_columns,
+    catalog_change,
+    has_children,
+    known_changes,
+    note_created,
+)
 from .context import Context, strings
 from .name_offsets import relation_offsets
 from .outcome import Handler, Outcome
@@ -79,25 +87,26 @@ _MEANING_KINDS = frozenset(
 """Objects whose change can give the same words another meaning."""
 
 
-def catalog_change(ctx: Context, *names: str, code: bool = False) -> None:
-    """Note a change of the catalog: of relations called `names`, or of code and schemas."""
-    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
-    ctx.names.alter(*names)
-    ctx.names.uncertain = ctx.names.uncertain or code
-
-
 def create_index(ctx: Context, fields: Node) -> Outcome:
     named_relation(ctx, fields["relation"], Action.CREATE)
     note_contents(ctx, [fields.get("indexParams", []), fields.get("whereClause", {})])
     if "idxname" in fields:
         ctx.ledger.object("index", None, fields["idxname"])
-    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    known_changes(ctx)
     return Outcome(Action.CREATE)
 
 
+_SEQUENCE_COLUMNS = (
+    Column(1, "last_value", "bigint", "bigint", "N"),
+    Column(2, "log_cnt", "bigint", "bigint", "N"),
+    Column(3, "is_called", "boolean", "boolean", "B"),
+)
+
+
 def create_sequence(ctx: Context, fields: Node) -> Outcome:
-    new_relation(ctx, fields["sequence"], Action.CREATE, "sequence")
-    ctx.names.alter(fields["sequence"]["relname"])
+    schema, name = new_relation(ctx, fields["sequence"], Action.CREATE, "sequence")
+    made = Relation(0, schema, name, RelationKind.SEQUENCE, _SEQUENCE_COLUMNS)
+    note_created(ctx, made, unless_there=bool(fields.get("if_not_exists")))
     return Outcome(Action.CREATE)
 
 
@@ -215,14 +224,15 @@ def alter_table(ctx: Context, fields: Node) -> Outcome:
     if action is not Action.ALTER and len(kinds) > 1:
         ctx.ledger.nested.add(Action.ALTER)
     kind = kind_name(fields, "objtype")
+    altered: Relation | None = None
     if kind in ("type", "index"):
         note_object(ctx, kind, fields["relation"])
     else:
-        relation = named_relation(
+        altered = named_relation(
             ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok"))
         )
-        if relation is not None:
-            _note_retyped(ctx, relation, commands)
+        if altered is not None:
+            _note_retyped(ctx, altered, commands)
     for command in commands:
         if "newowner" in command:
             ctx.ledger.object("role", None, role_name(command["newowner"]))
@@ -230,7 +240,13 @@ def alter_table(ctx: Context, fields: Node) -> Outcome:
         for node in _relations_below(definition) if kind != "index" else ():
             named_relation(ctx, node, Action.ALTER)
         note_contents(ctx, [definition])
-    catalog_change(ctx, fields["relation"]["relname"])
+    changes = altered_columns(ctx, altered, commands) if altered is not None else None
+    if changes is not None and kind == "table":
+        known_changes(ctx, *changes)
+        if altered is not None and altered.oid > 0:
+            ctx.names.alter(altered.name)
+    else:
+        catalog_change(ctx, fields["relation"]["relname"])
     return Outcome(action)
 
 
@@ -239,8 +255,12 @@ def drop(ctx: Context, fields: Node) -> Outcome:
     missing_ok = bool(fields.get("missing_ok"))
     nodes = fields.get("objects", [])
     starts = _starts(ctx, kind, len(nodes))
+    certain = kind in _RELATION_KINDS and fields.get("behavior") != "DROP_CASCADE"
     for node, start in zip(nodes, starts, strict=True):
-        note_target(ctx, kind, node, Action.DROP, start, missing_ok=missing_ok)
+        found = note_target(ctx, kind, node, Action.DROP, start, missing_ok=missing_ok)
+        if kind == "index" or (certain and (found is None or not has_children(ctx, found))):
+            known_changes(ctx, *([CatalogChange(found.schema, found.name)] if found else []))
+            continue
         catalog_change(ctx, *object_parts(node), code=kind in _MEANING_KINDS)
     return Outcome(Action.POLICY if kind == "policy" else Action.DROP)
 
@@ -269,15 +289,15 @@ def note_target(
     start: int | None,
     *,
     missing_ok: bool = False,
-) -> None:
-    """Note the object of DROP, COMMENT or SECURITY LABEL."""
+) -> Relation | None:
+    """Note the object of DROP, COMMENT or SECURITY LABEL; gives it when it is a relation."""
     parts = object_parts(node)
     if not parts:
-        return
+        return None
     if kind in _RELATION_KINDS:
         word = _DROPPED.get(kind, "relation") if action is Action.DROP else "relation"
-        relation_by_parts(ctx, parts, action, word, start=start, missing_ok=missing_ok)
-    elif kind in _ON_RELATION and len(parts) > 1:
+        return relation_by_parts(ctx, parts, action, word, start=start, missing_ok=missing_ok)
+    if kind in _ON_RELATION and len(parts) > 1:
         on = parts[:-1]
         relation_by_parts(ctx, on, action, "relation", start=start, missing_ok=missing_ok)
         ctx.ledger.object(kind, None, parts[-1])
@@ -285,6 +305,7 @@ def note_target(
         ctx.ledger.object(kind, None, ".".join(parts))
     else:
         ctx.ledger.object(kind, parts[-2] if len(parts) > 1 else None, parts[-1])
+    return None
 
 
 def comment(action: Action) -> Handler:
@@ -292,7 +313,7 @@ def comment(action: Action) -> Handler:
         kind = kind_name(fields, "objtype")
         (start,) = _starts(ctx, kind, 1)
         note_target(ctx, kind, fields["object"], action, start)
-        ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+        known_changes(ctx)
         return Outcome(action)
 
     return handle

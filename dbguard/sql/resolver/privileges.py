@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dbguard.sql.facts import Action, EffectKind, SessionEffect
 from dbguard.sql.referee import Node
 
+from .catalog_changes import catalog_change, known_changes
 from .context import Context, strings
-from .objects import catalog_change, kind_name, named, note_contents, note_object
+from .objects import kind_name, named, note_contents, note_object
 from .outcome import Handler, Outcome
 from .relation_names import named_relation, role_name
 
@@ -34,8 +35,10 @@ def _grant(ctx: Context, fields: Node) -> Outcome:
         else:
             note_object(ctx, kind, node)
     _roles(ctx, fields.get("grantees", []))
-    # USAGE on a schema decides whether search_path sees it
-    catalog_change(ctx, code=kind == "schema")
+    if kind in ("table", "sequence") and not everything:
+        known_changes(ctx)
+    else:  # USAGE on a schema decides whether search_path sees it
+        catalog_change(ctx, code=kind == "schema")
     return Outcome(action)
 
 

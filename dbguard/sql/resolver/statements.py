@@ -58,6 +58,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         objects=tuple(ledger.objects),
         opaque=(*ledger.opaque, *check_complete(ctx, statement)),
         effects=tuple(ledger.effects),
+        changes=None if ledger.sweeping or ledger.changes is None else tuple(ledger.changes),
         has_where=ledger.has_where,
         runs_hidden_code=ledger.runs_hidden_code,
         locks_rows=ledger.locks_rows,

@@ -272,7 +272,7 @@ SET search_path = open; BEGIN; SET LOCAL search_path = vault; SELECT word FROM t
 SELECT word FROM things
 CREATE TEMP TABLE things (word text); INSERT INTO things VALUES ('pg_temp.things/mine'); SELECT word FROM things
 SELECT word FROM things
-DROP TABLE things
+DROP TABLE things; SELECT word FROM things
 BEGIN; SAVEPOINT a; SET search_path = vault2; ROLLBACK TO a; SELECT word FROM things; COMMIT
 RESET search_path; SELECT 1
 SELECT set_config('search_path', 'vault', false); SELECT word FROM things

@@ -1,0 +1,81 @@
+"""What DDL did to the names of relations, told by its text: known before the catalog is read again.
+
+A change names one relation and says what it is by now: this, gone, or unclear. Whatever DDL does
+besides (types, functions, schemas, roles) is `EVERYTHING`: no name is sure until the catalog was
+read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .snapshot import Relation, Snapshot
+
+_PROVISIONAL = 1 << 32
+"""OIDs of relations that no catalog was read with start here: the server's have 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogChange:
+    """One relation is not what the snapshot says."""
+
+    schema: str
+    name: str
+    relation: Relation | None = None
+    """As it is now. Its OID is 0 when it was made; None when it is gone."""
+    unclear: bool = False
+    """What it is now cannot be told."""
+
+
+EVERYTHING = CatalogChange("", "", unclear=True)
+
+
+def relevant(changes: Iterable[CatalogChange], text: str) -> tuple[CatalogChange, ...]:
+    """Those whose name may stand in `text`.
+
+    Identifiers hold the name as it is, in any case and perhaps with more behind it (truncation),
+    but for doubled quotes and Unicode escapes: a text with these may name anything.
+    """
+    folded = text.lower()
+    if 'u&"' in folded or '""' in folded:
+        return tuple(changes)
+    return tuple(c for c in changes if c.name.lower() in folded)
+
+
+def lasting_oid(oid: int) -> int:
+    """`oid`, or 0 for a provisional one: the relation is then known by its name."""
+    return oid if oid < _PROVISIONAL else 0
+
+
+def as_created(relation: Relation) -> Relation:
+    """`relation` as a change holds it: provisional OIDs are not kept."""
+    return replace(relation, oid=0) if not 0 < relation.oid < _PROVISIONAL else relation
+
+
+def with_changes(snapshot: Snapshot, changes: Iterable[CatalogChange]) -> Snapshot:
+    """`snapshot` with these changes made, in order; what is unclear stays as it was."""
+    by_name = dict(snapshot.relation_by_name)
+    for change in changes:
+        if change.unclear:
+            continue
+        key = (change.schema, change.name)
+        old = by_name.pop(key, None)
+        if change.relation is None:
+            continue
+        real = old is not None and old.oid < _PROVISIONAL
+        if old is not None and real and old.oid != change.relation.oid:
+            by_name[key] = old  # the snapshot was read after the change, and knows better
+        elif change.relation.oid:
+            by_name[key] = change.relation
+        else:
+            by_name[key] = replace(change.relation, oid=_provisional_oid(*key))
+    found = replace(snapshot, relations=tuple(by_name.values()))
+    found.take_over(snapshot)
+    return found
+
+
+def _provisional_oid(schema: str, name: str) -> int:
+    digest = hashlib.blake2b(f"{schema}\0{name}".encode(), digest_size=6).digest()
+    return _PROVISIONAL + int.from_bytes(digest)

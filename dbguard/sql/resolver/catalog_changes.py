@@ -1,0 +1,103 @@
+"""What a statement of DDL does to names: told by its text, or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dbguard.sql.changes import CatalogChange, as_created
+from dbguard.sql.facts import EffectKind, FunctionTrust, SessionEffect
+from dbguard.sql.referee import Node
+from dbguard.sql.snapshot import Column, Relation
+
+from .context import Context, strings
+
+
+def catalog_change(ctx: Context, *names: str, code: bool = False) -> None:
+    """Note a change of the catalog: of relations called `names`, or of code and schemas."""
+    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    ctx.ledger.sweeping = True
+    ctx.names.alter(*names)
+    ctx.names.uncertain = ctx.names.uncertain or code
+
+
+def known_changes(ctx: Context, *changes: CatalogChange) -> None:
+    """Note a change of the catalog whose effect on names the text tells: unless code other than
+    the server's own is in it, which then runs unseen behind what was changed."""
+    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    if {use.trust for use in ctx.ledger.functions} - {
+        FunctionTrust.BUILTIN,
+        FunctionTrust.EXTENSION,
+    }:
+        catalog_change(ctx, *(change.name for change in changes))
+        return
+    ctx.ledger.changes = [*(ctx.ledger.changes or ()), *changes]
+    for change in changes:
+        if not change.unclear:
+            ctx.names.apply(change)
+
+
+def note_created(ctx: Context, relation: Relation, *, unless_there: bool = False) -> None:
+    """Note a relation that is made; `unless_there`: IF NOT EXISTS."""
+    key = (relation.schema, relation.name)
+    change = CatalogChange(*key, relation)
+    if ctx.names.created.get(key, ctx.snapshot.relation_by_name.get(key)) is not None:
+        change = CatalogChange(*key, unclear=True)  # left as it is, or there is an error
+    if change.unclear or unless_there:
+        ctx.names.alter(relation.name)
+    if not relation.schema.startswith("pg_temp"):
+        known_changes(ctx, change)
+    elif not change.unclear:
+        ctx.names.apply(change)
+
+
+_NAMELESS = frozenset(
+    {
+        "AT_ColumnDefault",
+        "AT_DropNotNull",
+        "AT_SetNotNull",
+        "AT_SetStatistics",
+        "AT_SetOptions",
+        "AT_SetStorage",
+        "AT_ValidateConstraint",
+        "AT_SetRelOptions",
+        "AT_ResetRelOptions",
+        "AT_ReplicaIdentity",
+        "AT_ClusterOn",
+        "AT_SetTableSpace",
+    }
+)
+"""Commands of ALTER TABLE that change neither names nor what runs unseen, with built-in code."""
+
+
+def altered_columns(
+    ctx: Context, relation: Relation, commands: list[Node]
+) -> tuple[CatalogChange, ...] | None:
+    """What ALTER TABLE makes of a relation; None when the text does not tell."""
+    if has_children(ctx, relation):
+        return None
+    columns = list(relation.columns)
+    for command in commands:
+        subtype, definition = command.get("subtype", ""), command.get("def", {})
+        if subtype == "AT_AddConstraint":
+            constraint = definition.get("Constraint", {})
+            actions = {constraint.get(a, "a") for a in ("fk_upd_action", "fk_del_action")}
+            if actions - {"a", "r"}:
+                return None
+        elif subtype == "AT_AddColumn" and "ColumnDef" in definition:
+            column = definition["ColumnDef"]
+            if column.get("constraints") or column["colname"] in relation.column_by_name:
+                return None
+            name = ".".join(strings(column["typeName"].get("names")))
+            number = max((c.number for c in columns), default=0) + 1
+            columns.append(Column(number, column["colname"], name, name, "U"))
+        elif subtype not in _NAMELESS:
+            return None
+    if len(columns) == len(relation.columns):
+        return ()
+    made = as_created(replace(relation, columns=tuple(columns)))
+    return (CatalogChange(relation.schema, relation.name, made),)
+
+
+def has_children(ctx: Context, relation: Relation) -> bool:
+    """Partitions and the like change along with it."""
+    return relation.oid > 0 and any(relation.oid in r.parents for r in ctx.snapshot.relations)

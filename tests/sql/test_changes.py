@@ -1,0 +1,130 @@
+"""DDL whose effect on names the text tells, and a snapshot with such changes made."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbguard.sql.analysis import analyze
+from dbguard.sql.changes import EVERYTHING, CatalogChange, as_created, relevant, with_changes
+from dbguard.sql.limits import DEFAULT_LIMITS
+
+from .catalogs import SNAPSHOT, VIEW
+
+TOLD = [
+    ("CREATE TABLE t (a int, b text)", [("clinic", "t", ["a", "b"])]),
+    ("CREATE TABLE IF NOT EXISTS t (id serial PRIMARY KEY)", [("clinic", "t", ["id"])]),
+    ("CREATE TABLE t AS SELECT id, ssn AS s FROM patients", [("clinic", "t", ["id", "s"])]),
+    ("CREATE TABLE t (x) AS SELECT id, ssn FROM patients", [("clinic", "t", ["x", "ssn"])]),
+    ("SELECT id INTO t FROM patients", [("clinic", "t", ["id"])]),
+    ("CREATE SEQUENCE q", [("clinic", "q", ["last_value", "log_cnt", "is_called"])]),
+    ("CREATE INDEX ON notes (lower(body))", []),
+    ("DROP INDEX nosuch", []),
+    ("DROP TABLE notes", [("clinic", "notes", None)]),
+    ("DROP TABLE IF EXISTS nosuch, notes", [("clinic", "notes", None)]),
+    ("COMMENT ON TABLE notes IS 'x'", []),
+    ("GRANT SELECT ON notes TO public", []),
+    ("ALTER TABLE notes ALTER COLUMN body SET NOT NULL", []),
+    ("ALTER TABLE notes ADD FOREIGN KEY (id) REFERENCES patients", []),
+]
+
+UNTOLD = [
+    "CREATE TABLE t (LIKE notes)",
+    "CREATE TABLE t (a int REFERENCES notes ON DELETE CASCADE)",
+    "CREATE TABLE t (a int DEFAULT nosuch())",
+    "CREATE OR REPLACE VIEW patient_names AS SELECT 1 AS id, ''::text AS name",
+    "CREATE INDEX ON notes (nosuch(body))",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE SCHEMA s",
+    "CREATE TYPE e AS ENUM ('a')",
+    "DROP TABLE notes CASCADE",
+    "DROP SCHEMA archive",
+    "ALTER TABLE notes RENAME TO x",
+    "ALTER TABLE notes RENAME COLUMN body TO x",
+    "ALTER TABLE notes DROP COLUMN body",
+    "ALTER TABLE notes ADD COLUMN x int DEFAULT 1",
+    "ALTER TABLE notes ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE notes SET SCHEMA archive",
+    "GRANT USAGE ON SCHEMA archive TO public",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TOLD)
+def test_told(text: str, expected: list[object]) -> None:
+    (reading,) = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    changes = reading.facts.changes
+    assert changes is not None
+    found = [
+        (c.schema, c.name, [k.name for k in c.relation.columns] if c.relation else None)
+        for c in changes
+    ]
+    assert found == expected
+
+
+@pytest.mark.parametrize("text", UNTOLD)
+def test_untold(text: str) -> None:
+    (reading,) = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    assert reading.facts.changes is None
+
+
+def test_a_new_view_and_one_that_may_be_there() -> None:
+    (reading,) = analyze("CREATE VIEW v AS SELECT 1 AS a", SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    assert reading.facts.changes == (CatalogChange("clinic", "v", unclear=True),)
+    text = "CREATE TABLE IF NOT EXISTS notes (a int)"
+    (reading,) = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    assert reading.facts.changes == (CatalogChange("clinic", "notes", unclear=True),)
+
+
+def changed(text: str) -> tuple[CatalogChange, ...]:
+    readings = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    return tuple(c for r in readings for c in r.facts.changes or ())
+
+
+def test_a_table_is_made_altered_and_gone() -> None:
+    made = with_changes(SNAPSHOT, changed("CREATE TABLE t (a int)"))
+    table = made.relation_by_name["clinic", "t"]
+    assert table.oid > 1 << 32
+    assert made.relation_by_oid[table.oid] is table
+    assert made.functions_by_name is SNAPSHOT.functions_by_name
+    (reading,) = analyze("ALTER TABLE t ADD COLUMN b text", made, VIEW, DEFAULT_LIMITS)
+    assert reading.facts.changes is not None
+    both = (*changed("CREATE TABLE t (a int)"), *reading.facts.changes)
+    wider = with_changes(SNAPSHOT, both).relation_by_name["clinic", "t"]
+    assert (wider.oid, [c.name for c in wider.columns]) == (table.oid, ["a", "b"])
+    gone = (*both, CatalogChange("clinic", "t"))
+    assert ("clinic", "t") not in with_changes(SNAPSHOT, gone).relation_by_name
+
+
+def test_a_real_table_keeps_its_identity() -> None:
+    notes = SNAPSHOT.relation_by_name["clinic", "notes"]
+    altered = with_changes(SNAPSHOT, changed("ALTER TABLE notes ADD COLUMN x int"))
+    found = altered.relation_by_name["clinic", "notes"]
+    assert (found.oid, found.columns[-1].name) == (notes.oid, "x")
+    assert as_created(found) is found
+
+
+def test_a_snapshot_that_was_read_later_knows_better() -> None:
+    notes = SNAPSHOT.relation_by_name["clinic", "notes"]
+    (new,) = changed("CREATE TABLE t (a int)")
+    made = CatalogChange("clinic", "notes", new.relation)
+    assert with_changes(SNAPSHOT, (made,)).relation_by_name["clinic", "notes"] is notes
+
+
+def test_a_table_dropped_and_made_again() -> None:
+    text = "DROP TABLE notes; CREATE TABLE notes (other int)"
+    found = with_changes(SNAPSHOT, changed(text)).relation_by_name["clinic", "notes"]
+    assert [c.name for c in found.columns] == ["other"]
+
+
+RELEVANT = [
+    ("SELECT * FROM Thing", True),
+    ('SELECT * FROM "thing"', True),
+    ("SELECT * FROM other", False),
+    ('SELECT * FROM U&"th\\0069ng"', True),
+    ('SELECT * FROM "a""b"', True),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), RELEVANT)
+def test_relevant(text: str, expected: bool) -> None:
+    assert bool(relevant((CatalogChange("s", "thing"),), text)) is expected
+    assert relevant((EVERYTHING,), text) == (EVERYTHING,)
