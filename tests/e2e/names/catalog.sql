@@ -55,7 +55,7 @@ SELECT word FROM things
 SELECT word FROM things
 @dba DROP VIEW scratch.things
 SELECT word FROM things
---- renamed by somebody else
+--- renamed by somebody else | simple
 SELECT word FROM vault.things
 @super ALTER TABLE vault.things RENAME COLUMN word TO label
 SELECT label FROM vault.things
@@ -65,13 +65,13 @@ SELECT label FROM vault.things
 SELECT label FROM open2.things
 @super ALTER SCHEMA open2 RENAME TO open3
 SELECT label FROM open3.things
---- swapped by somebody else
+--- swapped by somebody else | simple
 SELECT word FROM open.things
 @super ALTER SCHEMA open RENAME TO closed
 @super ALTER SCHEMA vault RENAME TO open
 SELECT word FROM open.things
 SELECT word FROM closed.things
---- partitions
+--- partitions | simple
 SELECT word FROM vault.split1
 @super ALTER TABLE vault.split DETACH PARTITION vault.split1
 SELECT word FROM vault.split1
@@ -88,7 +88,7 @@ SET search_path = open
 FETCH 1 FROM c
 SELECT word FROM things
 COMMIT
---- settings of the role
+--- settings of the role | simple
 @super ALTER ROLE {user} SET search_path = vault
 SELECT word FROM things
 @again
@@ -104,7 +104,7 @@ SELECT word FROM things
 SELECT word FROM things
 @super ALTER ROLE {user} IN DATABASE {database} RESET ALL
 @super ALTER DATABASE {database} RESET ALL
---- startup options
+--- startup options | simple
 @again -c search_path=vault
 SELECT word FROM things
 SET search_path = open
@@ -114,7 +114,7 @@ DISCARD ALL
 SELECT word FROM things
 @again --search_path=vault2,open
 SELECT word FROM things
---- a schema made later
+--- a schema made later | simple
 SET search_path = later, open
 SELECT word FROM things
 @super CREATE SCHEMA later CREATE VIEW things AS SELECT word FROM vault.things
@@ -122,7 +122,7 @@ SELECT word FROM things
 SELECT word FROM things
 @super DROP SCHEMA later CASCADE
 SELECT word FROM things
---- usage taken and given
+--- usage taken and given | simple
 SET search_path = vault2, open
 SELECT word FROM things
 @super REVOKE USAGE ON SCHEMA vault2 FROM PUBLIC
