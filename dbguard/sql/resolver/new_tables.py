@@ -22,7 +22,8 @@ def create_table(ctx: Context, fields: Node) -> Outcome:
         elif "TableLikeClause" in node:
             named_relation(ctx, node["TableLikeClause"]["relation"], Action.SELECT)
     _note_foreign_keys(ctx, fields, (schema, name))
-    note_contents(ctx, [fields.get("tableElts", []), fields.get("constraints", [])])
+    parts = ("tableElts", "constraints", "partspec")
+    note_contents(ctx, [fields[part] for part in parts if part in fields])
     columns = _columns(fields)
     if columns is None:
         ctx.names.alter(name)
@@ -44,7 +45,7 @@ def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) 
 def _columns(fields: Node) -> tuple[Column, ...] | None:
     """The table's columns, if they are all plain."""
     columns: list[Column] = []
-    if fields.keys() & {"inhRelations", "ofTypename", "partbound"}:
+    if fields.keys() & {"inhRelations", "ofTypename", "partbound", "partspec"}:
         return None
     for node in fields.get("tableElts", ()):
         if "Constraint" in node:
