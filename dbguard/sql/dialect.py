@@ -230,6 +230,13 @@ def without_unknown_words(found: Sequence[Token]) -> list[Token]:
             out.append(changed(found[position], TokenType.TRUE, "TRUE"))
             position += 3
             continue
+        if (
+            found[position].token_type == TokenType.LATERAL
+            and position
+            and found[position - 1].token_type == TokenType.L_PAREN
+        ):
+            position += 1  # `FROM (LATERAL …)`: what it allows is for the referee to resolve
+            continue
         out.append(found[position])
         position += 2 if tuple(words[position : position + 2]) == ("COLLATION", "FOR") else 1
     return out

@@ -82,8 +82,10 @@ def _into(
 
 
 def _create_table_as(ctx: Context, fields: Node) -> Outcome:
-    if "ExecuteStmt" in fields["query"]:
-        ctx.opaque("CREATE TABLE AS EXECUTE")  # the text does not tell what goes into the table
+    temporary = fields["into"]["rel"].get("relpersistence") == "t"
+    if "ExecuteStmt" in fields["query"] and not temporary:
+        # The text does not tell what goes into the table, which others may come to see.
+        ctx.opaque("CREATE TABLE AS EXECUTE")
     inner = inside(ctx, fields["query"])
     materialized = fields.get("objtype") == "OBJECT_MATVIEW"
     outcome = _into(
