@@ -23,9 +23,12 @@ class HiddenCode:
         extensions = {
             oid: name for catalog, oid, name in parts["extensions"] if catalog == "pg_proc"
         }
+        kinds = {str(row[0]): row[3] for row in parts["relations"]}
         self._direct: dict[tuple[str, str], set[int]] = defaultdict(set)
         # Documents saved by earlier releases do not have these parts.
         for what, owner, function in parts.get("code", []):
+            if kinds.get(str(owner)) == "m":
+                what = "write"  # its query runs at REFRESH, not when its rows are read
             trusted = is_trusted_extension(extensions.get(str(function)))
             if int(function) >= _PG_CATALOG_LIMIT and not trusted:
                 self._direct[what, str(owner)].add(int(function))
@@ -34,6 +37,9 @@ class HiddenCode:
         self._column_types: dict[str, set[str]] = defaultdict(set)
         for row in parts["columns"]:
             self._column_types[row[0]].add(row[3])
+        for view, used in parts.get("view_types", []):
+            if kinds.get(str(view)) == "v":
+                self._column_types[str(view)].add(str(used))
         self._components: dict[str, set[str]] = defaultdict(set)
         self._rows: dict[str, str] = {}
         """By type, the relation whose row type it is."""
@@ -47,8 +53,11 @@ class HiddenCode:
         for domain, middle in parts.get("domain_parents", []):
             self._components[str(domain)].add(str(middle))
         self._written_too: dict[str, set[str]] = defaultdict(set)
+        self._read_too: dict[str, set[str]] = defaultdict(set)
         for first, second in parts.get("written_too", []):
             self._written_too[str(first)].add(str(second))
+            if kinds.get(str(first)) == "v":  # all that a view reads
+                self._read_too[str(first)].add(str(second))
         for child, parent in parts["parents"]:
             self._written_too[parent].add(child)
 
@@ -64,7 +73,12 @@ class HiddenCode:
         return tuple(sorted(found))
 
     def of_reading(self, oid: str) -> tuple[int, ...]:
-        return tuple(sorted(self._reading(oid)))
+        """A view runs what it calls, and what is behind all that it reads. Reading a materialized
+        view runs neither."""
+        found: set[int] = set()
+        for reached in _closure(oid, self._read_too):
+            found |= self._reading(reached)
+        return tuple(sorted(found))
 
     def of_writing(self, oid: str) -> tuple[int, ...]:
         found: set[int] = set()

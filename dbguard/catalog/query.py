@@ -151,10 +151,10 @@ SELECT pg_catalog.json_build_object(
       FROM uses u JOIN pg_catalog.pg_policy p ON p.oid {_EQ} u.objid
       WHERE u.classid {_EQ} 'pg_catalog.pg_policy'::pg_catalog.regclass
       UNION ALL
-      SELECT 'write', w.ev_class, u.function
+      SELECT CASE WHEN w.rulename {_EQ} '_RETURN' THEN 'read' ELSE 'write' END,
+        w.ev_class, u.function
       FROM uses u JOIN pg_catalog.pg_rewrite w ON w.oid {_EQ} u.objid
       WHERE u.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-        AND w.rulename {_NE} '_RETURN'
       UNION ALL
       SELECT 'write', COALESCE(i.indrelid, u.objid), u.function
       FROM uses u LEFT JOIN pg_catalog.pg_index i ON i.indexrelid {_EQ} u.objid
@@ -193,6 +193,12 @@ SELECT pg_catalog.json_build_object(
       WHERE d.refobjid {_NE} w.ev_class
         AND r.relnamespace {_NE} (SELECT y.oid FROM system_space y)
       ) w (first, second)),
+  'view_types', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
+        w.ev_class, d.refobjid))
+    FROM pg_catalog.pg_rewrite w JOIN pg_catalog.pg_depend d ON d.objid {_EQ} w.oid
+      AND d.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+      AND d.refclassid {_EQ} 'pg_catalog.pg_type'::pg_catalog.regclass
+    WHERE w.rulename {_EQ} '_RETURN'),
   'functions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, f.pronamespace, f.proname, f.prokind, f.proargtypes::pg_catalog.text,
         f.prorettype, f.proretset, f.provolatile, f.lanname,

@@ -49,6 +49,14 @@ CREATE TABLE referenced (a int PRIMARY KEY);
 CREATE TABLE referencing (a int REFERENCES referenced ON DELETE CASCADE);
 CREATE TRIGGER t BEFORE DELETE ON referencing FOR EACH ROW EXECUTE FUNCTION t_trigger();
 CREATE VIEW over_trigger AS SELECT a FROM with_trigger;
+CREATE VIEW calling AS SELECT t_default() AS x;
+CREATE VIEW filtering AS SELECT 1 AS x WHERE t_index(1) = 1;
+CREATE VIEW over_calling AS SELECT (SELECT count(*) FROM calling) AS n, a FROM with_trigger;
+CREATE VIEW over_policy AS SELECT 1 AS x FROM with_policy;
+CREATE VIEW casting AS SELECT lower('x'::dd) AS x;
+CREATE VIEW comparing AS SELECT 1 AS x FROM with_enum WHERE a[1] ### a[1];
+CREATE MATERIALIZED VIEW stored AS SELECT t_default() AS x;
+CREATE VIEW over_stored AS SELECT x FROM stored;
 """
 
 WRITING = {
@@ -68,6 +76,9 @@ WRITING = {
 }
 READING = {"harmless": set(), "with_default": set(), "with_policy": {"t_policy"}}
 READING |= {"with_domain": {"t_check"}, "with_enum": {"t_cast"}, "with_trigger": set()}
+READING |= {"over_trigger": set(), "calling": {"t_default"}, "filtering": {"t_index"}}
+READING |= {"over_calling": {"t_default"}, "over_policy": {"t_policy"}, "casting": {"t_check"}}
+READING |= {"comparing": {"t_cast", "t_operator"}, "stored": set(), "over_stored": set()}
 TYPES = {"d": {"t_check"}, "dd": {"t_check"}, "comp": {"t_check"}, "e": {"t_cast"}}
 TYPES |= {"_d": {"t_check"}, "_e": {"t_cast"}}
 

@@ -664,3 +664,341 @@ SELECT name, setting, boot_val FROM pg_settings
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
 
 SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition
+
+# Wrappers and rare forms
+
+SELECT p.id, x.s FROM clinic.patients p, (LATERAL (SELECT p.ssn AS s) x)
+
+SELECT q.s FROM clinic.patients p CROSS JOIN (LATERAL (SELECT p.ssn AS s) q CROSS JOIN generate_series(1,1))
+
+CREATE RECURSIVE VIEW pg_temp.nums2 (n, s) AS SELECT id, ssn FROM clinic.patients UNION ALL SELECT n + 1, s FROM nums2 WHERE n < 5
+
+CREATE TEMP RECURSIVE VIEW chain (n) AS SELECT id FROM clinic.patients UNION SELECT n FROM chain; SELECT count(*) FROM chain
+
+EXPLAIN ANALYZE CREATE TEMP TABLE x1 AS SELECT * FROM clinic.patients
+
+EXPLAIN (ANALYZE, VERBOSE) CREATE TEMP TABLE x1 AS SELECT * FROM clinic.patients WITH NO DATA
+
+EXPLAIN DECLARE c CURSOR FOR SELECT ssn FROM clinic.patients
+
+EXPLAIN (GENERIC_PLAN) SELECT * FROM clinic.patients WHERE ssn = $1
+
+EXPLAIN (ANALYZE, SERIALIZE BINARY) SELECT * FROM clinic.patients
+
+EXPLAIN (SETTINGS, COSTS OFF, SUMMARY, TIMING OFF, ANALYZE, WAL, MEMORY, BUFFERS, FORMAT YAML) SELECT * FROM clinic.patients
+
+EXPLAIN (FORMAT XML) SELECT * FROM clinic.patients
+
+PREPARE q AS SELECT ssn FROM clinic.patients; EXPLAIN EXECUTE q
+
+PREPARE q AS SELECT ssn FROM clinic.patients; CREATE TEMP TABLE cte AS EXECUTE q WITH NO DATA; TABLE cte
+
+PREPARE q AS SELECT ssn FROM clinic.patients; EXPLAIN ANALYZE CREATE TEMP TABLE cte AS EXECUTE q
+
+BEGIN; DECLARE c BINARY SCROLL CURSOR WITH HOLD FOR SELECT ssn, dob FROM clinic.patients; FETCH FIRST FROM c; FETCH LAST IN c; FETCH ABSOLUTE 3 FROM c; FETCH RELATIVE -1 FROM c; FETCH BACKWARD 2 FROM c; FETCH BACKWARD ALL FROM c; FETCH FORWARD ALL FROM c; MOVE BACKWARD ALL IN c; FETCH NEXT c; FETCH 0 FROM c; COMMIT; FETCH -3 FROM c; MOVE c; CLOSE c
+
+BEGIN; DECLARE c INSENSITIVE NO SCROLL CURSOR WITHOUT HOLD FOR SELECT ssn FROM clinic.patients; FETCH 2 c; CLOSE ALL; COMMIT
+
+BEGIN; DECLARE c ASENSITIVE CURSOR FOR SELECT ssn FROM clinic.patients; FETCH ALL IN c; COMMIT
+
+COPY (SELECT ssn FROM clinic.patients) TO STDOUT WITH CSV HEADER FORCE QUOTE ssn
+
+COPY clinic.patients TO STDOUT WITH (FORMAT csv, FORCE_QUOTE (ssn), DELIMITER ';', NULL 'x', QUOTE '"', ESCAPE '\', ENCODING 'UTF8', HEADER true)
+
+COPY clinic.patients TO STDOUT CSV
+
+COPY clinic.patients TO STDOUT DELIMITERS ','
+
+COPY clinic.patients TO STDOUT DELIMITER AS '|' NULL AS 'n'
+
+COPY clinic.patients (id, ssn) TO STDOUT BINARY
+
+COPY (TABLE clinic.patients) TO STDOUT
+
+SELECT ssn INTO TEMPORARY TABLE si FROM clinic.patients; SELECT * FROM si
+
+SELECT ssn, id INTO LOCAL TEMP si FROM clinic.patients; SELECT * FROM si
+
+CREATE TEMP TABLE y1 (a, b) ON COMMIT PRESERVE ROWS AS SELECT ssn, id FROM clinic.patients; SELECT a, b FROM y1
+
+CREATE TEMP TABLE IF NOT EXISTS y2 AS TABLE clinic.patients WITH NO DATA; SELECT * FROM y2
+
+CREATE TEMP VIEW w1 (a, b) WITH (security_barrier, security_invoker = true) AS SELECT ssn, id FROM clinic.patients WITH CASCADED CHECK OPTION; SELECT a FROM w1
+
+CREATE OR REPLACE TEMP VIEW w2 AS SELECT id, ssn FROM clinic.patients; SELECT * FROM w2
+
+CREATE TEMP VIEW w3 AS SELECT p FROM clinic.patients p; SELECT (p).ssn FROM w3
+
+SELECT JSON_OBJECT('a' VALUE ssn ABSENT ON NULL WITH UNIQUE KEYS RETURNING jsonb), JSON_ARRAY(SELECT ssn FROM clinic.patients LIMIT 2), JSON_SERIALIZE(to_jsonb(ssn)), JSON_SCALAR(ssn), JSON(to_json(ssn)::text), ssn IS JSON FROM clinic.patients
+
+SELECT JSON_VALUE(to_jsonb(p), '$.ssn' DEFAULT 'x' ON EMPTY ERROR ON ERROR), JSON_QUERY(to_jsonb(p), '$.ssn' WITH WRAPPER), JSON_EXISTS(to_jsonb(p), '$.ssn ? (@ like_regex "^1")') FROM clinic.patients p
+
+SELECT jt.* FROM clinic.patients p, JSON_TABLE(to_jsonb(p), '$' AS root COLUMNS (n FOR ORDINALITY, ssn text PATH '$.ssn', e boolean EXISTS PATH '$.x', NESTED PATH '$.allergies[*]' AS al COLUMNS (a text PATH '$'))) jt
+
+SELECT jt.* FROM JSON_TABLE((SELECT jsonb_agg(p) FROM clinic.patients p), '$[*]' PASSING 3 AS x COLUMNS (ssn text PATH '$.ssn' ERROR ON ERROR, nn int PATH '$.last_name' ERROR ON ERROR)) jt
+
+SELECT JSON_VALUE(to_jsonb(ssn), '$' RETURNING int ERROR ON ERROR) FROM clinic.patients
+
+SELECT jsonb_path_query(to_jsonb(p), 'strict $.nosuch'), jsonb_path_query(to_jsonb(p), '$.ssn.double()') FROM clinic.patients p
+
+SELECT x.* FROM clinic.patients p, XMLTABLE(XMLNAMESPACES('http://x' AS x), '/r' PASSING xmlelement(name r, xmlattributes(p.ssn AS s), p.email) COLUMNS s text PATH '@s' NOT NULL, o FOR ORDINALITY, e text PATH '.' DEFAULT 'x') x
+
+SELECT sum(id) OVER (ORDER BY dob RANGE BETWEEN '1 year' PRECEDING AND '1 year' FOLLOWING EXCLUDE CURRENT ROW), count(*) OVER (ORDER BY ssn GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES), max(ssn) OVER (ROWS UNBOUNDED PRECEDING EXCLUDE GROUP), min(ssn) OVER (ORDER BY id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING EXCLUDE NO OTHERS) FROM clinic.patients
+
+SELECT state, zip, grouping(state, zip), count(*) FROM clinic.patients GROUP BY GROUPING SETS ((state, zip), ROLLUP (state), CUBE (zip), ())
+
+SELECT state, zip, count(*) FROM clinic.patients GROUP BY DISTINCT ROLLUP (state, zip), ROLLUP (state, zip)
+
+SELECT p.id, p.ssn, p.state FROM clinic.patients p GROUP BY GROUPING SETS ((p.id), (p.id, p.state))
+
+SELECT (ROW(p.*)::clinic.patients).ssn FROM clinic.patients p
+
+SELECT (p::clinic.patients).ssn FROM clinic.patients p
+
+SELECT p::clinic.patients FROM clinic.patients p
+
+SELECT (ARRAY[p.ssn, p.email])[1:2], (ARRAY[p])[1], ARRAY[[p.ssn], [p.mrn]] FROM clinic.patients p
+
+SELECT p.ssn OPERATOR(pg_catalog.||) p.mrn, 1 OPERATOR(pg_catalog.+) 2, OPERATOR(pg_catalog.-) p.id FROM clinic.patients p
+
+SELECT (p.id, p.ssn) = ROW(1, 'x'), ROW(p.ssn), ROW(p.*) IS NULL, (p.id, p.id) OVERLAPS (1, 2) FROM clinic.patients p
+
+SELECT (DATE '2001-02-16', DATE '2001-12-21') OVERLAPS (dob, dob + 1) FROM clinic.patients
+
+SELECT string_agg(DISTINCT ssn, ',' ORDER BY ssn) FILTER (WHERE id > 5), mode() WITHIN GROUP (ORDER BY last_name), rank('x') WITHIN GROUP (ORDER BY ssn), percentile_disc(0.5) WITHIN GROUP (ORDER BY dob) FROM clinic.patients
+
+SELECT * FROM ROWS FROM (generate_series(1, 3), unnest(ARRAY(SELECT ssn FROM clinic.patients LIMIT 3))) WITH ORDINALITY AS r(a, b, c)
+
+SELECT * FROM ONLY (clinic.patients) AS p (a, b) TABLESAMPLE bernoulli (100) REPEATABLE (1)
+
+WITH RECURSIVE r AS (SELECT id, ssn FROM clinic.patients WHERE id = 1 UNION ALL SELECT p.id, p.ssn FROM clinic.patients p JOIN r ON p.id = r.id + 1 WHERE p.id < 4) SEARCH BREADTH FIRST BY id SET o CYCLE id SET c TO 'y' DEFAULT 'n' USING pth SELECT * FROM r
+
+SELECT CASE ssn WHEN 'a' THEN 1 ELSE 2 END, ssn COLLATE "C", CAST(dob AS text), dob AT TIME ZONE 'UTC', dob AT LOCAL, ssn IS NORMALIZED, NORMALIZE(ssn, NFC), TRIM(BOTH '*' FROM ssn), EXTRACT(YEAR FROM dob), POSITION('1' IN ssn), OVERLAY(ssn PLACING 'x' FROM 1 FOR 2), SUBSTRING(ssn FROM 1 FOR 3), SUBSTRING(ssn SIMILAR 'a#"b#"c' ESCAPE '#'), XMLSERIALIZE(CONTENT xmlelement(name x, ssn) AS text), XMLPI(name a, 'b'), XMLROOT(xmlelement(name x, ssn), version '1.0'), XMLCONCAT(xmlelement(name x, ssn), xmlcomment('c')), ssn IS DOCUMENT FROM (SELECT ssn, dob FROM clinic.patients) x
+
+SELECT XMLEXISTS('//x' PASSING BY REF xmlelement(name x, ssn) BY REF), xmlparse(content email) IS DOCUMENT FROM clinic.patients
+
+SELECT ALL DISTINCT ssn FROM clinic.patients
+
+SELECT DISTINCT ON (state, zip) state, zip, ssn FROM clinic.patients ORDER BY state, zip, id
+
+SELECT id FROM clinic.patients ORDER BY ssn USING ~<~, id USING > FETCH NEXT 3 ROWS WITH TIES
+
+SELECT ssn FROM clinic.patients FOR NO KEY UPDATE OF patients SKIP LOCKED
+
+SELECT ssn FROM clinic.patients FOR KEY SHARE NOWAIT
+
+TABLE clinic.patients ORDER BY ssn LIMIT 3 FOR SHARE
+
+# Settings, errors, catalogs and counters as side channels
+
+SET log_statement = 'all'
+
+SET debug_print_parse = on; SET debug_print_rewritten = on; SET debug_print_plan = on; SET client_min_messages = 'log'; SELECT ssn FROM clinic.patients WHERE last_name > 'A'
+
+SET client_min_messages = debug5; SELECT ssn::int FROM clinic.patients
+
+SET client_min_messages = debug1; SET debug_pretty_print = on; SET debug_print_parse = true; SELECT dob FROM clinic.patients
+
+SET LOCAL client_min_messages TO log
+
+SELECT set_config('client_min_messages', 'debug5', false), set_config('debug_print_plan', 'on', false)
+
+SET log_min_error_statement = debug5; SET log_min_messages = debug5; SET log_error_verbosity = verbose; SELECT 1
+
+SET log_duration = on; SET log_min_duration_statement = 0; SET log_planner_stats = on; SET log_executor_stats = on; SET client_min_messages = log; SELECT 1
+
+SET track_activity_query_size = 100
+
+SET track_activities = off; SET track_counts = off; SET track_io_timing = on; SET track_functions = 'all'
+
+SET plan_cache_mode = force_generic_plan; PREPARE q(text) AS SELECT ssn FROM clinic.patients WHERE ssn = $1; EXECUTE q('x'); EXPLAIN EXECUTE q('x')
+
+SET debug_parallel_query = on; SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SELECT ssn::int FROM clinic.patients
+
+SET force_parallel_mode = regress; SELECT ssn::int FROM clinic.patients
+
+SET xmlbinary = hex; SET xmloption = document; SELECT xmlparse(document ssn) FROM clinic.patients
+
+SET IntervalStyle = sql_standard; SELECT age(dob)::text FROM clinic.patients
+
+SET session_preload_libraries = 'auto_explain'
+
+SET auto_explain.log_min_duration = 0
+
+SET myapp.secret = 'x'; SELECT current_setting('myapp.secret')
+
+SELECT set_config('myapp.secret', ssn, false) FROM clinic.patients LIMIT 1; SELECT current_setting('myapp.secret')
+
+SELECT set_config('application_name', (SELECT max(ssn) FROM clinic.patients), true)
+
+SELECT set_config('TimeZone', ssn, false) FROM clinic.patients
+
+SELECT pg_sleep(ascii(ssn) / 1000000.0) FROM clinic.patients
+
+SELECT pg_advisory_lock_shared(hashtext(ssn)), pg_try_advisory_xact_lock(1, hashtext(email)) FROM clinic.patients; SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory'
+
+SELECT pg_notify(ssn, email) FROM clinic.patients
+
+NOTIFY "x", 'y'
+
+SELECT last_value, is_called FROM clinic.patients_id_seq
+
+SELECT * FROM pg_sequences
+
+SELECT pg_sequence_last_value('clinic.patients_id_seq')
+
+SELECT currval('clinic.patients_id_seq')
+
+SELECT nextval('clinic.patients_id_seq')
+
+SELECT setval('clinic.patients_id_seq', 1)
+
+SELECT lastval()
+
+SELECT pg_relation_size('clinic.patients'), pg_total_relation_size('clinic.patients'), pg_indexes_size('clinic.patients'), pg_relation_filenode('clinic.patients')
+
+SELECT * FROM pg_stat_user_tables; SELECT * FROM pg_statio_user_tables; SELECT * FROM pg_stat_user_indexes; SELECT * FROM pg_stat_xact_user_tables
+
+SELECT * FROM pg_stat_statements
+
+SELECT * FROM pg_stat_progress_copy; SELECT * FROM pg_stat_io LIMIT 2; SELECT * FROM pg_stat_wal; SELECT * FROM pg_stat_slru
+
+SELECT pg_stat_get_tuples_inserted('clinic.patients'::regclass), pg_stat_get_live_tuples('clinic.patients'::regclass)
+
+SELECT xmin, xmax, cmin, cmax, ctid, tableoid, pg_xact_commit_timestamp(xmin) FROM clinic.patients
+
+SELECT * FROM pg_replication_slots; SELECT * FROM pg_stat_replication; SELECT * FROM pg_logical_slot_peek_changes('x', NULL, NULL)
+
+SELECT * FROM pg_get_wal_records_info('0/0', '0/1')
+
+SELECT * FROM pg_buffercache
+
+SELECT pg_current_wal_lsn(), pg_walfile_name('0/1')
+
+SELECT * FROM pg_file_settings; SELECT * FROM pg_hba_file_rules; SELECT * FROM pg_shadow; SELECT * FROM pg_authid; SELECT * FROM pg_user_mappings
+
+SELECT * FROM pg_show_all_settings(); SELECT * FROM pg_config
+
+SELECT * FROM pg_ls_logdir(); SELECT pg_current_logfile(); SELECT pg_read_binary_file('x')
+
+SELECT adbin, adsrc FROM pg_attrdef
+
+SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+
+SELECT conbin FROM pg_constraint; SELECT indpred, indexprs FROM pg_index; SELECT prosrc FROM pg_proc WHERE proname = 'definer'; SELECT ev_action FROM pg_rewrite; SELECT stxexprs FROM pg_statistic_ext
+
+SELECT definition FROM pg_views WHERE schemaname = 'left_by_dba'; SELECT view_definition FROM information_schema.views; SELECT routine_definition FROM information_schema.routines WHERE routine_schema = 'left_by_dba'; SELECT action_statement FROM information_schema.triggers
+
+SELECT attmissingval FROM pg_attribute
+
+SELECT pg_get_partkeydef('clinic.lab_results'::regclass), pg_get_statisticsobjdef(1), pg_get_ruledef(1), pg_get_triggerdef(1), pg_get_userbyid(10)
+
+SELECT pg_get_querydef(1)
+
+SELECT jsonb_path_query(to_jsonb(p), '$.ssn.integer()') FROM clinic.patients p
+
+SELECT jsonb_path_query(to_jsonb(p), '$.ssn.datetime("HH")') FROM clinic.patients p
+
+SELECT jsonb_path_query_array(to_jsonb(p), '$.nosuch', '{}', true) FROM clinic.patients p
+
+SELECT to_jsonb(ssn)::int, to_json(email)::text::xml FROM clinic.patients
+
+SELECT jsonb_populate_record(NULL::clinic.patients, jsonb_build_object('id', ssn)) FROM clinic.patients
+
+SELECT regexp_replace(ssn, ssn || '(', ''), regexp_like(email, '[' || email), ssn SIMILAR TO ssn || '(' FROM clinic.patients
+
+SELECT ssn LIKE '%' || email ESCAPE ssn FROM clinic.patients
+
+SELECT id / (ascii(ssn) - 42), id % (length(ssn) - 11), sqrt(-length(ssn)), ln(0 * length(email)) FROM clinic.patients
+
+SELECT make_interval(years => ssn::int) FROM clinic.patients
+
+SELECT chr(0 * length(ssn)), decode(ssn, 'hex'), decode(ssn, ssn), convert_from(ssn::bytea, email), encode(ssn::bytea, ssn) FROM clinic.patients
+
+SELECT lpad(ssn, 1 << 30), ssn::bit(3), ssn::cidr, ssn::macaddr, ssn::uuid, ssn::point, ssn::tsquery, ssn::tsvector, ssn::jsonpath, ssn::int4range, ssn::money, ssn::interval, ssn::pg_lsn, ssn::txid_snapshot, ssn::xid FROM clinic.patients
+
+SELECT ssn::tsquery FROM clinic.patients
+
+SELECT (ssn || '(')::jsonpath FROM clinic.patients
+
+SELECT email::int4range FROM clinic.patients
+
+SELECT mrn::money FROM clinic.patients
+
+SELECT ssn::regproc, ssn::regprocedure, ssn::regoper, ssn::regoperator, ssn::regrole, ssn::regnamespace, ssn::regconfig, ssn::regdictionary, ssn::regcollation FROM clinic.patients
+
+SELECT to_regtype(email), to_regrole(ssn), to_regnamespace(email) FROM clinic.patients
+
+SELECT has_table_privilege(ssn, 'clinic.patients', 'select'), has_table_privilege(email, ssn) FROM clinic.patients
+
+SELECT pg_get_serial_sequence(ssn, email), pg_relation_size(ssn), col_description(ssn::regclass, 1) FROM clinic.patients
+
+SELECT set_bit(ssn::bytea, 9999, 1), get_byte(ssn::bytea, 9999), substring(ssn, 1, -1), repeat(ssn, -1), overlay(ssn placing 'x' from 0), string_to_table(ssn, NULL), split_part(ssn, '-', 0) FROM clinic.patients
+
+SELECT array_fill(ssn, ARRAY[-1]), (ARRAY[ssn])[email::int], unnest(string_to_array(ssn, '-')) FROM clinic.patients
+
+SELECT to_char(dob, ssn), to_date(ssn, email), to_number(email, ssn), to_timestamp(email, ssn) FROM clinic.patients
+
+SELECT timezone(ssn, now()), now() AT TIME ZONE email, date_trunc(ssn, now()), extract(epoch FROM dob), date_part(ssn, now()) FROM clinic.patients
+
+SELECT age(ssn::timestamp), ssn::timestamptz, ssn::time, email::date FROM clinic.patients
+
+SELECT format(ssn), format('%I %L %s', ssn, email, mrn), format('%' || ssn, 1), quote_ident(ssn), quote_nullable(email) FROM clinic.patients
+
+SELECT to_tsvector(ssn::regconfig, 'x'), ts_debug('simple', ssn), ts_parse('default', email), ts_lexize(ssn::regdictionary, 'x'), ts_headline(email, to_tsquery('x')) FROM clinic.patients
+
+SELECT parse_ident(ssn || '"'), parse_ident(email) FROM clinic.patients
+
+SELECT inet_server_addr(), ssn::inet, host(email::inet) FROM clinic.patients
+
+SELECT xpath(ssn, '<a/>'), xpath('/' || email, '<a/>') FROM clinic.patients
+
+SELECT xmlelement(name x, xmlattributes(ssn AS a)), xmlpi(name x, '?>' || ssn), xmlcomment(ssn || '--') FROM clinic.patients
+
+SELECT * FROM clinic.patients WHERE pg_input_is_valid(ssn, 'int')
+
+SELECT json_object(ARRAY[ssn]), json_object_agg(NULL::text, ssn), jsonb_set(to_jsonb(p), ARRAY['ssn', 'x'], '1') FROM clinic.patients p
+
+SELECT JSON_OBJECT(ssn: 1, ssn: 2 WITH UNIQUE KEYS) FROM clinic.patients
+
+SELECT json_object_agg_unique(state, ssn) FROM clinic.patients
+
+SELECT (SELECT ssn FROM clinic.patients) FROM clinic.patients
+
+SELECT generate_series(1, ssn::bigint), generate_series(now(), now(), ('0' || left(ssn, 0))::interval) FROM clinic.patients
+
+SELECT nth_value(ssn, 0) OVER (), ntile(0 * length(ssn)) OVER (), lag(ssn, length(ssn)) OVER (ORDER BY id) FROM clinic.patients
+
+SELECT sum(id) OVER (ORDER BY dob RANGE BETWEEN (ssn)::interval PRECEDING AND CURRENT ROW) FROM clinic.patients
+
+SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN length(ssn) PRECEDING AND CURRENT ROW) FROM clinic.patients
+
+SELECT percentile_cont(length(ssn)) WITHIN GROUP (ORDER BY id) FROM clinic.patients GROUP BY ssn
+
+SELECT ssn FROM clinic.patients LIMIT (SELECT -length(max(ssn)) FROM clinic.patients)
+
+SELECT * FROM clinic.patients TABLESAMPLE bernoulli (length((SELECT max(ssn) FROM clinic.patients)) * 100)
+
+BEGIN; DECLARE "987-65-4321" CURSOR FOR SELECT ssn FROM clinic.patients; SELECT name, statement FROM pg_cursors; COMMIT
+
+BEGIN; SELECT ssn FROM clinic.patients FOR UPDATE; SELECT * FROM pg_locks WHERE relation = 'clinic.patients'::regclass; ROLLBACK
+
+CREATE TEMP TABLE err (a int CHECK (a > 0), b text UNIQUE, c date NOT NULL); INSERT INTO err SELECT -id, ssn, dob FROM clinic.patients
+
+CREATE TEMP TABLE uniq (a text UNIQUE); INSERT INTO uniq SELECT mrn FROM clinic.patients; INSERT INTO uniq SELECT state FROM clinic.patients
+
+CREATE TEMP TABLE exc (a int4range, EXCLUDE USING gist (a WITH &&)); INSERT INTO exc SELECT int4range(1, length(ssn)) FROM clinic.patients
+
+CREATE TEMP TABLE gen (a text, b int GENERATED ALWAYS AS (a::int) STORED); INSERT INTO gen SELECT ssn FROM clinic.patients
+
+CREATE TEMP TABLE typed (a int); INSERT INTO typed SELECT ssn FROM clinic.patients
+
+CREATE TEMP TABLE vc (a varchar(3)); INSERT INTO vc SELECT ssn FROM clinic.patients; INSERT INTO vc SELECT email FROM clinic.patients
+
+CREATE TEMP TABLE pt (a text) PARTITION BY LIST (a); INSERT INTO pt SELECT ssn FROM clinic.patients
+
+CREATE TEMP TABLE ct (a text); COPY ct FROM STDIN; COPY ct (a) FROM STDIN (FORMAT csv, ON_ERROR ignore, LOG_VERBOSITY verbose)
+
+SELECT dblink_connect('x')
+
+SELECT lo_put(1, 0, ssn::bytea), lowrite(0, ssn::bytea), lo_export(1, '/tmp/x') FROM clinic.patients

@@ -589,3 +589,219 @@ SELECT w FROM evil.with_domain w
 SELECT jsonb_populate_record(w, '{"b": "x"}') FROM (SELECT 1) o LEFT JOIN evil.with_domain w ON true
 
 SELECT json_populate_recordset(NULL::evil.comp[], '[]')
+
+# Own code behind every clause, and views that run it
+
+SELECT p FROM clinic.patients p WHERE p::text OPERATOR(evil.=) 'x'
+
+SELECT * FROM clinic.patients p JOIN evil.patients e ON p.ssn OPERATOR(evil.=) e.ssn
+
+SELECT string_agg(ssn, ',' ORDER BY ssn USING OPERATOR(evil.<)) FROM clinic.patients
+
+SELECT ssn FROM clinic.patients ORDER BY ssn USING OPERATOR(evil.<)
+
+SELECT DISTINCT evil.echo(ssn) FROM clinic.patients
+
+SELECT x FROM clinic.patients p, LATERAL evil.echo(p.ssn) x
+
+SELECT (p).rowed, p.rowed FROM clinic.patients p
+
+SELECT rowed FROM clinic.patients
+
+SET search_path = clinic, evil; SELECT p.rowed, rowed(p) FROM patients p
+
+SET search_path = clinic, evil; SELECT steal FROM patients p, steal() AS steal
+
+SELECT evil.tab.neg FROM evil.tab
+
+SELECT * FROM evil.collect('x') x
+
+CREATE TEMP TABLE x (a text DEFAULT evil.echo('a')); INSERT INTO x DEFAULT VALUES
+
+CREATE TEMP TABLE x AS SELECT evil.steal() AS a
+
+CREATE TEMP VIEW x AS SELECT evil.steal() AS a; SELECT * FROM x
+
+PREPARE q AS SELECT evil.steal(); EXECUTE q
+
+DECLARE c CURSOR WITH HOLD FOR SELECT evil.steal(); FETCH c
+
+EXPLAIN ANALYZE SELECT evil.steal()
+
+EXPLAIN SELECT evil.still()
+
+EXPLAIN (VERBOSE) SELECT evil.still() FROM evil.tab
+
+EXPLAIN SELECT * FROM evil.tab WHERE t = evil.still()
+
+EXPLAIN SELECT * FROM evil.v_steal
+
+EXPLAIN VERBOSE INSERT INTO evil.generated VALUES (1)
+
+COPY (SELECT evil.steal()) TO STDOUT
+
+COPY evil.v_steal TO STDOUT
+
+COPY (TABLE evil.v_steal) TO STDOUT
+
+VALUES (evil.steal())
+
+SELECT ARRAY(SELECT evil.steal()), ROW(evil.steal()), (SELECT evil.steal())
+
+SELECT 1 ORDER BY evil.steal()
+
+SELECT 1 LIMIT length(evil.steal())
+
+SELECT 1 FROM clinic.providers TABLESAMPLE bernoulli (length(evil.steal()))
+
+SELECT 1 WHERE evil.fail('a', 'b')
+
+SELECT count(*) FILTER (WHERE evil.fail('a', 'b'))
+
+SELECT CASE WHEN false THEN evil.still() END
+
+SELECT sum(1) OVER (ORDER BY evil.steal()), sum(1) OVER (ROWS length(evil.still()) PRECEDING)
+
+SELECT * FROM JSON_TABLE('{}', '$' COLUMNS (a text PATH '$.a' DEFAULT evil.still() ON EMPTY)) x
+
+SELECT * FROM JSON_TABLE(evil.steal()::jsonb, '$' PASSING evil.steal() AS x COLUMNS (a text PATH '$.a')) x
+
+SELECT JSON_VALUE('{}', '$.a' DEFAULT evil.still() ON EMPTY)
+
+SELECT JSON_VALUE('{}', '$.a' PASSING evil.still() AS x)
+
+SELECT JSON_VALUE('"x"', '$' RETURNING evil.dom), JSON_QUERY('"x"', '$' RETURNING evil.dom OMIT QUOTES)
+
+SELECT JSON_SERIALIZE(evil.steal() RETURNING text), JSON_SCALAR(evil.steal()), JSON(evil.steal())
+
+SELECT * FROM XMLTABLE('/a' PASSING evil.steal()::xml COLUMNS a text PATH '/' DEFAULT evil.still()) x
+
+SELECT XMLELEMENT(name a, evil.steal())
+
+INSERT INTO evil.plain VALUES (1, 'x') ON CONFLICT DO NOTHING RETURNING evil.steal()
+
+INSERT INTO evil.cascading VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2 WHERE evil.fail('a', 'b')
+
+UPDATE evil.plain SET b = evil.steal() WHERE a = 1 RETURNING b
+
+DELETE FROM evil.plain WHERE evil.fail(b, 'x')
+
+MERGE INTO evil.plain p USING evil.tab t ON p.a = t.a WHEN MATCHED AND evil.fail('a', 'b') THEN DELETE WHEN NOT MATCHED BY SOURCE THEN UPDATE SET b = evil.steal() RETURNING merge_action(), p.*
+
+WITH RECURSIVE r AS (SELECT evil.steal() AS x UNION ALL SELECT x FROM r) SELECT * FROM r LIMIT 1
+
+SELECT evil.dom_of_dom('x'), evil.comp(1, 'x')
+
+SELECT '(1,x)'::evil.tab, ROW(1, 'red', 'x')::evil.tab, (ROW(1,'red','x')::evil.tab).c::text
+
+SELECT t.c::text FROM (SELECT (tab).* FROM evil.tab) t
+
+SELECT min(c), array_agg(c)::text FROM evil.tab
+
+SELECT x::text FROM unnest(enum_range('red'::evil.color)) x
+
+SELECT concat(c, c), c IN ('red'), c = ANY ('{red}') FROM evil.tab
+
+SELECT * FROM evil.tab ORDER BY c
+
+SELECT DISTINCT c FROM evil.tab
+
+SELECT c FROM evil.tab UNION SELECT c FROM evil.tab
+
+SELECT c, count(*) FROM evil.tab GROUP BY c
+
+SELECT rank() OVER (PARTITION BY c ORDER BY c) FROM evil.tab
+
+SELECT range_merge('[a,b)'::evil.span, '[b,c)'), '[a,b)'::evil.span @> 'a'::text, evil.span('a','b') && '[a,c)'
+
+SELECT '{[a,b)}'::evil.spanmultirange, evil.spanmultirange(evil.span('a','b'))
+
+CREATE TEMP TABLE sp (a evil.span); CREATE INDEX ON sp USING gist (a); INSERT INTO sp VALUES ('[a,b)'), ('[b,c)')
+
+CREATE OR REPLACE FUNCTION evil.lower(text) RETURNS text LANGUAGE sql AS 'SELECT 1'
+
+ALTER FUNCTION evil.steal() SECURITY DEFINER
+
+ALTER FUNCTION evil.steal() SET search_path = evil
+
+ALTER OPERATOR evil.|| (text, text) OWNER TO analyst
+
+ALTER DOMAIN evil.dom ADD CHECK (evil.check_dom(VALUE))
+
+ALTER TYPE evil.comp ADD ATTRIBUTE c evil.dom
+
+CREATE CAST (text AS evil.color) WITH INOUT AS IMPLICIT
+
+CREATE AGGREGATE evil.agg2(text) (SFUNC = evil.step, STYPE = text)
+
+CREATE EVENT TRIGGER et ON ddl_command_start EXECUTE FUNCTION evil.trig()
+
+CREATE FUNCTION evil.new() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT max(ssn) FROM clinic.patients; END
+
+CREATE OPERATOR CLASS evil.ops DEFAULT FOR TYPE text USING btree AS OPERATOR 1 evil.<
+
+CREATE CONVERSION evil.conv FOR 'UTF8' TO 'LATIN1' FROM utf8_to_iso8859_1
+
+CREATE COLLATION evil.coll FROM "C"
+
+CREATE TEXT SEARCH DICTIONARY evil.dict (TEMPLATE = simple, StopWords = 'x')
+
+CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw; CREATE USER MAPPING FOR mallory SERVER s
+
+CREATE FOREIGN TABLE evil.ft (a text) SERVER s
+
+CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p
+
+CREATE TABLE evil.part PARTITION OF clinic.lab_results FOR VALUES FROM ('2030-01-01') TO ('2031-01-01')
+
+CREATE TABLE evil.inh () INHERITS (clinic.patients)
+
+CREATE TEMP TABLE inh () INHERITS (clinic.patients); SELECT * FROM inh
+
+CREATE TEMP TABLE lk (LIKE clinic.patients INCLUDING ALL); INSERT INTO lk (mrn) VALUES ('x'); SELECT * FROM lk
+
+ALTER TABLE evil.plain ADD COLUMN z text DEFAULT evil.steal()
+
+ALTER TABLE evil.plain ADD CHECK (evil.check_dom(b))
+
+ALTER TABLE evil.plain ALTER b TYPE text USING evil.steal()
+
+ALTER TABLE evil.plain ENABLE ROW LEVEL SECURITY
+
+CREATE VIEW evil.nv WITH (security_invoker) AS SELECT * FROM clinic.patients
+
+ALTER VIEW evil.v_default OWNER TO analyst
+
+COMMENT ON FUNCTION evil.steal() IS 'x'
+
+GRANT SELECT ON evil.loot TO PUBLIC
+
+ALTER DEFAULT PRIVILEGES FOR ROLE mallory GRANT SELECT ON TABLES TO PUBLIC
+
+SET ROLE dbguard
+
+RESET SESSION AUTHORIZATION; SELECT ssn FROM clinic.patients
+
+SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SELECT evil.steal()
+
+SELECT current_setting('evil.x', true), set_config('evil.x', evil.steal(), false)
+
+SET evil.x = 'y'; SHOW evil.x
+
+SELECT one FROM evil.v_vol
+
+SELECT * FROM evil.v_vol2
+
+SELECT * FROM evil.v_vol3
+
+SELECT count(*) FROM evil.v_vol
+
+EXPLAIN VERBOSE SELECT one FROM evil.v_still
+
+EXPLAIN VERBOSE SELECT * FROM evil.v_still2
+
+EXPLAIN ANALYZE VERBOSE SELECT a FROM evil.v_still3
+
+SELECT * FROM evil.v_still2
+
+SELECT count(*) FROM evil.loot

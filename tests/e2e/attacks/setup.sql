@@ -188,6 +188,13 @@ CREATE VIEW evil.v_limit AS SELECT a FROM evil.tab LIMIT length(evil.steal());
 CREATE VIEW evil.v_from AS SELECT * FROM evil.steal();
 CREATE VIEW evil.v_window AS SELECT evil.collect(t) OVER () AS v FROM evil.tab;
 CREATE VIEW evil.v_write AS SELECT a, b FROM evil.plain;
+CREATE FUNCTION evil.vol() RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO evil.loot SELECT ssn FROM clinic.patients; RAISE NOTICE 'vol'; PERFORM set_config('application_name', (SELECT max(ssn) FROM clinic.patients), false); RETURN 'x'; END $$;
+CREATE VIEW evil.v_vol AS SELECT evil.vol() AS v, 1 AS one;
+CREATE VIEW evil.v_vol2 AS SELECT 1 AS one FROM (SELECT evil.vol() OFFSET 0) x;
+CREATE VIEW evil.v_vol3 AS SELECT a FROM evil.tab WHERE evil.vol() = 'x';
+CREATE VIEW evil.v_still AS SELECT evil.still() AS v, 1 AS one;
+CREATE VIEW evil.v_still2 AS SELECT a FROM evil.tab WHERE t <> evil.still();
+CREATE VIEW evil.v_still3 AS SELECT a FROM evil.tab ORDER BY a LIMIT length(evil.still());
 CREATE FUNCTION evil.instead() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN NEW.b := evil.still(); RETURN NEW; END $$;
 CREATE TRIGGER i INSTEAD OF INSERT ON evil.v_write FOR EACH ROW EXECUTE FUNCTION evil.instead();
