@@ -13,6 +13,9 @@ pytestmark = pytest.mark.pg
 
 HONEST = ROOT / "tests" / "e2e" / "honest"
 ANALYSTS = paragraphs(HONEST / "analyst.sql")
+CAPTURED = [
+    text for file in ("psql", "mappers", "reports") for text in paragraphs(HONEST / f"{file}.sql")
+]
 TOOLS = [
     *paragraphs(HONEST / "tools.sql"),
     *paragraphs(ROOT / "tests" / "sql" / "honest_statements.sql"),
@@ -38,7 +41,11 @@ BY_POLICY = (
 
 def answers(session: Attacker, text: str, how: How) -> Answers:
     session.reset(thoroughly=False)
-    session.send(text, how)
+    if "$1" in text and not text.startswith("PREPARE"):
+        session.prepare(text)  # as drivers do; its parameters' values are not known
+        session.send("DEALLOCATE ALL", How.SIMPLE)
+    else:
+        session.send(text, how)
     return session.answers
 
 
@@ -78,6 +85,26 @@ def test_analysis(clinic: Guarded, pg_server: Any, user: str, how: How) -> None:
     direct = pg_server.dsn(user, clinic.database)
     raw = user != "analyst"
     assert differences(clinic, direct, user, ANALYSTS, how, rows=raw) == []
+
+
+@pytest.mark.parametrize("user", ["analyst", "clinician"])
+def test_captured(clinic: Guarded, pg_server: Any, user: str) -> None:
+    direct = pg_server.dsn(user, clinic.database)
+    rows = user != "analyst"
+    assert differences(clinic, direct, user, CAPTURED, How.SIMPLE, rows=rows) == []
+
+
+def test_migrations(guard: Any, clinic_database: Any) -> None:
+    guarded = guard(clinic_database, environment="staging", durability="buffered")
+    session = Attacker(guarded.dsn("dba"))
+    refused = []
+    for text in paragraphs(HONEST / "migrations.sql"):
+        session.answers = Answers()
+        session.send(text, How.SIMPLE)
+        if session.answers.errors:
+            refused.append((text, session.answers.errors))
+    session.close()
+    assert refused == []
 
 
 @pytest.mark.parametrize("user", ["analyst", "clinician", "dba"])

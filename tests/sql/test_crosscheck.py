@@ -59,6 +59,9 @@ def test_few_honest_statements_need_a_bridge() -> None:
         "SELECT * FROM current_date AS d, current_timestamp(1), user",
         "WITH RECURSIVE x AS (SELECT 1) SEARCH BREADTH FIRST BY a, b SET o CYCLE a, b SET c TO 1"
         " DEFAULT 0 USING p, y AS (SELECT 2) CYCLE a SET c USING p SELECT d FROM x",
+        "SELECT x.b FROM t CROSS JOIN (LATERAL (SELECT t.a AS b) x CROSS JOIN LATERAL f(x.b) y)",
+        "CREATE RECURSIVE VIEW v (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM v WHERE n < 5",
+        "CREATE OR REPLACE TEMP RECURSIVE VIEW v (n) AS SELECT a FROM t UNION SELECT n FROM v",
     ],
 )
 def test_extensions_and_rare_forms_are_bridged(text: str) -> None:

@@ -98,7 +98,7 @@ def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) ->
     if found.use.name == "unnest" and len(arguments) == 1:
         (array,) = arguments
         name = array.type_name or ""
-        element = name[:-2] if name.endswith("[]") else name if name == "tsvector" else None
+        element = name[:-2] if name.endswith("[]") else _ELEMENTS.get(name)
         row = ctx.ledger.composite(element) if element else array.row
         return computed(arguments, element, row)
     if type_name is None:
@@ -114,6 +114,9 @@ def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) ->
         return computed(arguments, None, row)
     return computed(arguments, type_name, ctx.ledger.composite(type_name))
 
+
+_ELEMENTS = {"int2vector": "int2", "oidvector": "oid", "tsvector": "tsvector"}
+"""Types without brackets that unnest() takes apart."""
 
 _LIKE_FIRST_ARGUMENT = frozenset(
     {

@@ -260,4 +260,90 @@ SELECT locktype, mode, granted FROM pg_locks WHERE pid = pg_backend_pid()
 
 LISTEN updates; UNLISTEN *
 
+# Rare forms and wrappers
+
+SELECT * FROM (LATERAL (SELECT 1)) x
+
+SELECT p.id, x.s FROM clinic.patients p, (LATERAL (SELECT p.ssn AS s) x)
+
+SELECT q.s FROM clinic.patients p CROSS JOIN (LATERAL (SELECT p.ssn AS s) q CROSS JOIN generate_series(1,1))
+
+CREATE TEMP RECURSIVE VIEW nums (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM nums WHERE n < 5
+
+CREATE TEMP RECURSIVE VIEW chain (n) AS SELECT id FROM clinic.patients UNION SELECT n FROM chain
+
+EXPLAIN ANALYZE CREATE TEMP TABLE x1 AS SELECT * FROM clinic.patients
+
+EXPLAIN (ANALYZE, VERBOSE) CREATE TEMP TABLE x1 AS SELECT * FROM clinic.patients WITH NO DATA
+
+BEGIN; DECLARE c BINARY SCROLL CURSOR WITH HOLD FOR SELECT ssn, dob FROM clinic.patients; FETCH FIRST FROM c; FETCH LAST IN c; FETCH ABSOLUTE 3 FROM c; FETCH RELATIVE -1 FROM c; FETCH BACKWARD 2 FROM c; FETCH BACKWARD ALL FROM c; FETCH FORWARD ALL FROM c; MOVE BACKWARD ALL IN c; FETCH NEXT c; FETCH 0 FROM c; COMMIT; FETCH -3 FROM c; MOVE c; CLOSE c
+
+BEGIN; DECLARE c INSENSITIVE NO SCROLL CURSOR WITHOUT HOLD FOR SELECT ssn FROM clinic.patients; FETCH 2 c; CLOSE ALL; COMMIT
+
+BEGIN; DECLARE c ASENSITIVE CURSOR FOR SELECT ssn FROM clinic.patients; FETCH ALL IN c; COMMIT
+
+COPY (SELECT ssn FROM clinic.patients) TO STDOUT WITH CSV HEADER FORCE QUOTE ssn
+
+COPY clinic.patients TO STDOUT WITH (FORMAT csv, FORCE_QUOTE (ssn), DELIMITER ';', NULL 'x', QUOTE '"', ESCAPE '\', ENCODING 'UTF8', HEADER true)
+
+COPY clinic.patients TO STDOUT CSV
+
+COPY clinic.patients TO STDOUT DELIMITER AS '|' NULL AS 'n'
+
+COPY (VALUES (1), (2)) TO STDOUT
+
+COPY (TABLE clinic.patients) TO STDOUT
+
+COPY (SELECT 1 UNION SELECT 2) TO STDOUT
+
+SELECT ssn INTO TEMPORARY TABLE si FROM clinic.patients
+
+SELECT ssn, id INTO LOCAL TEMP si FROM clinic.patients
+
+CREATE TEMP TABLE y1 (a, b) ON COMMIT PRESERVE ROWS AS SELECT ssn, id FROM clinic.patients
+
+CREATE TEMP TABLE IF NOT EXISTS y2 AS TABLE clinic.patients WITH NO DATA
+
+CREATE TEMP TABLE y3 AS VALUES (1, 'a')
+
+SELECT sum(id) OVER (ORDER BY dob RANGE BETWEEN '1 year' PRECEDING AND '1 year' FOLLOWING EXCLUDE CURRENT ROW), count(*) OVER (ORDER BY ssn GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES), max(ssn) OVER (ROWS UNBOUNDED PRECEDING EXCLUDE GROUP), min(ssn) OVER (ORDER BY id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING EXCLUDE NO OTHERS) FROM clinic.patients
+
+SELECT state, zip, grouping(state, zip), count(*) FROM clinic.patients GROUP BY GROUPING SETS ((state, zip), ROLLUP (state), CUBE (zip), ())
+
+SELECT state, zip, count(*) FROM clinic.patients GROUP BY DISTINCT ROLLUP (state, zip), ROLLUP (state, zip)
+
+SELECT (ROW(p.*)::clinic.patients).ssn FROM clinic.patients p
+
+SELECT (ARRAY[p.ssn, p.email])[1:2], (ARRAY[p])[1], ARRAY[[p.ssn], [p.mrn]] FROM clinic.patients p
+
+SELECT p.ssn OPERATOR(pg_catalog.||) p.mrn, 1 OPERATOR(pg_catalog.+) 2, OPERATOR(pg_catalog.-) p.id FROM clinic.patients p
+
+SELECT (DATE '2001-02-16', DATE '2001-12-21') OVERLAPS (dob, dob + 1) FROM clinic.patients
+
+SELECT string_agg(DISTINCT ssn, ',' ORDER BY ssn) FILTER (WHERE id > 5), mode() WITHIN GROUP (ORDER BY last_name), rank('x') WITHIN GROUP (ORDER BY ssn), percentile_disc(0.5) WITHIN GROUP (ORDER BY dob) FROM clinic.patients
+
+SELECT * FROM ROWS FROM (generate_series(1, 3), unnest(ARRAY(SELECT ssn FROM clinic.patients LIMIT 3))) WITH ORDINALITY AS r(a, b, c)
+
+SELECT * FROM ONLY (clinic.patients) AS p (a, b) TABLESAMPLE bernoulli (100) REPEATABLE (1)
+
+VALUES (1, 2), (3, 4) ORDER BY 1 OFFSET 1 FETCH FIRST ROW ONLY
+
+SELECT DISTINCT ON (state, zip) state, zip, ssn FROM clinic.patients ORDER BY state, zip, id
+
+PREPARE both AS SELECT id, ssn FROM clinic.patients ORDER BY id
+
+CREATE TEMP TABLE prepared AS EXECUTE both
+
+SELECT * FROM prepared ORDER BY id
+
+DEALLOCATE both
+
+SELECT * FROM pg_index i, unnest(i.indkey, i.indoption) WITH ORDINALITY k(key, option, n) WHERE i.indrelid = 'clinic.patients'::regclass ORDER BY indexrelid, n
+
+SELECT * FROM unnest((SELECT array_agg(id ORDER BY id) FROM clinic.patients)) x
+
+SELECT (pg_identify_object('pg_class'::regclass, 'clinic.patients'::regclass, 0)).*
+
+SELECT * FROM nums
+
 DISCARD ALL
