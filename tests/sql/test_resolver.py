@@ -58,11 +58,6 @@ USES = [
     ("SELECT ssn IS NULL FROM patients", {P + "ssn": "presence"}),
     ("SELECT id FROM patients WHERE ssn IS NOT NULL", {P + "id": "output", P + "ssn": "presence"}),
     ("SELECT nullif(ssn, '1') IS NULL FROM patients", {P + "ssn": "compute"}),
-    ("SELECT * FROM unnest((SELECT array_agg(zip) FROM patients)) x", {P + "zip": "compute"}),
-    (
-        "SELECT * FROM unnest((SELECT array_remove(array_agg(zip), ssn) FROM patients)) x",
-        {P + "zip": "compute", P + "ssn": "compute"},
-    ),
     (
         "SELECT rank() OVER (PARTITION BY zip ORDER BY dob) FROM patients",
         {P + "zip": "group", P + "dob": "sort"},

@@ -107,9 +107,6 @@ def result_of(ctx: Context, found: FunctionReference, arguments: list[Value]) ->
         type_name = overload_type(found.candidates, arguments)
         if type_name is None or type_name == "record" or type_name.startswith("any"):
             type_name = polymorphic_type(found.candidates, arguments)
-    if type_name is None and found.use.name == "array_agg" and len(arguments) == 1:
-        element = arguments[0].type_name
-        return computed(arguments, f"{element}[]" if element else None, arguments[0].row)
     if type_name is None:
         listed = {f.result_columns for f in found.candidates}
         names = listed.pop() if len(listed) == 1 else ()
@@ -136,10 +133,6 @@ _LIKE_FIRST_ARGUMENT = frozenset(
         "lag",
         "lead",
         "any_value",
-        "array_append",
-        "array_cat",
-        "array_remove",
-        "array_replace",
     }
 )
 """Polymorphic functions that give back a value of their first argument's type."""

@@ -17,7 +17,7 @@ from .plain_nodes import PLAIN_NODES
 from .result_types import common_type, operator_type
 from .scope import Scope
 from .settings_calls import note_set_config
-from .type_names import is_cast, note_operator, note_type
+from .type_names import is_cast, note_operator, note_operators, note_type
 from .values import EMPTY, NamedValue, Value, computed
 
 Handler = Callable[[Context, Node, Scope | None], Value]
@@ -96,7 +96,7 @@ def _operator_expression(ctx: Context, fields: Node, scope: Scope | None) -> Val
     values: list[Value] = []
     current: Node | None = fields
     while current is not None:
-        _note_operators(ctx, current)
+        note_operators(ctx, current)
         if right := current.get("rexpr"):
             values.append(expression(ctx, right, scope))
         left = current.get("lexpr")
@@ -108,18 +108,6 @@ def _operator_expression(ctx: Context, fields: Node, scope: Scope | None) -> Val
     if fields.get("kind") == "AEXPR_NULLIF":
         return computed(values, values[-1].type_name)
     return computed(values, operator_type(strings(fields.get("name")), values))
-
-
-def _note_operators(ctx: Context, fields: Node) -> None:
-    kind = fields.get("kind", "AEXPR_OP")
-    location = fields.get("location", 0)
-    if "BETWEEN" in kind:
-        for symbol in ("<=", ">="):
-            note_operator(ctx, [symbol], location)
-    elif kind in ("AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"):
-        note_operator(ctx, ["="], location)
-    else:
-        note_operator(ctx, strings(fields.get("name")), location)
 
 
 def _cast(ctx: Context, fields: Node, scope: Scope | None) -> Value:

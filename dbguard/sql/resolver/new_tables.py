@@ -22,7 +22,8 @@ def create_table(ctx: Context, fields: Node) -> Outcome:
         elif "TableLikeClause" in node:
             named_relation(ctx, node["TableLikeClause"]["relation"], Action.SELECT)
     _note_foreign_keys(ctx, fields, (schema, name))
-    parts = ("tableElts", "constraints", "partspec")
+    # Partition keys are computed for every row, bounds as the table is made.
+    parts = ("tableElts", "constraints", "partspec", "partbound")
     note_contents(ctx, [fields[part] for part in parts if part in fields])
     columns = _columns(fields)
     if columns is None:

@@ -28,7 +28,7 @@ from .relation_names import (
     relation_by_parts,
     role_name,
 )
-from .type_names import note_type
+from .type_names import note_operator, note_operators, note_type
 from .values import Value
 
 _RELATION_KINDS = frozenset(["table", "view", "matview", "sequence", "foreign_table"])
@@ -55,13 +55,18 @@ def walk(node: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def note_contents(ctx: Context, nodes: Iterable[Any]) -> None:
-    """Functions, types and referenced relations inside a definition."""
+    """Functions, operators, types and referenced relations inside a definition."""
     for node in walk(list(nodes)):
         if "FuncCall" in node:
             call = node["FuncCall"]
             note_call(
                 ctx, strings(call["funcname"]), len(call.get("args", ())), call.get("location", 0)
             )
+        elif "A_Expr" in node:
+            note_operators(ctx, node["A_Expr"])
+        elif "exclusions" in node:
+            for item in node["exclusions"]:
+                note_operator(ctx, strings(item["List"]["items"][1]["List"]["items"]), 0)
         elif "typeName" in node and isinstance(node["typeName"], dict):
             note_type(ctx, node["typeName"])
 

@@ -99,3 +99,16 @@ def note_operator(ctx: Context, names: list[str], location: int) -> None:
         if operator.schema in schemas and not is_trusted_extension(operator.extension):
             ctx.ledger.note(f"operator {symbol}", ctx.position(location) if location else None)
             return
+
+
+def note_operators(ctx: Context, fields: Node) -> None:
+    """Note what an A_Expr stands for."""
+    kind = fields.get("kind", "AEXPR_OP")
+    location = fields.get("location", 0)
+    if "BETWEEN" in kind:
+        for symbol in ("<=", ">="):
+            note_operator(ctx, [symbol], location)
+    elif kind in ("AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"):
+        note_operator(ctx, ["="], location)
+    else:
+        note_operator(ctx, strings(fields.get("name")), location)

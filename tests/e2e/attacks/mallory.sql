@@ -805,3 +805,15 @@ EXPLAIN ANALYZE VERBOSE SELECT a FROM evil.v_still3
 SELECT * FROM evil.v_still2
 
 SELECT count(*) FROM evil.loot
+
+CREATE TEMP TABLE pp (a text) PARTITION BY LIST (a); CREATE TEMP TABLE pc PARTITION OF pp FOR VALUES IN (evil.still()); SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'pc'
+
+CREATE TEMP TABLE pp (a text) PARTITION BY LIST (a); CREATE TEMP TABLE pc (a text); ALTER TABLE pp ATTACH PARTITION pc FOR VALUES IN (evil.still()); SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'pc'
+
+CREATE TEMP TABLE pk (a int, b text) PARTITION BY HASH (evil.gen(a)); INSERT INTO pk VALUES (1)
+
+CREATE TEMP TABLE od (a text DEFAULT 'a' OPERATOR(evil.||) 'b'); INSERT INTO od DEFAULT VALUES RETURNING *
+
+CREATE TEMP TABLE og (a text, b text GENERATED ALWAYS AS (a OPERATOR(evil.||) 'x') STORED); INSERT INTO og VALUES ('x') RETURNING *
+
+CREATE TEMP TABLE oc (a text CHECK (a OPERATOR(evil.=) 'b')); INSERT INTO oc VALUES ('x')
