@@ -98,7 +98,7 @@ def complete(field: Field, text: str, readings: tuple[Reading, ...]) -> str:
 _RESOLVED = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _NAMING = (
     "aliasname", "ctename", "name", "relname", "sval", "search_seq_column", "cycle_mark_column",
-    "cycle_path_column",
+    "cycle_path_column", "colname",
 )  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def recalled(field: Field, text: str, readings: tuple[Reading, ...]) -> str | No
         relation = snapshot.relation_by_oid[oid]
         if oid not in reached:
             return f"relation {relation.schema}.{relation.name} is missed"
-        upsert = "ON CONFLICT" in text.upper() and oid in excluded
+        upsert = "CONFLICT" in text.upper() and oid in excluded
         if number > 0 and (oid, number) not in columns and not upsert:
             named = relation.column(number)
             return f"column {relation.name}.{named.name if named else number} is missed"
