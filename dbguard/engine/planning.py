@@ -27,7 +27,14 @@ from dbguard.policy.model import Policy
 from dbguard.policy.remembering import ColumnKey, Remembered
 from dbguard.sql.analysis import analyze
 from dbguard.sql.changes import CatalogChange, lasting_oid, with_changes
-from dbguard.sql.facts import Action, ActionClass, FunctionTrust, FunctionUse, StatementFacts
+from dbguard.sql.facts import (
+    Action,
+    ActionClass,
+    FunctionTrust,
+    FunctionUse,
+    MissingFunction,
+    StatementFacts,
+)
 from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.functions import code_of_types, refer, unseen_calls
 from dbguard.sql.limits import Limits
@@ -134,6 +141,8 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
     if raw_access:
         # who sees everything may mean an overload of his own by a built-in's name
         readings = tuple(replace(reading, calls=()) for reading in readings)
+    elif missing := [m for reading in readings for m in reading.facts.missing_functions]:
+        return _unplanned(world, request, _undefined(missing[0]), raw_access)
     redactions = [_redacted(world, _slice(request.text, r)) for r in readings]
     statements = tuple(
         _planned(world, request, reading.facts, redacted)
@@ -173,6 +182,18 @@ def read_statements(world: World, request: PlanRequest) -> tuple[Reading, ...]:
         functions = (*first.facts.functions, *unseen_calls(world.snapshot, behind))
         readings = (replace(first, facts=replace(first.facts, functions=functions)), *others)
     return readings
+
+
+def _undefined(missing: MissingFunction) -> UndefinedName:
+    """What ParseFuncOrColumn of PostgreSQL's parse_func.c says; it adds the arguments' types."""
+    name = f"{missing.schema}.{missing.name}" if missing.schema else missing.name
+    return UndefinedName(
+        "42883",
+        f"function {name} does not exist",
+        hint="No function matches the given name and argument types. "
+        "You might need to add explicit type casts.",
+        position=missing.position,
+    )
 
 
 def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:

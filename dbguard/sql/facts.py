@@ -275,6 +275,17 @@ class Opaque:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingFunction:
+    """A call of a function that the catalog does not hold."""
+
+    schema: str | None
+    """As written; None when it was not."""
+    name: str
+    position: int | None = None
+    """1-based character offset in the whole text."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatementFacts:
     """Everything a decision may rest on."""
 
@@ -289,6 +300,8 @@ class StatementFacts:
     flows: tuple[Flow, ...] = ()
     objects: tuple[ObjectName, ...] = ()
     opaque: tuple[Opaque, ...] = ()
+    missing_functions: tuple[MissingFunction, ...] = ()
+    """Calls that the server, too, would find no function for, as far as the catalog tells."""
     effects: tuple[SessionEffect, ...] = ()
     changes: tuple[CatalogChange, ...] | None = None
     """What it does to the names of relations, when its text tells; meant where effects hold

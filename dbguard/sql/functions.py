@@ -63,6 +63,8 @@ class FunctionReference:
     candidates: tuple[Function, ...]
     pin: bool = False
     """Only pg_catalog's meaning is trusted: the call needs `pg_catalog.` in front."""
+    missing: bool = False
+    """No function has this name and takes so many arguments."""
 
     @property
     def shows_definition(self) -> bool:
@@ -137,6 +139,7 @@ def refer(
             not candidates or any(f.volatility == "v" for f in candidates),
         ),
         candidates,
+        missing=not fitting and all(map(_is_builtin, visible)),
     )
 
 

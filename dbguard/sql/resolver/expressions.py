@@ -12,6 +12,7 @@ from .calls import is_function, note_call, result_of, takes_row
 from .columns import column_reference, field_of, whole_row_item
 from .context import Context, strings
 from .ledger import TypeRow
+from .missing_functions import note_missing
 from .naming import called_names
 from .plain_nodes import PLAIN_NODES
 from .result_types import common_type, operator_type
@@ -249,6 +250,7 @@ def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
         ctx.ledger.mark_all(values, Use.GROUP)
     if name == "count" and function.use.schema == "pg_catalog" and len(values) == 1:
         return EMPTY if fields.get("agg_distinct") else _presence(ctx, values[0])
+    note_missing(ctx, fields, names, function, values)
     if within:
         values += ordered
     elif not values and len(function.candidates) == 0 and len(names) == 1:

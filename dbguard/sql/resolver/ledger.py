@@ -13,6 +13,7 @@ from dbguard.sql.facts import (
     ColumnUse,
     Flow,
     FunctionUse,
+    MissingFunction,
     ObjectName,
     Opaque,
     OutputColumn,
@@ -82,6 +83,7 @@ class Ledger:
     relation_actions: dict[tuple[int, str, str, Action], RelationUse] = field(default_factory=dict)
     functions: dict[FunctionUse, None] = field(default_factory=dict)
     opaque: dict[Opaque, None] = field(default_factory=dict)
+    missing: dict[MissingFunction, None] = field(default_factory=dict)
     objects: dict[ObjectName, None] = field(default_factory=dict)
     effects: list[SessionEffect] = field(default_factory=list)
     changes: list[CatalogChange] | None = None

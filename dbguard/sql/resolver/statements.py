@@ -57,6 +57,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         flows=ledger.settled_flows(),
         objects=tuple(ledger.objects),
         opaque=(*ledger.opaque, *check_complete(ctx, statement)),
+        missing_functions=tuple(ledger.missing),
         effects=tuple(ledger.effects),
         changes=None if ledger.sweeping or ledger.changes is None else tuple(ledger.changes),
         has_where=ledger.has_where,
