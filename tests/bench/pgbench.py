@@ -63,7 +63,9 @@ def cpu_seconds(process: int) -> float:
 
 
 @contextmanager
-def dbguard(folder: Path, server: EmbeddedServer, durability: str) -> Iterator[Target]:
+def dbguard(
+    folder: Path, server: EmbeddedServer, durability: str, more: str = ""
+) -> Iterator[Target]:
     port = free_port()
     (folder / "rules").mkdir(parents=True)
     (folder / "rules" / "bench.yaml").write_text(RULES)
@@ -71,7 +73,7 @@ def dbguard(folder: Path, server: EmbeddedServer, durability: str) -> Iterator[T
         f"listen: {{host: 127.0.0.1, port: {port}}}\n"
         f"upstream: {{host: 127.0.0.1, port: {server.port}}}\n"
         f'catalog: {{dsn: "{server.dsn()}"}}\n'
-        f"audit: {{directory: audit, durability: {durability}}}\nrules: rules\n"
+        f"audit: {{directory: audit, durability: {durability}}}\nrules: rules\n{more}"
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "dbguard", "serve", "--config", str(folder / "dbguard.yaml")],
