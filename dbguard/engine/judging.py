@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from dbguard.audit.records import DecisionRecord
 from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, StatementError
+from dbguard.policy.model import SYSTEM_TAGS
 from dbguard.sql.facts import EffectKind
 from dbguard.wire.errorfields import from_error
 
@@ -92,8 +93,11 @@ class Judging:
     def _notices(self, plan: Plan) -> tuple[str, ...]:
         texts = [text for s in plan.statements for text in s.decision.notices]
         if not self._masked_named and plan.masked:
+            masks = [m for s in plan.statements for m in s.decision.masks]
+            names = sorted({str(m.column) for m in masks if m.tag not in SYSTEM_TAGS})
+            if not names:  # psql's own queries: nobody asked for a value
+                return tuple(texts)
             self._masked_named = True
-            names = sorted({str(m.column) for s in plan.statements for m in s.decision.masks})
             shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if names[12:] else "")
             texts.insert(0, f"dbguard: shown masked in this session: {shown}")
         return tuple(texts)

@@ -12,6 +12,7 @@ from dbguard.sql.facts import (
 )
 
 from .decision import MaskedColumn, Reason
+from .model import SYSTEM_VALUES
 from .standing import Access, Sight
 from .verdict import Case, Verdict, described, listed
 
@@ -34,7 +35,7 @@ def check_columns(case: Case, verdict: Verdict) -> None:
             verdict.rules |= access.rules
             if access.sight is Sight.DENIED:
                 _refuse(verdict, refused, case.read_action, column, access)
-            elif access.sight is Sight.MASKED:
+            elif access.sight is Sight.MASKED and not _is_only_shown(access, use.uses):
                 if not use.maskable:
                     own_target.append(column)
                 elif access.mask is not None:
@@ -76,6 +77,12 @@ def check_columns(case: Case, verdict: Verdict) -> None:
                 tuple(overwritten),
             )
         )
+
+
+def _is_only_shown(access: Access, uses: frozenset[Use]) -> bool:
+    """Whether nothing of a hidden column of the catalog gets out: psql and ORMs ask
+    `pg_get_expr(adbin, adrelid)`, whose literals are emptied, and `indpred IS NULL`."""
+    return access.tag == SYSTEM_VALUES and uses <= {Use.DEFINITION, Use.PRESENCE}
 
 
 def _refuse(

@@ -134,6 +134,8 @@ class Use(enum.StrEnum):
     WRITE = "write"
     PRESENCE = "presence"
     """Only whether it is NULL: count(col), IS NULL."""
+    DEFINITION = "definition"
+    """A tree of the catalog that a function prints, from whose text literals are taken out."""
 
 
 class FunctionTrust(enum.StrEnum):

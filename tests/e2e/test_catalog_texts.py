@@ -65,6 +65,17 @@ QUERIES = [
     "SELECT pg_get_partition_constraintdef('texts.part'::regclass)",
     "SELECT pg_get_expr(relpartbound, oid) FROM pg_class",
     "SELECT pg_get_expr(adbin, adrelid), adbin FROM pg_attrdef",
+    "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adbin::text LIKE '%5%'",
+    "SELECT pg_get_expr(adbin, adrelid), d FROM pg_attrdef d",
+    "SELECT pg_get_expr(b, r), b FROM (SELECT adbin, adrelid FROM pg_attrdef) AS x (b, r)",
+    "WITH RECURSIVE x AS (SELECT adbin, adrelid FROM pg_attrdef UNION ALL SELECT adbin, adrelid"
+    " FROM x WHERE pg_get_expr(adbin, adrelid) IS NULL)"
+    " SELECT pg_get_expr(adbin, adrelid), x FROM x",
+    "SELECT pg_get_expr(d.adbin, d.adrelid), to_jsonb(d) FROM pg_attrdef d",
+    "SELECT max(adbin::text), min(pg_get_expr(adbin, adrelid)) FROM pg_attrdef",
+    "SELECT pg_get_expr(adbin, adrelid), CASE WHEN true THEN adbin END FROM pg_attrdef",
+    "SELECT x.* FROM pg_attrdef d, LATERAL (SELECT pg_get_expr(adbin, adrelid), adbin) x",
+    "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef ORDER BY adbin::text",
     "SELECT obj_description('texts.t'::regclass, 'pg_class')",
     "SELECT col_description('texts.t'::regclass, 3)",
     "SELECT string_agg(pg_get_constraintdef(c.oid), ', ') FROM pg_constraint c GROUP BY conrelid",
@@ -143,6 +154,34 @@ def test_what_is_left_can_be_read(texts: Guarded) -> None:
         )
         cursor = connection.execute("SELECT pg_get_viewdef('texts.v'), oid FROM pg_class LIMIT 1")
         assert [c.name for c in cursor.description or ()] == ["pg_get_viewdef", "oid"]
+
+
+def test_trees_that_are_only_printed_are_printed(texts: Guarded) -> None:
+    """What psql's `d` and ORMs ask: defaults, bounds, and which indexes are partial."""
+    notices: list[str] = []
+    with closing(texts.connect("analyst", autocommit=True)) as connection:
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary or ""))
+
+        def column(text: str) -> list[Any]:
+            return [row[0] for row in connection.execute(text.encode()).fetchall()]
+
+        assert column(
+            "SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) FROM pg_catalog.pg_attrdef d"
+            " WHERE d.adrelid = 'texts.t'::regclass ORDER BY adnum"
+        ) == [
+            "nextval('texts.t_id_seq'::regclass)",
+            "''::text",
+            "ssn || ''::text",
+            "''::text",
+        ]
+        assert column(
+            "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class c WHERE relname = 'part'"
+        ) == ["FOR VALUES IN ('')"]
+        assert column(
+            "SELECT x.p FROM (SELECT pg_get_expr(indpred, indrelid) AS p, indexrelid FROM pg_index"
+            " WHERE indpred IS NOT NULL) x WHERE x.indexrelid = 'texts.partly'::regclass"
+        ) == ["(ssn <> ''::text)"]
+    assert notices == []
 
 
 def test_who_sees_everything_sees_definitions(texts: Guarded) -> None:

@@ -244,6 +244,10 @@ def _call(ctx: Context, fields: Node, scope: Scope | None) -> Value:
         ctx.ledger.mark(expression(ctx, fields["agg_filter"], scope), Use.FILTER)
     if suspended is not None:
         ctx.ledger.ungrouped.append(suspended)
+    if function.shows_definition and values and not values[0].computed:
+        # what comes out has no literal of the tree in it: the tree itself goes no further
+        ctx.ledger.mark(values[0], Use.DEFINITION)
+        values[0] = EMPTY
     if "over" in fields:
         window(ctx, fields["over"], scope)
     if fields.get("agg_distinct"):
