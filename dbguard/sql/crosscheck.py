@@ -20,6 +20,7 @@ from sqlglot.tokens import Token as SqlglotToken
 
 from . import dialect, referee, secondreading
 from .bridging import analysis_texts, plain_tokens
+from .constants import blanked
 from .innerquery import Query, queries
 from .inventory import Mentions, mentions, mentions_of, walk
 from .recursion import deep_recursion
@@ -108,10 +109,10 @@ def _compare_statement(
         return CrossCheck(Outcome.UNREAD, query=False)
     bridged = False
     for query in found:
-        first = _compare_query(query, raw)
+        first = _compare_query(query, raw, tokens)
         if first is None:
             continue
-        if not _agrees_bridged(query, raw):
+        if not _agrees_bridged(query, raw, tokens):
             position = referee.character_position(raw, first.start) if first.start >= 0 else None
             if first.construct == _NO_SECOND_READING:
                 return CrossCheck(Outcome.UNREAD, construct=first.construct)
@@ -120,25 +121,32 @@ def _compare_statement(
     return CrossCheck(Outcome.AGREES, bridged=bridged)
 
 
-def _agrees_bridged(query: Query, raw: bytes) -> bool:
-    if _compare_query(query, raw, plain_tokens) is None:
+def _agrees_bridged(query: Query, raw: bytes, tokens: Sequence[Token]) -> bool:
+    if _compare_query(query, raw, tokens, plain_tokens) is None:
         return True
     for other in analysis_texts(query, raw):
         (statement,) = referee.parse(other)
+        scanned = referee.scan(other)
         again = Query(statement.tag, statement.node, statement.start, statement.end)
         for tokenize in (dialect.tokenize, plain_tokens):
-            if _compare_query(again, other.encode("utf-8"), tokenize) is None:
+            if _compare_query(again, other.encode("utf-8"), scanned, tokenize) is None:
                 return True
     return False
 
 
 def _compare_query(
-    query: Query, raw: bytes, tokenize: Callable[[str], list[SqlglotToken]] = dialect.tokenize
+    query: Query,
+    raw: bytes,
+    tokens: Sequence[Token],
+    tokenize: Callable[[str], list[SqlglotToken]] = dialect.tokenize,
 ) -> _Difference | None:
     """The first difference between both readings of `query`; None when they agree."""
-    text = raw[query.start : query.end].decode("utf-8")
+    part = raw[query.start : query.end]
+    text = part.decode("utf-8")
+    inside = referee.tokens_within(tokens, query.start, query.end)
+    given = blanked(text, part, inside, query.start)
     try:
-        trees = dialect.parse_tokens(tokenize(text), text)
+        trees = dialect.parse_tokens(tokenize(given), given)
     except dialect.Unreadable:
         return _Difference(_NO_SECOND_READING, -1)
     if len(trees) != 1:

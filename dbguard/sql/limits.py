@@ -17,7 +17,8 @@ class Limits:
     """UTF-8 bytes. Multi-row INSERTs of loaders stay below 200 kB; every byte costs both
     parsers about 2 µs."""
     max_tokens: int = 100_000
-    """Tokens without comments. An INSERT of 1,000 rows of 40 columns has 80,000."""
+    """Tokens without comments and without long runs of constants. An INSERT of 1,000 rows of 40
+    columns, each with a function call in it, has 80,000."""
     max_statements: int = 1_000
     """Statements of one text. Migration tools send some hundreds; each costs a decision and an
     audit record."""

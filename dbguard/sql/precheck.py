@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dbguard.errors import LimitExceeded, NotUnderstood
 
 from . import referee
+from .constants import count_constants
 from .limits import Limits
 from .referee import Token
 
@@ -111,7 +112,8 @@ def _check_comments(raw: bytes) -> None:
 
 
 def _check_count(tokens: Sequence[Token], limits: Limits) -> None:
-    if sum(not t.is_comment for t in tokens) > limits.max_tokens:
+    counted = len(tokens) - sum(t.is_comment for t in tokens)
+    if counted > limits.max_tokens and counted - count_constants(tokens) > limits.max_tokens:
         raise LimitExceeded(
             f"the statement has more than {limits.max_tokens} tokens",
             detail="limits.max_tokens",

@@ -14,7 +14,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from postgast import pg_query_pb2
@@ -22,6 +22,7 @@ from postgast.native import lib
 
 from dbguard.errors import NotUnderstood, SyntaxRefused
 
+from .alike import shortened
 from .recursion import deep_recursion
 
 Node = Mapping[str, Any]
@@ -45,8 +46,7 @@ class ParsedStatement:
     """Byte offset behind its last byte, without the semicolon."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One lexical token, comments included (`SQL_COMMENT`, `C_COMMENT`)."""
 
     kind: str
@@ -82,7 +82,7 @@ def parse(text: str) -> tuple[ParsedStatement, ...]:
         document = result.parse_tree
     finally:
         lib.pg_query_free_parse_result(result)
-    tree = _loaded(document)
+    tree = shortened(_loaded(document), len(raw))
     tokens = scan(text) if len(tree.get("stmts", ())) else ()
     return tuple(_statement(item, raw, tokens) for item in tree.get("stmts", ()))
 
@@ -151,7 +151,11 @@ def scan(text: str) -> tuple[Token, ...]:
         lib.pg_query_free_scan_result(result)
     found = pg_query_pb2.ScanResult()
     found.ParseFromString(document)
-    return tuple(Token(_token_name(t.token), t.start, t.end) for t in found.tokens)
+    names: dict[int, str] = {}
+    for token in found.tokens:
+        if (number := token.token) not in names:
+            names[number] = _token_name(number)
+    return tuple([Token(names[t.token], t.start, t.end) for t in found.tokens])
 
 
 def _token_name(number: int) -> str:
