@@ -14,7 +14,7 @@ from dbguard.sql.facts import (
 from .decision import MaskedColumn, Reason
 from .model import SYSTEM_VALUES
 from .standing import Access, Sight
-from .verdict import Case, Verdict, described, listed
+from .verdict import Case, Verdict, data_in, described, listed
 
 CLASSIFIED = "defaults.classified"
 
@@ -102,11 +102,12 @@ def _refuse(
 def _no_grant(case: Case, action: Action, columns: Mapping[ColumnName, str]) -> Reason:
     reading = action.action_class is ActionClass.READ
     instead = "select other columns" if reading else "leave these columns out"
-    tags = listed(sorted(set(columns.values())))
+    relations = tuple(dict.fromkeys(f"{c.schema}.{c.table}" for c in columns))
     return Reason(
         CLASSIFIED,
         f"{described(action, columns)} is not allowed for {case.principal.user}",
-        f"Ask for a rule that allows [{action.action_class}] on {tags}, or {instead}.",
+        f"Ask for a rule that allows [{action.action_class}] on "
+        f"{data_in(columns.values(), relations)}, or {instead}.",
         tuple(columns),
-        tuple(dict.fromkeys(f"{c.schema}.{c.table}" for c in columns)),
+        relations,
     )

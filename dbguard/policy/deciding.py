@@ -6,6 +6,8 @@ refusal names all its reasons. Their order does not matter.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dbguard.sql.bodies import read_body
 from dbguard.sql.facts import FunctionTrust, StatementFacts
 
@@ -110,7 +112,7 @@ def _decide(case: Case) -> Decision:
     verdict = Verdict()
     for check in _CHECKS:
         check(case, verdict)
-    reasons = tuple(dict.fromkeys(verdict.reasons))
+    reasons = tuple(_told_of_no_role(case, r) for r in dict.fromkeys(verdict.reasons))
     allowed = not reasons
     return Decision(
         effect=Effect.ALLOW if allowed else Effect.DENY,
@@ -122,3 +124,16 @@ def _decide(case: Case) -> Decision:
         error_texts=error_texts(case),
         tags=tuple((name, tuple(sorted(tags))) for name, tags in verdict.tags.items()),
     )
+
+
+def _told_of_no_role(case: Case, reason: Reason) -> Reason:
+    """`reason`, a missing grant, with the likeliest cause of it: nobody gave this user a role."""
+    if case.standing.roles or not reason.rule.startswith(_OF_GRANTS):
+        return reason
+    user = case.principal.user
+    cause = f"No policy role names user {user}: add it to `users:` of a role in the rules."
+    return replace(reason, hint=f"{reason.hint} {cause}")
+
+
+_OF_GRANTS = ("defaults.", "functions.")
+"""What rules are called that speak where no rule of the policy does."""

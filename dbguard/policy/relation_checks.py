@@ -11,7 +11,7 @@ from .access_checks import CLASSIFIED
 from .decision import Reason
 from .patterns import SYSTEM_SCHEMAS
 from .standing import Sight
-from .verdict import FREE_CLASSES, MAKING, Case, Verdict, described, is_temporary, listed
+from .verdict import FREE_CLASSES, MAKING, Case, Verdict, data_in, described, is_temporary
 
 UNCLASSIFIED = "defaults.unclassified"
 _OPAQUE_CLASSES = frozenset({ActionClass.READ, ActionClass.CODE})
@@ -53,7 +53,8 @@ def check_relations(case: Case, verdict: Verdict) -> None:
             Reason(
                 CLASSIFIED,
                 f"{done}, which {holds} classified data, is not allowed for {case.principal.user}",
-                f"Ask for a rule that allows [{action.action_class}] on {listed(sorted(lacking))}.",
+                f"Ask for a rule that allows [{action.action_class}] on "
+                f"{data_in(lacking, relations)}.",
                 relations=tuple(r for r in relations if r != _EVERYTHING),
             )
         )

@@ -155,6 +155,18 @@ def listed(names: Iterable[object]) -> str:
     return f"{', '.join(texts[:_SHOWN])} and {len(texts) - _SHOWN} more"
 
 
+def data_in(tags: Iterable[str], relations: Iterable[str]) -> str:
+    """What a grant on all these tags would be about, as short as rules can say it.
+
+    Many tags are told by what they are all kinds of, and by the relations that they were met in.
+    """
+    found = sorted(set(tags))
+    if len(found) <= _SHOWN + 1:
+        return listed(found)
+    kinds = sorted({tag.partition(".")[0] for tag in found})
+    return f"{listed(kinds)} in {listed(relations)}"
+
+
 def _joined(texts: Sequence[str]) -> str:
     if len(texts) < 2:
         return "".join(texts)

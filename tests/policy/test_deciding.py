@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, ErrorTexts, MaskKind, Principal
-from dbguard.policy.verdict import listed
+from dbguard.policy.verdict import data_in, listed
 from dbguard.sql.facts import (
     Action,
     ActionClass,
@@ -140,6 +140,8 @@ def test_allows(facts: StatementFacts, principal: Principal) -> None:
 
 
 RAW_ONLY = "does not hold raw access to everything"
+NO_ROLE = " No policy role names user nobody: add it to `users:` of a role in the rules."
+
 DENIED = [
     (
         "no grant",
@@ -380,7 +382,7 @@ def test_refuses(
     assert decision.effect is Effect.DENY
     (reason,) = [r for r in decision.reasons if (r.rule, r.message) == (rule, message)]
     if hint:
-        assert reason.hint == hint
+        assert reason.hint == hint + (NO_ROLE if principal is NOBODY else "")
     assert rule in decision.rules
     assert decision.masks == ()
     assert decision.notices == ()
@@ -750,9 +752,24 @@ def test_one_reason_names_all_columns_and_tags() -> None:
     )
     assert reason.hint == (
         "Ask for a rule that allows [read] on phi.date.birth, phi.ssn and phi.zip, or select other "
-        "columns."
+        "columns." + NO_ROLE
     )
     assert len(reason.columns) == 3
+
+
+def test_many_tags_are_told_by_what_they_have_in_common() -> None:
+    few = ("phi.a", "phi.b", "phi.c", "phi.d", "phi.e")
+    assert data_in(few, ["s.t"]) == "phi.a, phi.b, phi.c, phi.d and phi.e"
+    assert data_in((*few, "phi.f"), ["s.t"]) == "phi in s.t"
+    assert data_in((*few, "pii.f"), ["s.t", "s.u"]) == "phi and pii in s.t and s.u"
+
+
+def test_who_has_a_role_or_is_denied_is_not_told_of_roles() -> None:
+    for principal in (CLERK, DBA):
+        for reason in judge(UNBOUNDED, principal).reasons:
+            assert "No policy role" not in reason.hint
+    denied = [r for r in judge(UNBOUNDED, NOBODY).reasons if r.rule == "bounded"]
+    assert [r.hint for r in denied] == ["Add a WHERE clause."]
 
 
 def test_long_lists_are_cut() -> None:
