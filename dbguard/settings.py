@@ -306,6 +306,15 @@ class LimitsSettings(Section):
         description="Prepared statements and portals of one connection. Each holds its text and "
         "its plan.",
     )
+    prepared_bytes: Bytes = Field(
+        default=64 * 1024**2,
+        ge=1024**2,
+        le=16 * 1024**3,
+        examples=["64MiB"],
+        description="Texts and plans of the prepared statements and portals of one connection "
+        "together: ten thousand texts of 1 MiB would be 10 GiB. Two thousand ordinary ones take "
+        "20 MiB.",
+    )
 
 
 class Settings(Section):

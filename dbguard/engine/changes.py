@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -12,7 +13,7 @@ class Change(Generic[T]):
 
     __slots__ = ("_before", "_name", "_table", "_value")
 
-    def __init__(self, table: dict[str, T], name: str, value: T | None) -> None:
+    def __init__(self, table: MutableMapping[str, T], name: str, value: T | None) -> None:
         self._table, self._name, self._value = table, name, value
         self._before: T | None = None
         self.make()

@@ -14,7 +14,7 @@ from .asks import Answer, Ask, Planned
 from .changes import Change
 from .judging import Judging, RefusedWithRecord, reserved_name
 from .link import RESERVED, Link, Skip, Steps
-from .names import NameTable, Portal, Prepared, checked
+from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan
 from .scope import Scope
@@ -50,6 +50,8 @@ class Extended:
                     change.take_back()
                 return
             plan, basis = planned.plan, self.judging.observe(planned)
+            if name and plan.refusal is None:
+                self.names.require_bytes(weight_of(plan, message.query))
             self._statements_made += 1
             identity = f"{self.judging.identity.session}/{self._statements_made}"
             decisions = yield from self.judging.decide(plan, planned, "parse", identity)
@@ -102,6 +104,8 @@ class Extended:
             prepared = self._statement(message.statement)
             if name not in self.names.portals:
                 self.names.require_room(0, 1)
+            if name:  # one without a name is as large as one statement may be
+                self.names.require_bytes(weight_of(prepared.plan, prepared.text))
             planned = yield from judging.refreshed(prepared)
             plan = yield from judging.joined(prepared.plan)
             if judging.overtaken():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dbguard.sql.facts import EffectKind
 
+from .holding import Held
 from .names import NameTable, Portal, Prepared
 from .pending import Pending
 
@@ -53,9 +54,7 @@ def follow(entry: Pending, index: int, names: NameTable, session: str) -> None:
                 _forget(names.portals, None, entry.portal)
 
 
-def _forget(
-    table: dict[str, Prepared] | dict[str, Portal], name: str | None, spared: str | None
-) -> None:
+def _forget(table: Held[Prepared] | Held[Portal], name: str | None, spared: str | None) -> None:
     """Forget one name, or all: but not the unnamed statement, which DEALLOCATE ALL does not know,
     nor the portal that the command itself runs in."""
     for gone in [n for n in table if n != spared] if name is None else [name]:

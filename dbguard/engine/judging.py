@@ -25,7 +25,7 @@ from .auditing import SessionIdentity, decision_records
 from .changes import Change
 from .joining import join_named
 from .link import AUDIT_LOST, RESERVED, Link, Skip, Steps
-from .names import NameTable, Prepared
+from .names import NameTable, Prepared, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan, Refusal
 from .refreshing import Refreshing, ServerRefused
@@ -130,6 +130,7 @@ class Judging:
                 raise reserved_name()
         if any(made):
             self.names.require_room(*made)
+            self.names.require_bytes(sum(made) * weight_of(plan, self.scope.encoded(plan.text)))
         return join_named(plan, self.names)
 
     def refreshed(

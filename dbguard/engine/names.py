@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dbguard.errors import LimitExceeded, UndefinedName
 
 from .changes import Change
+from .holding import Held
 from .pending import Shape
 from .plan import Basis, Plan
 
@@ -38,6 +39,11 @@ class Prepared:
     lost: bool = False
     """Closed to be parsed anew, which failed: the server does not hold it at present."""
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it makes dbguard hold."""
+        return weight_of(self.plan, self.text)
+
 
 @dataclass(slots=True)
 class Portal:
@@ -60,6 +66,16 @@ class Portal:
     """The plan as made, before what EXECUTE or FETCH runs was joined in."""
     text: bytes = field(default=b"", repr=False)
     """The client's own text; empty for a cursor."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it makes dbguard hold, also when its statement is closed before it."""
+        return weight_of(self.plan, self.text)
+
+
+def weight_of(plan: Plan, text: bytes) -> int:
+    """Bytes that a name for this text and its plan makes dbguard hold."""
+    return plan.size + len(text)
 
 
 MAX_NAME_BYTES = 63
@@ -86,8 +102,9 @@ class NameTable:
     """Statements and portals of one session; each change can be undone."""
 
     limit: int
-    statements: dict[str, Prepared] = field(default_factory=dict)
-    portals: dict[str, Portal] = field(default_factory=dict)
+    max_bytes: int
+    statements: Held[Prepared] = field(default_factory=Held)
+    portals: Held[Portal] = field(default_factory=Held)
     cycle: int = 0
     """Counts messages that end with ReadyForQuery, as they are forwarded."""
 
@@ -108,6 +125,20 @@ class NameTable:
                 "too many open portals in this session",
                 detail=f"The limit is {self.limit} (limits.prepared_statements).",
                 hint="Close portals that are no longer used, or raise the limit.",
+            )
+
+    def require_bytes(self, weight: int) -> None:
+        """Check, before it is too late, that so many more bytes may be held.
+
+        Raises:
+            LimitExceeded: they may not.
+        """
+        if self.statements.weight + self.portals.weight + weight > self.max_bytes:
+            raise LimitExceeded(
+                "prepared statements and portals of this session take too much memory",
+                detail=f"The limit is {self.max_bytes} bytes of texts and plans "
+                "(limits.prepared_bytes).",
+                hint="Close what is no longer used, or raise the limit.",
             )
 
     def put_statement(self, prepared: Prepared) -> Change[Prepared]:

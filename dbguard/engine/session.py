@@ -43,6 +43,8 @@ class SessionLimits:
 
     prepared_statements: int = 10_000
     """Statements and portals each: ORMs keep hundreds; beyond this memory is the danger."""
+    prepared_bytes: int = 64 << 20
+    """Their texts and plans together: ORMs come to some megabytes."""
     pipeline_messages: int = 10_000
     """Messages without an answer: beyond, dbguard waits for the server before it reads on."""
 
@@ -64,7 +66,7 @@ class Session:
         self.surroundings = surroundings
         self.limits = limits
         self.link = Link()
-        self.names = NameTable(limits.prepared_statements)
+        self.names = NameTable(limits.prepared_statements, limits.prepared_bytes)
         self.scope = Scope(identity.principal.user, dict(parameters))
         self.answers = Answers(
             identity.session,

@@ -89,6 +89,8 @@ def _connection_settings(settings: Settings) -> ConnectionSettings:
             max_bind=limits.message_bytes,
             max_copy_data=limits.message_bytes,
         ),
-        session_limits=SessionLimits(limits.prepared_statements, limits.pipeline_messages),
+        session_limits=SessionLimits(
+            limits.prepared_statements, limits.prepared_bytes, limits.pipeline_messages
+        ),
         connections_per_user=limits.connections_per_user,
     )

@@ -191,7 +191,7 @@ class Play:
         self.session = Session(
             SessionIdentity("s1", principal, "127.0.0.1", "test", "production"),
             self.world,
-            SessionLimits(prepared_statements=20, pipeline_messages=40),
+            SessionLimits(prepared_statements=20, prepared_bytes=2_000, pipeline_messages=40),
             {"client_encoding": "UTF8", "standard_conforming_strings": "on"},
         )
         self.session.scope.view = SessionView("analyst", ("pg_catalog", "public"))

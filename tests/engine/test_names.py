@@ -367,6 +367,126 @@ def test_no_more_names_than_allowed() -> None:
     """).done()
 
 
+TOO_MUCH = "E 53400 prepared statements and portals of this session take too much memory"
+LARGE, OTHER = "raw " + "x" * 900, "raw " + "y" * 900
+HELD = f"""
+    >> P a: {LARGE} | P b: {OTHER} | S
+    => P a: {LARGE}
+    => P b: {OTHER}
+    => S
+    <= 1 | 1 | Z I
+    << 1
+    << 1
+    << Z I
+"""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [f"P c: {LARGE} | S", f"Q prepare c {LARGE}", f"Q declare c {LARGE}", "B c<-a | S"],
+    ids=lambda asked: asked[:9],
+)
+def test_no_more_bytes_than_allowed(asked: str) -> None:
+    Play().script(f"""
+        {HELD}
+        >> {asked}
+        << {TOO_MUCH}
+        << Z I
+        >> P : {LARGE} | B <- | E | S
+        => P : {LARGE}
+        => B <-
+        => E
+        => S
+        <= 1 | 2 | C SELECT 1 | Z I
+        << 1
+        << 2
+        << C SELECT 1
+        << Z I
+    """).done()
+
+
+RELEASES = {
+    "close": """
+        >> C S a | S
+        => C S a
+        => S
+        <= 3 | Z I
+        << 3
+        << Z I
+    """,
+    "deallocate": """
+        >> Q deallocate a
+        => Q deallocate a
+        <= C DEALLOCATE | Z I
+        << C DEALLOCATE
+        << Z I
+    """,
+}
+
+
+@pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
+def test_bytes_are_given_back(release: str) -> None:
+    Play().script(f"""
+        {HELD}
+        >> P c: {LARGE} | S
+        << {TOO_MUCH}
+        << Z I
+        {release}
+        >> P c: {LARGE} | S
+        => P c: {LARGE}
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+    """).done()
+
+
+def test_discard_gives_everything_back() -> None:
+    session = Play().script(f"""
+        {HELD}
+        >> Q discard
+        => Q discard
+        <= C DISCARD ALL | Z I
+        << C DISCARD ALL
+        << Z I
+    """)
+    assert session.session.names.statements.weight == 0
+
+
+def test_bytes_of_portals_are_given_back_with_their_transaction() -> None:
+    session = Play().script(f"""
+        >> P a: {LARGE} | B c<-a | S
+        => P a: {LARGE}
+        => B c<-a
+        => S
+        <= 1 | 2 | Z T
+        << 1
+        << 2
+        << Z T
+    """)
+    assert session.session.names.portals.weight == len(LARGE)
+    session.script("""
+        >> Q commit
+        => Q commit
+        <= C COMMIT | Z I
+        << C COMMIT
+        << Z I
+    """)
+    assert session.session.names.portals.weight == 0
+
+
+def test_a_statement_that_failed_holds_nothing() -> None:
+    session = Play().script(f"""
+        >> P a: {LARGE} | S
+        => P a: {LARGE}
+        => S
+        <= E 42703 no column | Z I
+        << E 42703 no column
+        << Z I
+    """)
+    assert session.session.names.statements.weight == 0
+
+
 PREPARED = """
     >> P a: moving one | D S a | S
     => P a: moved1 one
