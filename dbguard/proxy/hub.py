@@ -47,6 +47,7 @@ from .drifting import Drifts
 from .metrics import Metrics
 from .plan_cache import PlanCache
 from .user_sessions import UserSessions
+from .world_cache import WorldCache
 
 Restricted = frozenset[tuple[int, int]]
 
@@ -77,7 +78,7 @@ class Hub:
     idle_timeout: float = 0.0
     """Seconds after which an idle session is ended; 0: never."""
     _restricted: dict[tuple[StateKey, Principal], Restricted] = field(default_factory=dict)
-    _worlds: dict[StateKey, bytes] = field(default_factory=dict)
+    _worlds: WorldCache = field(default_factory=WorldCache)
     _memories: dict[str, tuple[StateKey, Memory]] = field(default_factory=dict)
     """By database: what was classified, so that renaming does not take tags off."""
     _policies: dict[str, Policy] = field(default_factory=dict)
@@ -166,7 +167,7 @@ class Hub:
         return loads(answer)
 
     def _world(self, key: StateKey, snapshot: Snapshot) -> bytes:
-        known = self._worlds.get(key)
+        known = self._worlds.find(key)
         if known is None:
             _, memory = self._memories.get(snapshot.database, (key, {}))
             policy = self._policies.get(key[2])
@@ -179,9 +180,7 @@ class Hub:
             filled = self.drifts.of(snapshot.database, session)
             known = pickle.dumps(World(snapshot, policy, self.limits, memory, filled))
             if not session:
-                for other in [k for k in self._worlds if k[0] == key[0]]:
-                    del self._worlds[other]
-                self._worlds[key] = known
+                self._worlds.put(key, known)
         return known
 
     async def remember(self, database: str) -> None:
