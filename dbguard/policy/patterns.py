@@ -15,6 +15,8 @@ from dbguard.sql.names import fold
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 """Reached only by patterns that spell their schema out: `*.*.name` means the user's tables."""
 
+_NO_WILDCARDS = frozenset("{}[]()|,")
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -45,12 +47,19 @@ def parse_pattern(text: str, parts: int) -> Pattern:
     """Compile `text`, which must have `parts` parts.
 
     Raises:
-        ValueError: it has another number of parts, an empty one or an open quote.
+        ValueError: it has another number of parts, an empty one, an open quote, or what would be
+            a choice of names elsewhere and would match nothing here.
     """
     split = _split(text)
     if len(split) != parts:
         shape = "schema.table" if parts == 2 else "schema.table.column"
         raise ValueError(f"pattern {text!r} has {len(split)} parts, not {parts} ({shape})")
+    for part, literal in split:
+        if not literal and (found := sorted(_NO_WILDCARDS & set(part))):
+            raise ValueError(
+                f"pattern {text!r} has {found[0]!r}, which stands for nothing here: write one "
+                "pattern for each name, or the part in double quotes if its name has that"
+            )
     if not all(part for part, _ in split):
         raise ValueError(f"pattern {text!r} has an empty part")
     compiled = tuple(re.compile(_expression(part, literal), re.DOTALL) for part, literal in split)

@@ -135,6 +135,7 @@ def test_superusers_get_nothing_for_free() -> None:
         ('a."*".b', ("a", "*", "b"), True),
         ('a."q""q".b', ("a", 'q"q', "b"), True),
         ("a.b+.c", ("a", "bb", "c"), False),
+        ('a."{b,c}".d', ("a", "{b,c}", "d"), True),
         ("a.*.c", ("a", "line\nbreak", "c"), True),
     ],
 )

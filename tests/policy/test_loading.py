@@ -88,6 +88,8 @@ def errors(*texts: str) -> list[str]:
         ("classification: [{tag: a, columns: [b.c]}]", "x:1:37: pattern 'b.c' has 2 parts, not 3"),
         ("classification: [{tag: a, columns: ['b.\"c.d']}]", "x:1:37: pattern 'b.\"c.d' has an open"),
         ("classification: [{tag: a, columns: ['a..c']}]", "x:1:37: pattern 'a..c' has an empty part"),
+        ("classification: [{tag: a, columns: ['a.b.{c,d}']}]",
+         "x:1:37: pattern 'a.b.{c,d}' has ',', which stands for nothing here"),
         ("classification: [{tag: a, columns: [3]}]", "x:1:37: an entry of columns should be a text"),
         ("roles: {a: {}}", "x:1:9: role a has no users and no groups; add some"),
         ("roles: {a: {user: [b]}}", "x:1:13: unknown key 'user'; did you mean 'users'?"),
