@@ -130,16 +130,22 @@ def _start_of(token: Token) -> int:
     return token.start
 
 
-@functools.lru_cache(maxsize=2)
 def scan(text: str) -> tuple[Token, ...]:
     """All tokens of `text` in order, comments included, by PostgreSQL's scanner.
 
     Every pass asks for the same two texts, the client's and the rewritten one: kept until the
-    next statement comes.
+    next statement comes. Those of masks, which are short, do not push long ones out.
 
     Raises:
         SyntaxRefused: the scanner rejects the text (an unterminated string, say).
     """
+    return _scan_long(text) if len(text) > _SHORT else _scan_short(text)
+
+
+_SHORT = 10_000
+
+
+def _scan(text: str) -> tuple[Token, ...]:
     result = lib.pg_query_scan(text.encode("utf-8"))
     try:
         if result.error:
@@ -156,6 +162,10 @@ def scan(text: str) -> tuple[Token, ...]:
         if (number := token.token) not in names:
             names[number] = _token_name(number)
     return tuple([Token(names[t.token], t.start, t.end) for t in found.tokens])
+
+
+_scan_long = functools.lru_cache(maxsize=2)(_scan)
+_scan_short = functools.lru_cache(maxsize=2)(_scan)
 
 
 def _token_name(number: int) -> str:
