@@ -48,6 +48,7 @@ from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Relation, SessionView, Snapshot
 from dbguard.sql.verify import verify
 
+from .filling import followed
 from .footprint import footprint
 from .plan import (
     ColumnNote,
@@ -144,9 +145,12 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
     elif missing := [m for reading in readings for m in reading.facts.missing_functions]:
         return _unplanned(world, request, _undefined(missing[0]), raw_access)
     redactions = [_redacted(world, _slice(request.text, r)) for r in readings]
-    statements = tuple(
-        _planned(world, request, reading.facts, redacted)
-        for reading, redacted in zip(readings, redactions, strict=True)
+    statements = followed(
+        tuple(
+            _planned(world, request, reading.facts, redacted)
+            for reading, redacted in zip(readings, redactions, strict=True)
+        ),
+        tuple(reading.facts for reading in readings),
     )
     if refusal := _first_denial(statements, readings):
         return Plan(request.text, None, statements, refusal, raw_access)

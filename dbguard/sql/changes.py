@@ -32,6 +32,23 @@ class CatalogChange:
 EVERYTHING = CatalogChange("", "", unclear=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Relations that got another name or schema and stayed the same otherwise; what is empty is
+    any name before, and the same name after."""
+
+    schema: str
+    name: str
+    to_schema: str
+    to_name: str
+
+    def of(self, schema: str, name: str) -> tuple[str, str] | None:
+        """What the relation of this name is called afterwards; None when it is not moved."""
+        if self.schema not in ("", schema) or self.name not in ("", name):
+            return None
+        return self.to_schema or schema, self.to_name or name
+
+
 def relevant(changes: Iterable[CatalogChange], text: str) -> tuple[CatalogChange, ...]:
     """Those whose name may stand in `text`.
 

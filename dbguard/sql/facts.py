@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from .changes import CatalogChange
+from .changes import CatalogChange, Move
 
 
 class ActionClass(enum.StrEnum):
@@ -308,6 +308,8 @@ class StatementFacts:
     changes: tuple[CatalogChange, ...] | None = None
     """What it does to the names of relations, when its text tells; meant where effects hold
     CATALOG."""
+    moves: tuple[Move, ...] = ()
+    """Relations and schemas that it renames."""
     has_where: bool = True
     """False for an UPDATE or DELETE (at any level) without WHERE, or with a constant one."""
     runs_hidden_code: bool = False

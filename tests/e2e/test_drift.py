@@ -61,6 +61,17 @@ FILLING = {
         "ALTER TABLE clinic.before{n} RENAME TO copy{n}",
         "COMMIT",
     ],
+    "renamed in the same text": [
+        "CREATE TABLE clinic.before{n} AS SELECT id, ssn AS b FROM clinic.patients; "
+        "ALTER TABLE clinic.before{n} RENAME COLUMN b TO a; "
+        "ALTER TABLE clinic.before{n} RENAME TO between{n}; "
+        "ALTER TABLE clinic.between{n} RENAME TO copy{n}",
+    ],
+    "moved in the same text": [
+        "CREATE TABLE public.copy{n} (id int, a text);"
+        "INSERT INTO public.copy{n} SELECT id, ssn FROM clinic.patients;"
+        "ALTER TABLE public.copy{n} SET SCHEMA clinic",
+    ],
     "renamed later": [
         "CREATE TABLE clinic.before{n} AS SELECT id, ssn AS b FROM clinic.patients",
         "ALTER TABLE clinic.before{n} RENAME TO copy{n}",

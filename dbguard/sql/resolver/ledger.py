@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dbguard.errors import LimitExceeded
-from dbguard.sql.changes import CatalogChange
+from dbguard.sql.changes import CatalogChange, Move
 from dbguard.sql.facts import (
     Action,
     ColumnName,
@@ -90,6 +90,7 @@ class Ledger:
     """None while what the statement does to names of relations is not known."""
     sweeping: bool = False
     """It does more to names than `changes` tells."""
+    moves: list[Move] = field(default_factory=list)
     flows: list[tuple[Key, frozenset[Key]]] = field(default_factory=list)
     fills: list[tuple[ColumnName, frozenset[Key]]] = field(default_factory=list)
     """The same for columns that have no site: those of tables that the statement makes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dbguard.sql.changes import CatalogChange
+from dbguard.sql.changes import CatalogChange, Move
 from dbguard.sql.facts import Action, ColumnName
 from dbguard.sql.referee import Node
 from dbguard.sql.snapshot import Column, Relation, RelationKind
@@ -342,18 +342,30 @@ def rename(ctx: Context, fields: Node) -> Outcome:
         note_object(ctx, "index" if kind == "index" else "type", fields["relation"])
     elif kind == "table" and _may_be_index(ctx, fields):
         _note_index(ctx, fields["relation"])
+        _note_move(ctx, fields["relation"], None, "", fields.get("newname", ""))
     elif "relation" in fields:
-        named_relation(
+        found = named_relation(
             ctx, fields["relation"], Action.RENAME, missing_ok=bool(fields.get("missing_ok"))
         )
+        if kind not in ("column", "attribute"):
+            _note_move(ctx, fields["relation"], found, "", fields.get("newname", ""))
     elif "object" in fields:
         note_object(ctx, kind, fields["object"])
     elif "subname" in fields:
         ctx.ledger.object(kind, None, fields["subname"])
+        if kind == "schema":
+            move = Move(fields["subname"], "", fields.get("newname", ""), "")
+            ctx.ledger.moves.append(move)
     old = fields.get("relation", {}).get("relname", "")
     code = kind in _MEANING_KINDS or kind in ("attribute", "column")
     catalog_change(ctx, old, fields.get("newname", ""), code=code)
     return Outcome({"role": Action.ROLE, "policy": Action.POLICY}.get(kind, Action.RENAME))
+
+
+def _note_move(ctx: Context, named: Node, found: Relation | None, schema: str, name: str) -> None:
+    """The relation may not be found because an earlier statement of the text made it."""
+    before = found.schema if found is not None else named.get("schemaname", "")
+    ctx.ledger.moves.append(Move(before, named["relname"], schema, name))
 
 
 def object_statement(action: Action) -> Handler:
@@ -362,9 +374,11 @@ def object_statement(action: Action) -> Handler:
     def handle(ctx: Context, fields: Node) -> Outcome:
         kind = kind_name(fields, "objectType")
         if "relation" in fields and kind not in ("type", "index"):
-            named_relation(
+            found = named_relation(
                 ctx, fields["relation"], action, missing_ok=bool(fields.get("missing_ok"))
             )
+            if "newschema" in fields:
+                _note_move(ctx, fields["relation"], found, fields["newschema"], "")
         elif "relation" in fields or "object" in fields:
             note_object(ctx, kind, fields.get("object") or fields["relation"])
         if "newschema" in fields:

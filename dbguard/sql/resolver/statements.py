@@ -60,6 +60,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         missing_functions=tuple(ledger.missing),
         effects=tuple(ledger.effects),
         changes=None if ledger.sweeping or ledger.changes is None else tuple(ledger.changes),
+        moves=tuple(ledger.moves),
         has_where=ledger.has_where,
         runs_hidden_code=ledger.runs_hidden_code,
         locks_rows=ledger.locks_rows,

@@ -1,0 +1,42 @@
+"""Fillings of tables that the same text makes: no OID is known for them yet.
+
+They are bound to their tables when the catalog is read, and that has to happen before the names
+of the tables mean something else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dbguard.policy.drift import Filling
+from dbguard.sql.changes import EVERYTHING
+from dbguard.sql.facts import EffectKind, SessionEffect, StatementFacts
+
+from .plan import PlannedStatement
+
+_CATALOG = SessionEffect(EffectKind.CATALOG)
+
+
+def followed(
+    statements: tuple[PlannedStatement, ...], facts: tuple[StatementFacts, ...]
+) -> tuple[PlannedStatement, ...]:
+    """These statements, with what they fill noted under each name that it gets in the same text,
+    and with the catalog read before anything else is said about it."""
+    waiting: list[Filling] = []
+    found = []
+    for statement, told in zip(statements, facts, strict=True):
+        moved = _moved(waiting, told)
+        fills = (*statement.fills, *moved)
+        unbound = [f for f in fills if not f.relation and not f.temporary]
+        waiting += unbound
+        if unbound:
+            effects = statement.effects
+            effects = effects if _CATALOG in effects else (*effects, _CATALOG)
+            statement = replace(statement, fills=fills, effects=effects, changes=(EVERYTHING,))
+        found.append(statement)
+    return tuple(found)
+
+
+def _moved(waiting: list[Filling], facts: StatementFacts) -> tuple[Filling, ...]:
+    names = ((f, move.of(f.schema, f.table)) for move in facts.moves for f in waiting)
+    return tuple(replace(f, schema=to[0], table=to[1]) for f, to in names if to is not None)
