@@ -96,9 +96,12 @@ def test_names_are_looked_up_as_the_session_would(options: tuple[str, ...], foun
 def test_very_deep_text_is_refused_not_crashed_upon() -> None:
     code, documents = analyze("-c", "SELECT " + "(" * 90 + "1" + ")" * 90)
     assert (code, len(documents)) == (0, 1)
-    code, documents = analyze("-c", "SELECT " + "-" * 1 + "1" + "+1" * 1500)
+    code, documents = analyze("-c", "SELECT " + "(" * 9000 + "1" + ")" * 9000)
     assert code == 1
-    assert "nested too deeply" in documents[0]["refused"]
+    assert "nested more than 100 levels deep" in documents[0]["refused"]
+    code, documents = analyze("-c", "SELECT -1" + "+1" * 2500)
+    assert code == 1
+    assert "more than 2000 operators" in documents[0]["refused"]
 
 
 @pytest.mark.parametrize(

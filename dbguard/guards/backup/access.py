@@ -92,7 +92,11 @@ class ServerAccess:
             connection = await asyncpg.connect(
                 self._dsn, database=database, timeout=CONNECT_SECONDS, server_settings=_SESSION
             )
-            await connection.execute(_NO_IDLE_TIMEOUT)
+            try:
+                await connection.execute(_NO_IDLE_TIMEOUT)
+            except BaseException:
+                connection.terminate()
+                raise
             return connection
         except asyncpg.InvalidCatalogNameError:
             raise BackupError(

@@ -160,7 +160,7 @@ def _compared(wanted: Bag, found: Bag) -> str:
     for role, name in list(surplus):
         bare = name.rpartition(".")[2]
         if (
-            (role in ("column", "function") and name in VALUE_WORDS)
+            (role in ("column", "function", "relation") and name in VALUE_WORDS)
             or (role == "function" and bare in FORMS)
             or (role == "column" and name == "default")  # Rule *default*: a word in VALUES and SET
             or (role == "function" and name in GRAMMAR_CALLS and wanted["function", name])
