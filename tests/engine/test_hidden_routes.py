@@ -5,7 +5,6 @@ Beside each refusal stands the same thing without the code, which stays allowed.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import pytest
