@@ -69,6 +69,9 @@ class Metrics:
             "dbguard_reloads", "Reloads by result", ["result"], registry=registry
         )
         self.connections = Gauge("dbguard_connections", "Clients connected", registry=registry)
+        self.tasks = Gauge(
+            "dbguard_tasks", "Tasks of the event loop: a few for each client", registry=registry
+        )
         self.audit_pending = Gauge(
             "dbguard_audit_pending", "Records that are not on disk yet", registry=registry
         )

@@ -204,6 +204,7 @@ async def _accept(
 def _measured(hub: Hub, sessions: Sessions) -> bytes:
     metrics = hub.metrics
     metrics.connections.set(len(sessions.open))
+    metrics.tasks.set(len(asyncio.all_tasks()))
     metrics.audit_pending.set(hub.audit.pending)
     metrics.audit_available.set(hub.audit.available)
     metrics.cached_plans.set(len(hub.plans))

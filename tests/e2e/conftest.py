@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ class Factory:
         durability: str = "durable",
         extra: str = "",
         started: bool = True,
+        metrics: bool = False,
     ) -> Guarded:
         self._count += 1
         folder = self._folder / f"proxy{self._count}"
@@ -38,6 +40,9 @@ class Factory:
         name = database.name  # type: ignore[attr-defined]
         server.create_user("dbguard")
         guarded = Guarded(folder, free_port(), name, f"{server.host}:{server.port}")
+        if metrics:
+            guarded.metrics_port = free_port()
+            extra += f"metrics: {{port: {guarded.metrics_port}}}\n"
         write_config(
             folder,
             guarded.port,
@@ -58,6 +63,25 @@ class Factory:
 
         self._stack.callback(end)
         return guarded
+
+
+FIGURES = "figures"
+"""Name of the property that tests record what they measured under."""
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    found = [
+        value
+        for status in ("passed", "failed")
+        for report in terminalreporter.getreports(status)
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == FIGURES
+    ]
+    if found:
+        terminalreporter.section("faults, load and memory")
+        for value in found:
+            terminalreporter.write_line(value)
 
 
 @pytest.fixture
