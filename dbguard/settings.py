@@ -49,13 +49,24 @@ class TlsVersion(enum.StrEnum):
 
 
 class UpstreamTlsMode(enum.StrEnum):
-    """libpq's sslmode, without the ones that silently fall back to no encryption by default."""
+    """libpq's sslmode, and what it means there."""
 
     DISABLE = "disable"
+    ALLOW = "allow"
+    """With TLS if the server refuses to go on without."""
     PREFER = "prefer"
     REQUIRE = "require"
     VERIFY_CA = "verify-ca"
     VERIFY_FULL = "verify-full"
+
+
+class TlsNegotiation(enum.StrEnum):
+    """libpq's sslnegotiation."""
+
+    POSTGRES = "postgres"
+    """Asked for in PostgreSQL's protocol first."""
+    DIRECT = "direct"
+    """TLS from the first byte; servers from PostgreSQL 17 on."""
 
 
 class Durability(enum.StrEnum):
@@ -131,8 +142,17 @@ class UpstreamTlsSettings(Section):
     certificate: ReadableFile | None = Field(default=None, examples=["dbguard.crt"])
     key: ReadableFile | None = Field(default=None, examples=["dbguard.key"])
     minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
+    negotiation: TlsNegotiation = Field(default=TlsNegotiation.POSTGRES, examples=["direct"])
 
     _text = field_validator("minimum_version", mode="before")(_as_text)
+
+    @field_validator("negotiation")
+    @classmethod
+    def _no_way_back(cls, value: TlsNegotiation, info: ValidationInfo) -> TlsNegotiation:
+        weak = (UpstreamTlsMode.DISABLE, UpstreamTlsMode.ALLOW, UpstreamTlsMode.PREFER)
+        if value is TlsNegotiation.DIRECT and info.data.get("mode") in weak:
+            raise ValueError("direct needs mode require, verify-ca or verify-full")
+        return value
 
 
 class UpstreamSettings(Section):

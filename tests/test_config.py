@@ -382,3 +382,13 @@ def test_any_value_is_taken_or_refused_in_words(environ: dict[str, str]) -> None
     except ConfigurationError as error:
         for line in error.message.splitlines():
             assert line.startswith(("variable DBGUARD_", "environment variables: "))
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require"])
+def test_direct_tls_has_no_way_back(tmp_path: Path, mode: str) -> None:
+    text = MINIMAL + f"upstream: {{tls: {{mode: {mode}, negotiation: direct}}}}\n"
+    if mode == "require":
+        assert load(tmp_path, text).upstream.tls.negotiation == "direct"
+    else:
+        (problem,) = problems(tmp_path, text)
+        assert "upstream.tls.negotiation: direct needs mode require" in problem

@@ -175,8 +175,7 @@ class Connection:
             address=self._client.peer,
             application=application,
         )
-        self._server = await self._settings.upstream.open()
-        login = await self._authenticate(startup, self._server)
+        login = await self._authenticate(startup)
         accepted = login.state is LoginState.READY
         # the server's own word on who this is: it cuts long names, and maps some
         user = login.parameters.get("session_authorization", startup.user)
@@ -185,7 +184,7 @@ class Connection:
             user=_readable(user),
             result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
         )
-        if not accepted:
+        if not accepted or self._server is None:
             return None
         await self._hub.audit.persisted(sequence)
         # only now: a stranger must not make the control connection open databases
@@ -196,7 +195,7 @@ class Connection:
         self._counted = _readable(user)
         self._key = self._hub.cancels.register(
             CancelTarget(
-                self._settings.upstream,
+                self._settings.upstream.same_way(self._server),
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
@@ -220,8 +219,16 @@ class Connection:
         await self._client.drain()
         return self._session
 
-    async def _authenticate(self, startup: StartupMessage, server: Stream) -> Login:
+    async def _authenticate(self, startup: StartupMessage) -> Login:
         login = Login(startup, self._client.uses_tls)
+        answered = await self._settings.upstream.greet(b"".join(login.to_server))
+        login.to_server.clear()
+        self._server = server = answered.stream
+        self._from_server = answered.splitter
+        if answered.first is None:
+            login.state = LoginState.FAILED
+        else:
+            login.from_server(answered.first)
         self._splitter.accept_only(Frontend.PASSWORD, Frontend.TERMINATE)
         while True:
             self._write(login.to_client, login.to_server)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbguard.engine.session import SessionLimits
-from dbguard.settings import ServerTlsMode, Settings, UpstreamTlsMode
+from dbguard.settings import ServerTlsMode, Settings, TlsNegotiation, UpstreamTlsMode
 from dbguard.wire.framing import FrameLimits
 
 from .connection import ConnectionSettings
@@ -77,7 +77,8 @@ def _connection_settings(settings: Settings) -> ConnectionSettings:
             settings.upstream.host,
             settings.upstream.port,
             context,
-            tls_required=mode is not UpstreamTlsMode.PREFER,
+            mode,
+            direct=settings.upstream.tls.negotiation is TlsNegotiation.DIRECT,
         ),
         tls=downstream_context(tls.certificate, tls.key, tls.client_ca, tls.minimum_version)
         if tls is not None and tls.mode is not ServerTlsMode.DISABLE

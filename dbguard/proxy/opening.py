@@ -15,7 +15,7 @@ from dbguard.wire.startup import (
 )
 
 from .cancel import CancelRegistry
-from .streams import Stream
+from .streams import Stream, unencrypted_data
 
 
 async def read_startup(
@@ -48,17 +48,25 @@ async def read_startup(
                     await target.cancel()
                 return None
             case GSSENCRequest():
-                client.write(b"N")
+                await _decline(client, splitter, "GSSAPI encryption request")
             case SSLRequest() if tls is not None and not client.uses_tls:
                 await _start_tls(client, splitter, tls)
             case SSLRequest():
-                client.write(b"N")
+                await _decline(client, splitter, "SSL request")
         await client.drain()
+
+
+async def _decline(client: Stream, splitter: FrontendSplitter, request: str) -> None:
+    """Say no to encryption. As PostgreSQL, to nobody who goes on before the answer."""
+    client.write(b"N")
+    await client.drain()
+    if splitter.pending or client.has_unread:
+        raise unencrypted_data(request)
 
 
 async def _start_tls(client: Stream, splitter: FrontendSplitter, tls: ssl.SSLContext) -> None:
     if splitter.pending:
-        raise ProtocolViolation("received unencrypted data after SSL request")
+        raise unencrypted_data("SSL request")
     client.write(b"S")
     await client.drain()
     try:

@@ -22,6 +22,14 @@ BUFFER_LIMIT = 1 << 18
 """Bytes held for a slow reader before the other side is no longer read."""
 
 
+def unencrypted_data(request: str) -> ProtocolViolation:
+    """The error for bytes that stand between a request for encryption and its answer."""
+    return ProtocolViolation(
+        f"received unencrypted data after {request}",
+        detail="This could be a bug in the peer or somebody in the middle.",
+    )
+
+
 class CountingReader(asyncio.StreamReader):
     """A StreamReader that counts what it was fed and what was taken."""
 
@@ -84,6 +92,11 @@ class Stream:
         """The single byte that answers SSLRequest."""
         return await self._reader.take(1)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes have come in that nobody has read yet."""
+        return self._reader.has_unread
+
     def write(self, data: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(data)
@@ -105,10 +118,7 @@ class Stream:
         if isinstance(transport, asyncio.ReadTransport):
             transport.pause_reading()
         if self._reader.has_unread:
-            raise ProtocolViolation(
-                "received unencrypted data after SSL request",
-                detail="This could be a bug in the peer or somebody in the middle.",
-            )
+            raise unencrypted_data("SSL request")
         await self._writer.start_tls(context, server_hostname=server_name)
         self.uses_tls = True
 
@@ -152,11 +162,14 @@ async def attach(
     return stream
 
 
-async def connect(host: str, port: int) -> Stream:
+async def connect(host: str, port: int, context: ssl.SSLContext | None = None) -> Stream:
     """Open a connection; a `host` that begins with a slash is the folder of a Unix socket.
 
+    With a `context` TLS begins at once, without PostgreSQL's request for it.
+
     Raises:
-        OSError: it cannot be opened.
+        OSError: it cannot be opened; ssl.SSLError is one.
+        UnicodeError: `host` is no name.
     """
     loop = asyncio.get_running_loop()
     reader = CountingReader()
@@ -168,5 +181,9 @@ async def connect(host: str, port: int) -> Stream:
     if host.startswith("/"):
         transport, protocol = await loop.create_unix_connection(factory, f"{host}/.s.PGSQL.{port}")
     else:
-        transport, protocol = await loop.create_connection(factory, host, port)
-    return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), host)
+        transport, protocol = await loop.create_connection(
+            factory, host, port, ssl=context, server_hostname=host if context else None
+        )
+    stream = Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), host)
+    stream.uses_tls = context is not None
+    return stream

@@ -57,7 +57,7 @@ def upstream_context(
 ) -> ssl.SSLContext | None:
     """Context for the server, None for `disable`. Modes mean what libpq's sslmode means.
 
-    `prefer` and `require` check no certificate, except that `require` with `ca` does, as in libpq.
+    `allow`, `prefer` and `require` check no certificate, except with `ca`, as in libpq.
     `verify-full` without `ca` trusts the system's authorities. With `verify-full` pass the
     server's name as server_hostname; the context checks it. Raises ConfigurationError with the
     file and the remedy.
@@ -68,7 +68,7 @@ def upstream_context(
     _harden(context, minimum)
     context.check_hostname = mode is UpstreamTlsMode.VERIFY_FULL
     verify = mode in (UpstreamTlsMode.VERIFY_CA, UpstreamTlsMode.VERIFY_FULL)
-    if not verify and not (mode is UpstreamTlsMode.REQUIRE and ca is not None):
+    if not verify and ca is None:
         context.verify_mode = ssl.CERT_NONE
     elif ca is not None:
         _load_authorities(context, ca)

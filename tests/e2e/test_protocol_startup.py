@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,14 +214,28 @@ def test_tls_required(tls_proxy: Guarded) -> None:
         assert error_of([client.message()]) == ("08P01", "this listener requires TLS")
 
 
-def test_plain_text_ahead_of_the_handshake(tls_proxy: Guarded) -> None:
-    """Whatever stands in front of the handshake must not count as sent through TLS."""
-    with Client(tls_proxy.port) as client:
-        client.send(SSLRequest().encode() + startup("app", tls_proxy.database))
-        first = client.socket.recv(1)
-        assert first in (b"E", b"S", b"")
-        if first == b"S":
-            assert client.socket.recv(100) in (b"",)
+@pytest.mark.parametrize("request_", [SSLRequest(), GSSENCRequest()], ids=["ssl", "gssenc"])
+@pytest.mark.parametrize("cut", [True, False], ids=["whole", "first byte"])
+def test_plain_text_ahead_of_the_answer(
+    proxy: Guarded, tls_proxy: Guarded, pg_server: Any, request_: SSLRequest, cut: bool
+) -> None:
+    """Whatever stands in front of a handshake must not count as sent through TLS; PostgreSQL
+    takes nothing there even when it has just said no."""
+    more = startup("app", tls_proxy.database)
+    for port in (pg_server.port, proxy.port, tls_proxy.port):
+        with Client(port) as client:
+            client.send(request_.encode() + (more if cut else more[:1]))
+            told = client.socket.recv(1)
+            if told in (b"N", b"S"):
+                told = client.socket.recv(1)
+            rest = b""
+            with suppress(ConnectionError):
+                while data := client.socket.recv(4096):
+                    rest += data
+            assert told in (b"E", b"")
+            if told == b"E":
+                assert b"C08P01\0" in rest
+                assert b"received unencrypted data after" in rest
 
 
 def test_a_handshake_that_fails(tls_proxy: Guarded) -> None:
@@ -239,75 +253,6 @@ def test_a_handshake_that_fails(tls_proxy: Guarded) -> None:
         plain.sendall(SSLRequest().encode())
         assert plain.recv(1) == b"S"
         context.wrap_socket(plain, server_hostname="127.0.0.1")
-
-
-SYSTEM = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-
-
-@pytest.mark.skipif(not SYSTEM, reason="no system PostgreSQL: the embedded one has no TLS")
-def test_tls_to_the_server(
-    tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA, tmp_path: Path
-) -> None:
-    import shutil
-    import tempfile
-
-    from dbguard.demo.binaries import find_binaries
-    from dbguard.demo.server import THROWAWAY, EmbeddedServer
-
-    folder = Path(tempfile.mkdtemp(prefix="dbguard-tls-"))
-    folder.chmod(0o755)
-    server = EmbeddedServer.create(
-        folder / "server",
-        password="super-demo",
-        settings=THROWAWAY,
-        binaries=find_binaries(SYSTEM[-1]),
-    )
-    try:
-        certificate = authority.issue_cert("127.0.0.1", "localhost")
-        data = server.data
-        certificate.private_key_pem.write_to_path(data / "server.key")
-        certificate.cert_chain_pems[0].write_to_path(data / "server.crt")
-        owner = data.stat()
-        for name in ("server.key", "server.crt"):
-            shutil.chown(data / name, owner.st_uid, owner.st_gid)
-            (data / name).chmod(0o600)
-        with (data / "postgresql.auto.conf").open("a") as settings:
-            settings.write("ssl = on\n")
-        server.start()
-        base = f"postgresql://{server.superuser}:super-demo@127.0.0.1:{server.port}/postgres"
-        with closing(psycopg.connect(base, autocommit=True)) as connection:
-            connection.execute("CREATE ROLE app LOGIN PASSWORD 'demo'")
-            connection.execute("CREATE ROLE dbguard LOGIN PASSWORD 'demo'")
-        authority.cert_pem.write_to_path(tmp_path / "ca.crt")
-
-        class Known:
-            name = "postgres"
-
-        Known.server = type(  # type: ignore[attr-defined]
-            "Server",
-            (),
-            {
-                "host": "127.0.0.1",
-                "port": server.port,
-                "create_user": staticmethod(lambda *_: None),
-                "dsn": staticmethod(lambda *_: base),
-            },
-        )
-        with ExitStack() as stack:
-            guarded = Factory(stack, tmp_path)(Known, rules=None, started=False)
-            config = guarded.config.read_text("utf-8")
-            tls = f"tls: {{mode: verify-full, ca: {tmp_path}/ca.crt}}"
-            guarded.config.write_text(
-                config.replace(f"port: {server.port}}}", f"port: {server.port}, {tls}}}", 1),
-                "utf-8",
-            )
-            guarded.start()
-            with closing(guarded.connect("app")) as connection:
-                query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-                assert connection.execute(query).fetchone() == (True,)
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_psql_with_default_settings(proxy: Guarded, pg_server: Any) -> None:
