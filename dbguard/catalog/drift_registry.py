@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS filled (
     table_name TEXT NOT NULL,
     column_name TEXT NOT NULL,
     sources TEXT NOT NULL,
-    tags TEXT NOT NULL
+    tags TEXT NOT NULL,
+    besides INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS remembered (
     database TEXT NOT NULL,
@@ -65,8 +66,8 @@ class DriftRegistry:
         """All fillings of a database."""
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT relation, number, schema_name, table_name, column_name, sources, tags "
-                "FROM filled WHERE database = ? AND database_oid = ? ORDER BY rowid",
+                "SELECT relation, number, schema_name, table_name, column_name, sources, tags, "
+                "besides FROM filled WHERE database = ? AND database_oid = ? ORDER BY rowid",
                 (database, oid),
             ).fetchall()
             return tuple(_filling(row) for row in rows)
@@ -77,13 +78,13 @@ class DriftRegistry:
             (
                 database, oid, f.relation, f.number, f.schema, f.table, f.column,
                 json.dumps([[s.relation, s.number, s.name] for s in f.sources]),
-                json.dumps(sorted(f.tags)),
+                json.dumps(sorted(f.tags)), f.besides,
             )
             for f in filled
         ]  # fmt: skip
         with self._open() as connection:
             connection.execute("DELETE FROM filled WHERE database = ?", (database,))
-            connection.executemany("INSERT INTO filled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT INTO filled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def read_remembered(self, database: str, oid: int) -> Mapping[ColumnKey, Remembered]:
         """The classified columns of a database as they were when last seen."""
@@ -157,11 +158,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _filling(row: tuple[object, ...]) -> Filling:
-    relation, number, schema, table, column, sources, tags = row
+    relation, number, schema, table, column, sources, tags, besides = row
     return Filling(
         int(str(relation)), int(str(number)), str(schema), str(table), str(column), False,
         tuple(Source(int(oid), int(at), str(name)) for oid, at, name in json.loads(str(sources))),
-        frozenset(map(str, json.loads(str(tags)))),
+        frozenset(map(str, json.loads(str(tags)))), int(str(besides)),
     )  # fmt: skip
 
 

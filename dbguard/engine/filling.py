@@ -9,12 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbguard.policy.drift import Filling
-from dbguard.sql.changes import EVERYTHING
+from dbguard.sql.changes import EVERYTHING, lasting_oid
 from dbguard.sql.facts import EffectKind, SessionEffect, StatementFacts
+from dbguard.sql.snapshot import Snapshot
 
 from .plan import PlannedStatement
 
 _CATALOG = SessionEffect(EffectKind.CATALOG)
+
+
+def lasting(snapshot: Snapshot, filling: Filling) -> Filling:
+    """The filling as it can be kept: provisional OIDs mean nothing later."""
+    relation = lasting_oid(filling.relation)
+    if relation:
+        return filling
+    there = snapshot.relation_by_name.get((filling.schema, filling.table))
+    besides = lasting_oid(there.oid) if there is not None else 0
+    return replace(filling, relation=relation, besides=besides)
 
 
 def followed(
@@ -39,4 +50,6 @@ def followed(
 
 def _moved(waiting: list[Filling], facts: StatementFacts) -> tuple[Filling, ...]:
     names = ((f, move.of(f.schema, f.table)) for move in facts.moves for f in waiting)
-    return tuple(replace(f, schema=to[0], table=to[1]) for f, to in names if to is not None)
+    return tuple(
+        replace(f, schema=to[0], table=to[1], besides=0) for f, to in names if to is not None
+    )

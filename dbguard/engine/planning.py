@@ -26,7 +26,7 @@ from dbguard.policy.drift_checks import fillings, shown
 from dbguard.policy.model import Policy
 from dbguard.policy.remembering import ColumnKey, Remembered
 from dbguard.sql.analysis import analyze
-from dbguard.sql.changes import CatalogChange, lasting_oid, with_changes
+from dbguard.sql.changes import CatalogChange, with_changes
 from dbguard.sql.facts import (
     Action,
     ActionClass,
@@ -48,7 +48,7 @@ from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Relation, SessionView, Snapshot
 from dbguard.sql.verify import verify
 
-from .filling import followed
+from .filling import followed, lasting
 from .footprint import footprint
 from .plan import (
     ColumnNote,
@@ -249,7 +249,7 @@ def _planned(
     if decision.effect is Effect.ALLOW:
         if facts.flows or facts.action is Action.CREATE_TABLE_AS:
             found = fillings(world.bound, facts, request.principal, request.environment)
-            fills = tuple(replace(f, relation=lasting_oid(f.relation)) for f in found)
+            fills = tuple(lasting(world.snapshot, f) for f in found)
         elif facts.action is Action.SELECT and tags:
             shows = shown(world.bound, facts, request.principal, request.environment)
     return PlannedStatement(

@@ -41,6 +41,8 @@ class Filling:
     temporary: bool
     sources: tuple[Source, ...]
     tags: frozenset[str]
+    besides: int = 0
+    """OID of the table that had the name already: it is not the one that the statement makes."""
 
     def __str__(self) -> str:
         return ".".join(filter(None, (self.schema, self.table, self.column)))
@@ -126,7 +128,8 @@ def filled_relation(snapshot: Snapshot, filling: Filling) -> Relation | None:
     if filling.relation:
         return snapshot.relation_by_oid.get(filling.relation)
     if not filling.temporary:
-        return snapshot.relation_by_name.get((filling.schema, filling.table))
+        found = snapshot.relation_by_name.get((filling.schema, filling.table))
+        return None if found is not None and found.oid == filling.besides else found
     own = (r for r in snapshot.relations if r.temporary and r.name == filling.table)
     return next(own, None)
 

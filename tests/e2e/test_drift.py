@@ -72,6 +72,11 @@ FILLING = {
         "INSERT INTO public.copy{n} SELECT id, ssn FROM clinic.patients;"
         "ALTER TABLE public.copy{n} SET SCHEMA clinic",
     ],
+    "in place of another": [
+        "CREATE TABLE clinic.copy{n} (id int, a text)",
+        "DROP TABLE clinic.copy{n}; "
+        "CREATE TABLE clinic.copy{n} AS SELECT id, ssn AS a FROM clinic.patients",
+    ],
     "renamed later": [
         "CREATE TABLE clinic.before{n} AS SELECT id, ssn AS b FROM clinic.patients",
         "ALTER TABLE clinic.before{n} RENAME TO copy{n}",
@@ -257,9 +262,17 @@ def test_what_was_not_done_is_not_drift(guarded: Guarded, clinic_database: Any) 
         dba.execute("CREATE TABLE public.undone AS SELECT ssn AS a FROM clinic.patients")
         dba.execute("ROLLBACK")
         dba.execute("CREATE TABLE public.undone (a text)")
+        clinic_database.execute("CREATE TABLE public.there (a text); GRANT ALL ON there TO dbas")
+        dba.execute("SELECT a FROM public.there")
+        with pytest.raises(psycopg.errors.DuplicateTable):
+            dba.execute("CREATE TABLE public.there AS SELECT ssn AS a FROM clinic.patients")
+        dba.execute(
+            "CREATE TABLE IF NOT EXISTS public.there AS SELECT ssn AS a FROM clinic.patients"
+        )
         clinic_database.execute(
-            "GRANT SELECT ON public.none, public.counts, public.kinds, public.undone TO analysts"
+            "GRANT SELECT ON public.none, public.counts, public.kinds, public.undone, public.there"
+            " TO analysts"
         )
         with closing(guarded.connect("analyst", autocommit=True)) as analyst:
-            for table in ("none", "counts", "kinds", "undone"):
+            for table in ("none", "counts", "kinds", "undone", "there"):
                 analyst.execute(f"SELECT a FROM public.{table}")
