@@ -19,7 +19,7 @@ pytestmark = pytest.mark.pg
 MARK = re.compile(r"crash_(\d+)_(\d+)")
 
 
-def load(guarded: Guarded, worker: int, stop: threading.Event) -> None:
+def load(guarded: Guarded, worker: int, stop: threading.Event, numbers: dict[int, int]) -> None:
     number = 0
     try:
         with closing(guarded.connect("app", autocommit=True)) as connection:
@@ -29,6 +29,7 @@ def load(guarded: Guarded, worker: int, stop: threading.Event) -> None:
                 # the marker is an identifier, so that it stands in the redacted text
                 connection.execute(f"SELECT 1 AS crash_{worker}_{number % 40}")
                 connection.execute("INSERT INTO public.events VALUES (%s, %s)", [worker, number])
+                numbers[worker] = number
     except psycopg.Error:
         return
 
@@ -47,12 +48,16 @@ def test_kill_nine_under_load(guard: Any, pg_database: Any, pg_server: Any) -> N
     guarded: Guarded = guard(pg_database, rules=None)
     for _ in range(2):
         stop = threading.Event()
+        numbers: dict[int, int] = {}
         workers = [
-            threading.Thread(target=load, args=(guarded, n, stop), daemon=True) for n in range(6)
+            threading.Thread(target=load, args=(guarded, n, stop, numbers), daemon=True)
+            for n in range(6)
         ]
         for worker in workers:
             worker.start()
-        time.sleep(0.8)
+        until = time.monotonic() + 60
+        while min(numbers.get(n, 0) for n in range(6)) < 10 and time.monotonic() < until:
+            time.sleep(0.05)
         guarded.stop(signal.SIGKILL)
         stop.set()
         for worker in workers:

@@ -26,7 +26,7 @@ rules: [{id: r, allow: [read], roles: [analyst], data: [ssn], masked: hidden}
 """
 BODY = "LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION 'x'; END $$"
 SETUP = f"""
-CREATE SCHEMA h; CREATE SCHEMA evil;
+CREATE SCHEMA h; CREATE SCHEMA evil; GRANT USAGE ON SCHEMA h, evil TO PUBLIC;
 CREATE TABLE h.patients (id int PRIMARY KEY, ssn text, sex text);
 CREATE TYPE h.color AS ENUM ('red');
 CREATE DOMAIN h.short AS text CHECK (length(VALUE) < 9);
