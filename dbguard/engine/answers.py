@@ -20,7 +20,8 @@ from dbguard.wire.framing import Frame, RowRun
 from dbguard.wire.tags import Backend
 
 from .asks import Surroundings
-from .link import Link, Skip
+from .copying import ask_for_syncs, interrupted, lost_synchronization
+from .link import ABORTED, Link, Skip
 from .names import NameTable
 from .pending import Owed, Pending
 from .plan import Restricted
@@ -98,6 +99,8 @@ class Answers:
 
     def _simple(self, owed: Owed) -> Callable[[Frame], None]:
         def handle(frame: Frame) -> None:
+            if self._resyncing(frame):
+                return
             head = self._head(owed)
             if head.replacement is not None:
                 raise ProtocolViolation("the server accepted a message that had to fail")
@@ -174,6 +177,7 @@ class Answers:
         head = self._head(Owed.QUERY, Owed.EXECUTE)
         if head.replacement is not None:
             raise ProtocolViolation("the server accepted a message that had to fail")
+        head.syncs, head.outcome_awaited = 0, False
         self._statement_done(head, frame)
         self._show(head, frame.raw)
         if head.owed is Owed.EXECUTE:
@@ -233,6 +237,7 @@ class Answers:
             raise ProtocolViolation("the server started a COPY that was not decided")
         head.copying_in = True
         head.copies_left -= 1
+        head.syncs, head.outcome_awaited = 0, False
         self._show(head, frame.raw)
 
     def _copy_out(self, frame: Frame) -> None:
@@ -266,21 +271,36 @@ class Answers:
             self.link.to_client.append(shown.encode_error())
             return
         if head.replacement is not None:
-            shown = head.replacement
+            # a transaction that had failed before it is what the server itself would tell of
+            shown = fields if fields.sqlstate == ABORTED else head.replacement
         else:
-            shown = client_error(fields, head.plan, withhold=self._withhold(head))
+            words = interrupted(head, fields)
+            head.interrupted = words is not None
+            shown = client_error(words or fields, head.plan, withhold=self._withhold(head))
             self._outcome(head, head.statement, "", fields.sqlstate)
+        if head.resync is not None:
+            raise ProtocolViolation("the server's answer does not fit what was sent to it")
         head.failed, head.error = True, shown
         self.scope.failed = True
         head.copying_in = False
         head.copies_left = 0
         if not head.probe:
             self.link.to_client.append(shown.encode_error())
-        if head.owed.ends_with_ready:
-            return
-        self.link.fail_pipeline(head, self.names.drop_unnamed)
-        if self.link.queue.head is None:
-            self.link.skip = Skip.SERVER
+        if head.interrupted:
+            self._lose_synchronization()
+        if not head.owed.ends_with_ready:
+            self.link.fail_pipeline(head, self.names.drop_unnamed)
+            if self.link.queue.head is None:
+                self.link.skip = Skip.SERVER
+        if head.syncs and not self.link.closed:
+            ask_for_syncs(self.link, self.names.next_cycle())
+        head.outcome_awaited = False
+
+    def _lose_synchronization(self) -> None:
+        fatal = lost_synchronization(self.scope.parameters.get("server_version", ""))
+        if fatal is not None:
+            self.link.to_client.append(fatal)
+            self.link.closed = True
 
     def _ready(self, frame: Frame) -> None:
         head = self.link.queue.head
@@ -297,11 +317,24 @@ class Answers:
             self._tell_changes()
             self.withhold_until_end = False
         self.scope.failed = False
+        if self._resyncing(frame):
+            return
         if head.notices:
             self._show(head, b"")
         self.link.queue.finish()
         if not head.unseen:
             self.link.to_client.append(frame.raw)
+
+    def _resyncing(self, frame: Frame) -> bool:
+        """Whether the message answers the question about Syncs inside a failed COPY."""
+        head = self.link.queue.head
+        if head is None or head.resync is None:
+            return False
+        self.link.to_client += [ready.raw for ready in head.resync.receive(frame)]
+        if head.resync.over:
+            self.link.queue.finish()
+            self.link.skip = Skip.LOCAL if head.resync.ignored else Skip.NOTHING
+        return True
 
     def _notice(self, frame: Frame) -> None:
         head = self.link.queue.head

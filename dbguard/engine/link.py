@@ -19,6 +19,15 @@ RESERVED = "_dbguard_"
 REFUSED_NAME = b"_dbguard_refused"
 REFUSED_TEXT = b"refused by dbguard"
 """Not SQL: the server's grammar rejects it, whatever the transaction state."""
+MISTAKEN_TEXT = b'SELECT "refused by dbguard"'
+"""Names no column: refused like a name that the client got wrong, which is to say in an aborted
+transaction because of that."""
+ABORTED = "25P02"
+_ANALYSED = ("42", "3F", "0A")
+"""Classes of what the server finds only in texts that it looks into, which it does not once the
+transaction is aborted."""
+_DENIED = frozenset({"42501", "42601"})
+"""What is said in any state of a transaction: that a rule denies it, or that it is not SQL."""
 
 Steps = Generator[Ask, Answer, None]
 
@@ -113,7 +122,7 @@ class Link:
             self.pipeline_open = self.unflushed = True
         else:
             self.unflushed = False
-            if entry.owed is Owed.SYNC:
+            if entry.owed in (Owed.SYNC, Owed.SYNCS):
                 self.pipeline_open = False
 
     def flush(self) -> None:
@@ -136,6 +145,8 @@ class Link:
             if change is not None:
                 change.take_back()
             return
+        analysed = fields.sqlstate.startswith(_ANALYSED) and fields.sqlstate not in _DENIED
+        text = MISTAKEN_TEXT if analysed else REFUSED_TEXT
         if self.at_rest:
             self.to_client.append(fields.encode_error())
             if query:
@@ -143,10 +154,10 @@ class Link:
             else:
                 self.skip = Skip.LOCAL
         elif query:
-            data = frontend.Query(REFUSED_TEXT).encode()
+            data = frontend.Query(text).encode()
             self.send(data, Pending(Owed.QUERY, replacement=fields))
         else:
-            data = frontend.Parse(REFUSED_NAME, REFUSED_TEXT, ()).encode()
+            data = frontend.Parse(REFUSED_NAME, text, ()).encode()
             entry = Pending(Owed.PARSE, replacement=fields, change=change)
             entry.unnamed = change is not None
             self.send(data, entry)

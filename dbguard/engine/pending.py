@@ -10,12 +10,15 @@ import enum
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbguard.wire.errorfields import ErrorFields
 
 from .changes import Change
 from .plan import Basis, Plan
+
+if TYPE_CHECKING:
+    from .copying import Resync
 
 
 @dataclass(slots=True)
@@ -38,11 +41,13 @@ class Owed(enum.Enum):
     CLOSE = "close"
     SYNC = "sync"
     FUNCTION_CALL = "function_call"
+    SYNCS = "syncs"
+    """dbguard's own question how many Syncs inside a failed COPY the server obeyed."""
 
     @property
     def ends_with_ready(self) -> bool:
         """True when ReadyForQuery is its last answer."""
-        return self in (Owed.QUERY, Owed.SYNC, Owed.FUNCTION_CALL)
+        return self in (Owed.QUERY, Owed.SYNC, Owed.FUNCTION_CALL, Owed.SYNCS)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +87,16 @@ class Pending:
     copying_in: bool = False
     copies_left: int = 0
     """COPY FROM STDIN statements of it that have not started: later messages wait for them."""
+    syncs: int = 0
+    """Syncs sent into its COPY: ignored, unless it had failed before them."""
+    outcome_awaited: bool = False
+    """Nothing may be sent behind it before it is known whether its COPY failed."""
+    intruder: int = 0
+    """Type of the client's message that had no place in its COPY."""
+    interrupted: bool = False
+    """The intruder is what ended it."""
+    resync: Resync | None = None
+    """Reads the answers to SYNCS."""
     probe: bool = False
     """A question of dbguard's own: its errors are not shown either."""
     error: ErrorFields | None = field(default=None, repr=False)
@@ -110,6 +125,12 @@ class Queue:
     def copy_awaited(self) -> bool:
         """A COPY FROM STDIN was sent and has not started: nothing may be sent behind it."""
         return any(entry.copies_left and not entry.copying_in for entry in self.copies)
+
+    @property
+    def unclear(self) -> bool:
+        """It is not known whether the server skips what would be sent now."""
+        head = self.head
+        return head is not None and (head.outcome_awaited or head.resync is not None)
 
     @property
     def holds_sync(self) -> bool:

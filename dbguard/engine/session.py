@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from dbguard.errors import DbguardError, ProtocolViolation, StatementError
 from dbguard.policy.decision import Principal
-from dbguard.wire import frontend
-from dbguard.wire.errorfields import from_error
+from dbguard.wire import backend, frontend
 from dbguard.wire.framing import Frame, RowRun
 from dbguard.wire.tags import Frontend
 
 from .answers import Answers
 from .asks import AskPlan, AskServer, Planned, Surroundings
 from .auditing import SessionIdentity
+from .copying import Copying
 from .extended import Extended
 from .following import follow
 from .judging import Judging
@@ -25,8 +25,6 @@ from .pending import Owed, Pending
 from .plan import FunctionCallRequest
 from .scope import Scope
 from .settling import Settling
-
-READY_IDLE = b"Z\x00\x00\x00\x05I"
 
 _OF_COPY = frozenset(
     {Frontend.COPY_DATA, Frontend.COPY_DONE, Frontend.COPY_FAIL, Frontend.TERMINATE}
@@ -88,6 +86,7 @@ class Session:
             surroundings,
         )
         self.extended = Extended(self.link, self.scope, self.names, self.judging)
+        self.copying = Copying(self.link)
         self._handlers: dict[int, Callable[[Frame], Steps]] = {
             Frontend.QUERY: self._query,
             Frontend.PARSE: self.extended.parse,
@@ -98,9 +97,9 @@ class Session:
             Frontend.SYNC: self._sync,
             Frontend.FLUSH: self._flush,
             Frontend.FUNCTION_CALL: self._function_call,
-            Frontend.COPY_DATA: self._copy_data,
-            Frontend.COPY_DONE: self._copy_done,
-            Frontend.COPY_FAIL: self._copy_done,
+            Frontend.COPY_DATA: self.copying.data,
+            Frontend.COPY_DONE: self.copying.end,
+            Frontend.COPY_FAIL: self.copying.end,
             Frontend.TERMINATE: self._terminate,
         }
 
@@ -127,13 +126,18 @@ class Session:
         if frame.tag != Frontend.TERMINATE:
             if self.link.busy >= self.limits.pipeline_messages:
                 yield from self.link.make_room(self.limits.pipeline_messages)
-            while queue.copy_awaited and not self.link.closed:
+            while (queue.copy_awaited or queue.unclear) and not self.link.closed:
                 yield AskServer()
         if self.link.closed:
             return
         head = queue.head
-        if head is not None and head.copying_in and not self._belongs_to_copy(frame, head):
-            return
+        if head is not None and head.copying_in and frame.tag not in _OF_COPY:
+            if frame.tag in (Frontend.SYNC, Frontend.FLUSH):
+                yield from self.copying.belongs(frame, head)
+                return
+            yield from self.copying.interrupt(frame, head)
+            if self.link.closed or head.interrupted:
+                return
         if frame.tag in _OPENING and (self.scope.unsure or queue.unsettled):
             yield from self._ask_ahead()
         yield from handler(frame)
@@ -157,21 +161,6 @@ class Session:
             self.answers.receive(item)
         except ProtocolViolation as error:
             self.answers.fail(error)
-
-    def _belongs_to_copy(self, frame: Frame, head: Pending) -> bool:
-        """While COPY FROM STDIN runs, only its own messages go on; the server would read any
-        other as part of the COPY, or, should the COPY have failed meanwhile, execute it."""
-        if frame.tag in _OF_COPY:
-            return True
-        if frame.tag in (Frontend.SYNC, Frontend.FLUSH):
-            return False  # the server ignores these during COPY
-        head.copying_in = False
-        head.copies_left = 0
-        head.replacement = from_error(
-            ProtocolViolation("unexpected message type during COPY from stdin")
-        )
-        self.link.to_server.append(frontend.CopyFail(b"unexpected message").encode())
-        return False
 
     # -- simple query ---------------------------------------------------------
 
@@ -214,7 +203,7 @@ class Session:
             return
         if self.link.skip is Skip.LOCAL:
             self.link.skip = Skip.NOTHING
-            self.link.to_client.append(READY_IDLE)
+            self.link.to_client.append(backend.ReadyForQuery(self.link.status).encode())
             return
         self.link.skip = Skip.NOTHING
         # it ends the implicit transaction, and with it what that has changed
@@ -261,19 +250,6 @@ class Session:
         entry.cycle = self.names.next_cycle()
         self.link.stage(frame.raw, entry, max(decisions, default=0))
         yield from self.link.release()
-
-    def _copy_data(self, frame: Frame) -> Steps:
-        head = self.link.queue.head
-        if head is not None and head.copying_in:
-            self.link.to_server.append(frame.raw)
-        yield from ()
-
-    def _copy_done(self, frame: Frame) -> Steps:
-        head = self.link.queue.head
-        if head is not None and head.copying_in:
-            head.copying_in = False
-            self.link.to_server.append(frame.raw)
-        yield from ()
 
     def _terminate(self, frame: Frame) -> Steps:
         self.link.to_server.append(frame.raw)

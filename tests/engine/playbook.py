@@ -390,7 +390,7 @@ def describe_frontend(message: object) -> str:
         case frontend.Query():
             return f"Q {message.text.decode()}"
         case frontend.Parse():
-            return f"P {message.name.decode()}: {message.query.decode()}"
+            return f"P {message.name.decode()}: {message.query.decode()}".rstrip()
         case frontend.Bind():
             return f"B {message.portal.decode()}<-{message.statement.decode()}"
         case frontend.Describe() | frontend.Close():

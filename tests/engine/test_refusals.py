@@ -130,6 +130,35 @@ SCRIPTS = {
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,
+    "a name that the client got wrong, in a transaction that has failed meanwhile": """
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q raw one
+        >> Q unknown
+        => Q raw one
+        => Q SELECT "refused by dbguard"
+        <= E 22012 division by zero | Z E
+        << E 22012 division by zero
+        << Z E
+        <= E 25P02 current transaction is aborted | Z E
+        << E 25P02 current transaction is aborted
+        << Z E
+    """,
+    "a name that the client got wrong, in a transaction": """
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q unknown
+        => Q SELECT "refused by dbguard"
+        <= E 42703 column "refused by dbguard" does not exist | Z E
+        << E 42P01 relation "x" does not exist
+        << Z E
+    """,
     "an unmet requirement refuses": """
         >> Q backup drop
         << E 42501 a backup is required
@@ -170,11 +199,14 @@ SCRIPTS = {
         << 1
         << 2
         << G
+        => S
         >> d x | c | S
         => d x
         => c
+        => H
+        <= C COPY 1
         => S
-        <= C COPY 1 | Z I
+        <= Z I
         << C COPY 1
         << Z I
     """,
@@ -184,10 +216,10 @@ SCRIPTS = {
         <= G
         << G
         >> Q raw two
-        => f unexpected message
-        <= E 57014 copy failed | Z I
-        << E 08P01 unexpected message type during COPY from stdin
-        << Z I
+        => f dbguard: the client sent something else
+        <= E 57014 COPY from stdin failed: dbguard: the client sent something else | Z I
+        << E 08P01 unexpected message type 0x51 during COPY from stdin
+        << E 08P01 terminating connection because protocol synchronization was lost
     """,
     "COPY TO STDOUT": """
         >> Q copyout

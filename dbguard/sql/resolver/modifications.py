@@ -184,9 +184,10 @@ def _row_source(ctx: Context, source: Node, scope: Scope) -> list[Value]:
 def _update(ctx: Context, fields: Node, scope: Scope) -> list[NamedValue]:
     item = target_item(ctx, fields["relation"], Action.UPDATE)
     _read_from(ctx, fields.get("fromClause", ()), scope, item)
-    _set_list(ctx, fields.get("targetList", ()), item, scope)
     _where(ctx, fields, scope)
-    return _returning(ctx, fields, scope, item)
+    returned = _returning(ctx, fields, scope, item)
+    _set_list(ctx, fields.get("targetList", ()), item, scope)  # last, as transformUpdateStmt does
+    return returned
 
 
 def _delete(ctx: Context, fields: Node, scope: Scope) -> list[NamedValue]:
