@@ -150,6 +150,45 @@ def test_copies_are_refused(guarded: Guarded, clinic_database: Any) -> None:
     assert all(fields["user"] == "dba" for fields in drift if "user" in fields)
 
 
+PIPELINES = {
+    "one transaction": [
+        "CREATE TABLE clinic.before{n} AS SELECT id, ssn AS a FROM clinic.patients",
+        "ALTER TABLE clinic.before{n} RENAME TO copy{n}",
+    ],
+    "renamed by a statement prepared before": [
+        "PREPARE p AS SELECT id, ssn AS a FROM clinic.patients",
+        "CREATE TABLE clinic.before{n} AS EXECUTE p",
+        "ALTER TABLE clinic.before{n} RENAME TO between{n}",
+        "CREATE TABLE clinic.before{n} (id int)",
+        "DROP TABLE clinic.before{n}",
+        "ALTER TABLE clinic.between{n} RENAME TO copy{n}",
+    ],
+    "rolled back to a savepoint": [
+        "BEGIN",
+        "CREATE TABLE clinic.before{n} (id int, a text)",
+        "SAVEPOINT s",
+        "ALTER TABLE clinic.before{n} RENAME TO other{n}",
+        "ROLLBACK TO s",
+        "INSERT INTO clinic.before{n} SELECT id, ssn FROM clinic.patients",
+        "ALTER TABLE clinic.before{n} RENAME TO copy{n}",
+        "COMMIT",
+    ],
+}
+
+
+def test_copies_of_a_pipeline_are_refused(guarded: Guarded, clinic_database: Any) -> None:
+    with closing(guarded.connect("dba", autocommit=True)) as dba:
+        for n, statements in enumerate(PIPELINES.values()):
+            with dba.pipeline():
+                for statement in statements:
+                    dba.execute(statement.format(n=n))
+            assert dba.execute(f"SELECT count(a) FROM clinic.copy{n}").fetchall() != [(0,)]
+    clinic_database.execute("GRANT SELECT ON ALL TABLES IN SCHEMA clinic TO analysts")
+    with closing(guarded.connect("analyst", autocommit=True)) as analyst:
+        for n, how in enumerate(PIPELINES):
+            _is_refused(analyst, f"clinic.copy{n}", how)
+
+
 def _is_refused(analyst: Any, copy: str, how: str) -> None:
     for text in (
         f"SELECT a FROM {copy}",
