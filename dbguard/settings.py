@@ -275,8 +275,9 @@ class LimitsSettings(Section):
         ge=64 * 1024,
         le=1024**3 - 1,
         examples=["64MiB"],
-        description="One protocol message from a client. PostgreSQL accepts up to 1 GiB less one "
-        "byte; a message is held whole before it is judged.",
+        description="One protocol message from a client that is held whole before it is judged: "
+        "a text or a function call. Parameters and COPY data stream through, up to PostgreSQL's "
+        "1 GiB.",
     )
     statement_bytes: Bytes = Field(
         default=1024**2,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dbguard.errors import DbguardError, UndefinedName
 from dbguard.sql.facts import EffectKind
 from dbguard.wire import frontend
-from dbguard.wire.framing import Frame
+from dbguard.wire.framing import Frame, Opening
 
 from .asks import Answer, Ask, Planned
 from .changes import Change
@@ -131,7 +131,10 @@ class Extended:
         entry = Pending(
             Owed.BIND, plan=plan, basis=prepared.basis, change=self.names.put_portal(portal)
         )
+        entry.passing = isinstance(frame, Opening)
         self.link.stage(frame.raw, entry, max(decisions, default=0))
+        if entry.passing:
+            yield from self.link.release()
 
     def execute(self, frame: Frame) -> Steps:
         if self.link.skip is not Skip.NOTHING:

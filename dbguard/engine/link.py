@@ -65,6 +65,8 @@ class Link:
     """Extended messages were forwarded since the last Sync."""
     skip: Skip = Skip.NOTHING
     closed: bool = False
+    passing: bool = False
+    """The beginning of a message was sent, and nothing but its rest may follow."""
     unflushed: bool = False
     """Messages were sent whose answers the server may keep back until Flush or Sync."""
 
@@ -117,6 +119,7 @@ class Link:
     def send(self, data: bytes, entry: Pending) -> None:
         """Send a message to the server at once and note what it owes."""
         self.to_server.append(data)
+        self.passing = entry.passing
         self.queue.add(entry)
         if not entry.owed.ends_with_ready:
             self.pipeline_open = self.unflushed = True

@@ -55,6 +55,8 @@ class Pending:
     """One forwarded message waiting for its answers."""
 
     owed: Owed
+    passing: bool = False
+    """The rest of the message follows from the client, piece by piece."""
     unseen: bool = False
     """dbguard's own: none of its answers reach the client."""
     plan: Plan | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dbguard.errors import DbguardError, ProtocolViolation, StatementError
 from dbguard.policy.decision import Principal
 from dbguard.wire import backend, frontend
-from dbguard.wire.framing import Frame, RowRun
+from dbguard.wire.framing import Frame, Rest, RowRun
 from dbguard.wire.tags import Frontend
 
 from .answers import Answers
@@ -107,18 +107,28 @@ class Session:
     def principal(self) -> Principal:
         return self.identity.principal
 
+    @property
+    def awaits_client(self) -> bool:
+        """It is the client's turn: nothing is owed to it, or it is in the middle of sending."""
+        head = self.link.queue.head
+        copying = head is not None and head.copying_in
+        return copying or self.link.passing or not self.link.busy
+
     def ended(self) -> bool:
         """Nothing more is to be read from either side."""
         return self.link.closed
 
     # -- entry points ---------------------------------------------------------
 
-    def receive(self, frame: Frame) -> Steps:
-        """Handle one client message.
+    def receive(self, frame: Frame | Rest) -> Steps:
+        """Handle one client message, or a piece of one.
 
         Raises:
             ProtocolViolation: the client broke the protocol; the session has to end.
         """
+        if isinstance(frame, Rest):
+            self._pass_on(frame)
+            return
         handler = self._handlers.get(frame.tag)
         if handler is None:
             raise ProtocolViolation("unexpected message type for a session after login")
@@ -141,6 +151,12 @@ class Session:
         if frame.tag in _OPENING and (self.scope.unsure or queue.unsettled):
             yield from self._ask_ahead()
         yield from handler(frame)
+
+    def _pass_on(self, rest: Rest) -> None:
+        """The rest of a message goes where its beginning went: to the server, or nowhere."""
+        if self.link.passing:
+            self.link.to_server.append(rest.data)
+            self.link.passing = not rest.last
 
     def _ask_ahead(self) -> Steps:
         """Ask what has to be asked in front of a pipeline: inside, Execute makes the server

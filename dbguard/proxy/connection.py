@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import ssl
 import time
 import traceback
-from dataclasses import dataclass
 
 import structlog
 
@@ -27,37 +25,24 @@ from dbguard.engine.auditing import SessionIdentity
 from dbguard.engine.link import Steps
 from dbguard.engine.login import Login, LoginState, check_startup
 from dbguard.engine.planning import principal_of
-from dbguard.engine.session import Session, SessionLimits
+from dbguard.engine.session import Session
 from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, ProtocolViolation
 from dbguard.wire.errorfields import from_error
-from dbguard.wire.framing import BackendSplitter, FrameLimits, FrontendSplitter
+from dbguard.wire.framing import BackendSplitter, Frame, FrontendSplitter
 from dbguard.wire.startup import (
     StartupMessage,
 )
 from dbguard.wire.tags import Frontend
 
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
+from .connection_settings import ConnectionSettings
 from .endings import InternalError, ShuttingDown
 from .hub import Hub, SessionSurroundings
 from .opening import read_startup
 from .streams import Stream
 from .tasks import spawn
-from .upstream import Upstream
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSettings:
-    """What a connection needs to know of the deployment."""
-
-    upstream: Upstream
-    tls: ssl.SSLContext | None
-    tls_required: bool
-    startup_timeout: float
-    frame_limits: FrameLimits
-    session_limits: SessionLimits
-    connections_per_user: int = 0
 
 
 class Connection:
@@ -89,6 +74,10 @@ class Connection:
         self._counted: str | None = None
         self._last_activity = time.monotonic()
         self._leaving: DbguardError | None = None
+        self._displaced: DbguardError | None = None
+        self._ending = False
+        self.begun = self._last_activity
+        """When the client had connected (monotonic seconds)."""
 
     async def run(self) -> None:
         """Serve the client until either side ends."""
@@ -97,10 +86,13 @@ class Connection:
             if session is not None:
                 await self._relay(session)
         except DbguardError as error:
-            await self._fatal(error)
+            self._fatal(error)
         except asyncio.CancelledError:
-            await self._shut_down()
-            raise
+            self._fatal(
+                self._displaced or ShuttingDown("terminating connection: dbguard is stopping")
+            )
+            if self._displaced is None:
+                raise
         except Exception as error:  # noqa: BLE001 - the border: fail closed, tell nobody a value
             log.error(
                 "connection failed",
@@ -108,7 +100,7 @@ class Connection:
                 error=type(error).__name__,
                 where=_places(error),
             )
-            await self._fatal(InternalError("dbguard failed and has closed this connection"))
+            self._fatal(InternalError("dbguard failed and has closed this connection"))
         finally:
             await self._end()
 
@@ -116,17 +108,37 @@ class Connection:
 
     @property
     def idle_since(self) -> float | None:
-        """When the last byte passed (monotonic seconds); None while somebody is being served."""
+        """Since when (monotonic seconds) nothing came from the client although it is its turn, or
+        since when it takes nothing; None while it is being served."""
         session = self._session
-        if session is None or session.link.busy or not self._forwarded.is_set():
+        if session is None or not self._forwarded.is_set():
             return None
-        return self._last_activity
+        if session.awaits_client or self._client.is_full:
+            return max(self._last_activity, self._client.last_taken)
+        return None
 
     def end(self, error: DbguardError) -> None:
         """Tell the client why, and end the session now."""
-        if self._session is not None and not self._session.link.closed:
+        if self._client.is_full:  # it takes nothing: whoever waits for it has to be woken
+            self._client.abort()
+        elif self._session is not None and not self._session.link.closed:
             self._client.write(from_error(error, severity="FATAL").encode_error())
         self._client.abort_reading()
+
+    @property
+    def displaceable(self) -> bool:
+        """Nobody has proved who it is yet."""
+        return self._session is None and self._displaced is None and not self._ending
+
+    @property
+    def displaced(self) -> bool:
+        """It had to make room."""
+        return self._displaced is not None
+
+    def displace(self, task: asyncio.Task[None], error: DbguardError) -> None:
+        """End a login that is under way, to make room for another."""
+        self._displaced = error
+        task.cancel()
 
     def end_between_transactions(self, error: DbguardError) -> None:
         """End the session as soon as nothing of it is under way."""
@@ -238,7 +250,7 @@ class Connection:
                 break
             if login.state is LoginState.ASKED:
                 frame = self._splitter.next()
-                if frame is not None:
+                if isinstance(frame, Frame):
                     login.from_client(frame)
                     continue
                 data = await self._client.read()
@@ -388,22 +400,16 @@ class Connection:
     def _event(self, kind: RecordKind, **fields: str) -> int:
         return self._hub.record(EventRecord(kind, self._id, tuple(fields.items())))
 
-    async def _fatal(self, error: DbguardError) -> None:
+    def _fatal(self, error: DbguardError) -> None:
+        """Tell the client; that it takes the message is waited for in `_end`, and not for ever."""
         self._client.write(from_error(error, severity="FATAL").encode_error())
-        await self._client.drain()
-
-    async def _shut_down(self) -> None:
-        self._client.write(
-            from_error(
-                ShuttingDown("terminating connection: dbguard is stopping"), "FATAL"
-            ).encode_error()
-        )
 
     def _enter(self, database: str) -> None:
         self._hub.catalog.enter(database)
         self._entered = database
 
     async def _end(self) -> None:
+        self._ending = True
         if self._counted is not None:
             self._hub.users.leave(self._counted)
         if self._entered is not None:
@@ -411,7 +417,8 @@ class Connection:
         if self._key is not None:
             self._hub.cancels.unregister(self._key)
         if self._server is not None:
-            self._server.write(b"X\x00\x00\x00\x04")
+            if self._session is None or not self._session.link.passing:
+                self._server.write(b"X\x00\x00\x00\x04")
             await self._server.close()
         await self._client.close()
         self._hub.drifts.leave(self._id)

@@ -6,7 +6,7 @@ from dbguard.engine.session import SessionLimits
 from dbguard.settings import ServerTlsMode, Settings, TlsNegotiation, UpstreamTlsMode
 from dbguard.wire.framing import FrameLimits
 
-from .connection import ConnectionSettings
+from .connection_settings import ConnectionSettings
 from .tls import downstream_context, upstream_context
 from .upstream import Upstream
 
@@ -87,8 +87,7 @@ def _connection_settings(settings: Settings) -> ConnectionSettings:
         startup_timeout=limits.startup_timeout,
         frame_limits=FrameLimits(
             max_query=min(limits.message_bytes, FrameLimits().max_query),
-            max_bind=limits.message_bytes,
-            max_copy_data=limits.message_bytes,
+            max_function_call=limits.message_bytes,
         ),
         session_limits=SessionLimits(
             limits.prepared_statements, limits.prepared_bytes, limits.pipeline_messages

@@ -169,7 +169,7 @@ async def accept_forever(
 ) -> None:
     """Receive whoever connects; each runs `handle` in a task of its own."""
     loop = asyncio.get_running_loop()
-    silent: set[socket.socket] = set()
+    silent: dict[socket.socket, asyncio.Task[None]] = {}
     while True:
         try:
             connection, _ = await loop.sock_accept(listening)
@@ -182,22 +182,24 @@ async def accept_forever(
                 continue  # the client has gone already
             raise
         now = greeting()
-        if len(silent) >= now.most:
-            connection.close()
-            continue
-        silent.add(connection)
-        spawn(_receive(connection, now, handle, silent), "client")
+        if len(silent) >= now.most:  # who can speak does so at once: the oldest one goes
+            silent.pop(next(iter(silent))).cancel()
+        silent[connection] = spawn(_receive(connection, now, handle, silent), "client")
+        await asyncio.sleep(0)  # a flood must not keep those from being served who came before
 
 
 async def _receive(
     connection: socket.socket,
     greeting: Greeting,
     handle: Callable[[Stream], Awaitable[None]],
-    silent: set[socket.socket],
+    silent: dict[socket.socket, asyncio.Task[None]],
 ) -> None:
     try:
         async with asyncio.timeout(greeting.seconds):
             stream = await _greet(connection, greeting)
+    except asyncio.CancelledError:
+        connection.close()
+        raise
     except (TimeoutError, OSError, ssl.SSLError, ProtocolViolation) as error:
         # nothing has been said in any protocol yet that an answer could be written in
         if isinstance(error, ProtocolViolation):
@@ -205,7 +207,7 @@ async def _receive(
         connection.close()
         return
     finally:
-        silent.discard(connection)
+        silent.pop(connection, None)
     if stream is not None:
         await handle(stream)
 

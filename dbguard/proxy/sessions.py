@@ -12,6 +12,9 @@ from .connection import Connection
 from .endings import IdleSession, ShuttingDown, TooManyConnections
 from .hub import Hub
 
+LOGIN_SECONDS = 2.0
+"""A login under way for longer has to make room when there is none: a client that can log in is
+done by then, and strangers who say nothing must not keep it out."""
 SWEEP_SECONDS = 5.0
 """How late an idle session may be noticed, at most."""
 
@@ -24,16 +27,28 @@ class Sessions:
     refused: set[asyncio.Task[None]] = field(default_factory=set)
     """Those that are about to be told that there is no room."""
     draining: bool = False
+    leaving: int = 0
+    """Of `open`, those that were displaced and are about to end."""
 
     def refusal(self, limit: int) -> TooManyConnections | None:
         """Why one more may not come."""
-        if len(self.open) < limit:
+        if len(self.open) - self.leaving < limit or self._displaced():
             return None
         return TooManyConnections(
             "sorry, too many clients already",
             detail=f"dbguard accepts {limit} (limits.connections).",
             hint="Close idle connections, or raise the limit.",
         )
+
+    def _displaced(self) -> bool:
+        """Whether a login that takes long was ended, so that there is room for one more."""
+        before = time.monotonic() - LOGIN_SECONDS
+        for task, connection in self.open.items():
+            if connection.displaceable and connection.begun < before:
+                connection.displace(task, _displaced())
+                self.leaving += 1
+                return True
+        return False
 
     async def run(self, connection: Connection, refusal: DbguardError | None) -> None:
         """Serve a connection to its end; it counts unless it is to be refused."""
@@ -51,6 +66,7 @@ class Sessions:
             await connection.run()
         finally:
             del self.open[task]
+            self.leaving -= connection.displaced
 
     def end_idle(self, seconds: float) -> None:
         """End the sessions in which nothing has happened for `seconds`."""
@@ -87,6 +103,14 @@ class Sessions:
                 task.cancel()
             if left:
                 await asyncio.wait(left, timeout=5)
+
+
+def _displaced() -> TooManyConnections:
+    return TooManyConnections(
+        "the login took too long, and others wait",
+        detail=f"With no room left (limits.connections) a login may take {LOGIN_SECONDS:g} s.",
+        hint="Try again.",
+    )
 
 
 async def sweep(hub: Hub, sessions: Sessions) -> None:

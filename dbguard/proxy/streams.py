@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from typing import Any, Final
 
 from dbguard.errors import ProtocolViolation
@@ -69,6 +70,8 @@ class Stream:
         self.peer = peer
         """Address of the other side, without the port; `local` on a Unix socket."""
         self.uses_tls = False
+        self._left = 0
+        self._taken = time.monotonic()
         connection = writer.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -96,6 +99,21 @@ class Stream:
     def has_unread(self) -> bool:
         """Whether bytes have come in that nobody has read yet."""
         return self._reader.has_unread
+
+    @property
+    def is_full(self) -> bool:
+        """More is held for the peer than it has taken lately: `drain` waits."""
+        transport = self._writer.transport
+        return transport.get_write_buffer_size() > transport.get_write_buffer_limits()[0]
+
+    @property
+    def last_taken(self) -> float:
+        """When the peer was last seen to take something of what is held for it (monotonic
+        seconds). Only looking tells, so this has to be asked now and then."""
+        left = self._writer.transport.get_write_buffer_size()
+        if left != self._left:
+            self._left, self._taken = left, time.monotonic()
+        return self._taken
 
     def write(self, data: bytes) -> None:
         if not self._writer.is_closing():

@@ -37,6 +37,28 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening(Frame):
+    """The beginning of a Bind too large to be held: `payload` ends behind the two names, and
+    `length` bytes follow it in `Rest`s."""
+
+    length: int
+
+    @property
+    def raw(self) -> bytes:
+        """The message up to where the rest begins."""
+        whole = len(self.payload) + self.length
+        return _HEADER.pack(self.tag, whole + 4) + self.payload
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """More of the message that an `Opening` began."""
+
+    data: bytes = field(repr=False)
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StartupPacket:
     """One untagged packet from the start of a connection; `payload` begins with its code."""
 
@@ -74,9 +96,14 @@ class FrameLimits:
     """Query and Parse: statement text has to be analysed; 16 MiB is beyond any hand-written or
     generated statement and bounds what one client makes the parsers hold."""
     max_bind: int = MAX_PROTOCOL_MESSAGE
-    """Bind and FunctionCall: values (bytea, large objects) may be as large as PostgreSQL's."""
+    """Bind: values may be as large as PostgreSQL's; what is longer than `max_held` streams."""
+    max_function_call: int = MAX_PROTOCOL_MESSAGE
+    """FunctionCall: held whole; large objects come in pieces that the client chooses."""
     max_copy_data: int = MAX_PROTOCOL_MESSAGE
     """CopyData: clients choose the chunk; PostgreSQL's own limit."""
+    max_held: int = 1 << 20
+    """Bind and CopyData beyond this many bytes are passed on in pieces, so that values of hundreds
+    of megabytes cost no memory. No client has names (of portals, statements) half as long."""
     max_small: int = 10_000
     """PQ_SMALL_MESSAGE_LIMIT: Sync, Flush, Terminate, Close, Describe, Execute, CopyDone and
     CopyFail hold at most a name or a reason."""
@@ -86,7 +113,8 @@ class FrameLimits:
         caps = dict.fromkeys(values_of(Frontend), self.max_small)
         caps[Frontend.PASSWORD] = self.max_password
         caps[Frontend.QUERY] = caps[Frontend.PARSE] = self.max_query
-        caps[Frontend.BIND] = caps[Frontend.FUNCTION_CALL] = self.max_bind
+        caps[Frontend.BIND] = self.max_bind
+        caps[Frontend.FUNCTION_CALL] = self.max_function_call
         caps[Frontend.COPY_DATA] = self.max_copy_data
         return caps
 
@@ -171,9 +199,12 @@ class FrontendSplitter(_Window):
     Starts in startup mode; the first packet that is not one of the special requests (its code's
     upper half is not 1234) is the StartupMessage and ends it. Once a ProtocolViolation was
     raised the stream has no known boundaries: the connection has to be closed.
+
+    A large Bind comes as an `Opening` and `Rest`s, a large CopyData as several: where one ends
+    means nothing in the protocol.
     """
 
-    __slots__ = ("_caps", "_every_cap", "_limits", "_starting")
+    __slots__ = ("_caps", "_copying", "_every_cap", "_limits", "_remaining", "_starting")
 
     def __init__(self, limits: FrameLimits | None = None) -> None:
         super().__init__()
@@ -181,6 +212,8 @@ class FrontendSplitter(_Window):
         self._every_cap = self._limits.by_tag()
         self._caps = self._every_cap
         self._starting = True
+        self._remaining = 0
+        self._copying = False
 
     @property
     def starting(self) -> bool:
@@ -215,11 +248,13 @@ class FrontendSplitter(_Window):
         self._starting = int.from_bytes(payload[:2], "big") == SPECIAL_STARTUP_MAJOR
         return StartupPacket(payload)
 
-    def next(self) -> Frame | None:
+    def next(self) -> Frame | Rest | None:
         """The next tagged message, or None until it is complete."""
         if self._starting:
             raise RuntimeError("no StartupMessage yet: use next_startup()")
         data = self._data
+        if self._remaining:
+            return self._rest()
         start = self._position
         available = len(data) - start
         if available < 5:
@@ -233,9 +268,41 @@ class FrontendSplitter(_Window):
             raise _unknown(tag, "frontend")
         if not 4 <= length <= cap:
             raise _too_long(tag, length, cap)
+        if length > self._limits.max_held and tag in _STREAMED:
+            return self._open(tag, length, start + 5)
         if available <= length:
             return None
         return Frame(tag, self._take(start + 5, start + 1 + length))
+
+    def _open(self, tag: int, length: int, start: int) -> Frame | Rest | None:
+        if tag == Frontend.COPY_DATA:
+            self._copying = True
+            self._remaining = length - 4
+            self._position = start
+            return self._rest()
+        portal = self._data.find(0, start)
+        end = self._data.find(0, portal + 1) + 1 if portal >= 0 else 0
+        if not end or end - start >= length - 4:
+            if len(self._data) - start > self._limits.max_held:
+                raise _too_long(tag, length, self._limits.max_held)
+            return None
+        self._copying = False
+        self._remaining = length - 4 - (end - start)
+        return Opening(tag, self._take(start, end), self._remaining)
+
+    def _rest(self) -> Frame | Rest | None:
+        start = self._position
+        size = min(self._remaining, len(self._data) - start, self._limits.max_held)
+        if not size:
+            return None
+        self._remaining -= size
+        piece = self._take(start, start + size)
+        if self._copying:
+            return Frame(Frontend.COPY_DATA, piece)
+        return Rest(piece, last=not self._remaining)
+
+
+_STREAMED = frozenset({Frontend.BIND, Frontend.COPY_DATA})
 
 
 class BackendSplitter(_Window):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 
 from dbguard.errors import ProtocolViolation
-from dbguard.wire.framing import Frame, pack
+from dbguard.wire.framing import Frame, Opening, pack
 from dbguard.wire.reader import Reader, count16, cstring
 from dbguard.wire.tags import Frontend
 
@@ -270,7 +270,13 @@ _DECODERS: dict[int, Callable[[bytes], FrontendMessage]] = {
 
 
 def decode(frame: Frame) -> FrontendMessage:
-    """A client's frame as a message; raises ProtocolViolation when it is not one."""
+    """A client's frame as a message; raises ProtocolViolation when it is not one.
+
+    Of an `Opening` only the names are there: the structure of the rest is the server's to check.
+    """
+    if isinstance(frame, Opening):
+        reader = Reader(frame.payload, "Bind")
+        return Bind(reader.string(), reader.string(), b"")
     empty = _EMPTY.get(frame.tag)
     if empty is not None:
         if frame.payload:

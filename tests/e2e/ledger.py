@@ -40,7 +40,10 @@ defaults:
   classified: deny
   unclassified: {read: allow, write: allow}
 """
+KILLED = "The analysis process ended (signal 9)."
+"""It costs one statement its analysis."""
 ALLOWED = {
+    KILLED,
     "",  # the connection broke
     "57P01",  # terminated by an administrator
     "57P02",  # crash of another server process
@@ -64,7 +67,7 @@ ALLOWED_WORDS = (
 def kind_of(error: psycopg.Error) -> str:
     """The SQLSTATE; failing that what a FATAL error says, "" for a broken connection."""
     if error.sqlstate is not None:
-        return error.sqlstate
+        return KILLED if KILLED in str(error) else error.sqlstate
     _, found, text = str(error).partition("FATAL:  ")
     return text.splitlines()[0] if found else ""
 

@@ -332,21 +332,6 @@ def test_the_address_behind_a_load_balancer(proxy: Guarded) -> None:
     assert found == ["203.0.113.7", "2001:db8::7"]
 
 
-def test_silent_connections_are_bounded(proxy: Guarded) -> None:
-    add(proxy, "limits: {connections: 3, startup_timeout: 2s}\n")
-    proxy.start()
-    silent = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(3)]
-    with pytest.raises(psycopg.OperationalError):
-        proxy.connect("app")
-    time.sleep(2.3)
-    with closing(proxy.connect("app")):
-        pass
-    for one in silent:
-        one.settimeout(5)
-        assert one.recv(1) == b""
-        one.close()
-
-
 def get(port: int, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:

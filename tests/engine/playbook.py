@@ -48,7 +48,7 @@ from dbguard.sql.snapshot import Role, SessionView, Snapshot
 from dbguard.sql.splices import PositionMap
 from dbguard.wire import backend, frontend
 from dbguard.wire.errorfields import ErrorFields
-from dbguard.wire.framing import BackendSplitter, Frame, FrontendSplitter, RowRun
+from dbguard.wire.framing import BackendSplitter, Frame, FrameLimits, FrontendSplitter, Rest, RowRun
 
 SSN = ColumnName(100, 3, "clinic", "patients", "ssn")
 NO_ARGUMENTS = struct.pack("!HHH", 0, 0, 1)
@@ -185,7 +185,13 @@ class FakeSurroundings:
 class Play:
     """One session and the two sides around it."""
 
-    def __init__(self, surroundings: FakeSurroundings | None = None, *, chunk: int = 0) -> None:
+    def __init__(
+        self,
+        surroundings: FakeSurroundings | None = None,
+        *,
+        chunk: int = 0,
+        limits: FrameLimits | None = None,
+    ) -> None:
         self.world = surroundings or FakeSurroundings()
         principal = Principal("analyst", frozenset({"analyst"}), "db")
         self.session = Session(
@@ -197,9 +203,9 @@ class Play:
         self.session.scope.view = SessionView("analyst", ("pg_catalog", "public"))
         self.restricted: frozenset[tuple[int, int]] = frozenset({(100, 3)})
         self._chunk = chunk
-        self._inbox: deque[Frame] = deque()
+        self._inbox: deque[Frame | Rest] = deque()
         self._running: Steps | None = None
-        self._splitter = FrontendSplitter()
+        self._splitter = FrontendSplitter(limits)
         self._splitter.feed(struct.pack("!IHH", 13, 3, 0) + b"user\0"[:4] + b"\0")
         self._splitter.next_startup()
         self._from_server = BackendSplitter()
@@ -336,9 +342,10 @@ class Play:
 
 
 def play(script: str, surroundings: FakeSurroundings | None = None) -> Play:
-    """Run a script: whole messages, and again byte by byte."""
+    """Run a script: whole messages, byte by byte, and as if every Bind were a large one."""
     if surroundings is None:
         Play(chunk=1).script(script).done()
+        Play(limits=FrameLimits(max_held=4)).script(script).done()
     return Play(surroundings).script(script).done()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,6 +20,8 @@ from dbguard.wire.framing import (
     Frame,
     FrameLimits,
     FrontendSplitter,
+    Opening,
+    Rest,
     RowRun,
     pack,
 )
@@ -48,7 +51,7 @@ def started(limits: FrameLimits | None = None) -> FrontendSplitter:
     return splitter
 
 
-def frontend_all(chunks: Iterable[bytes]) -> list[Frame]:
+def frontend_all(chunks: Iterable[bytes]) -> list[Frame | Rest]:
     splitter = started()
     found = []
     for chunk in chunks:
@@ -180,14 +183,69 @@ def test_large_row_streams_with_bounded_memory() -> None:
 
 def test_large_frame_is_collected_in_linear_time() -> None:
     payload = bytes(8 << 20)
-    raw = pack(Frontend.COPY_DATA, payload)
+    raw = pack(Frontend.QUERY, payload)
     splitter = started()
     for at in range(0, len(raw), 1024):
         assert splitter.next() is None
         splitter.feed(raw[at : at + 1024])
     frame = splitter.next()
-    assert frame is not None
+    assert isinstance(frame, Frame)
     assert frame.payload == payload
+
+
+def bind_of(size: int) -> frontend.Bind:
+    return frontend.Bind(b"p", b"statement", struct.pack("!HHi", 0, 1, size) + bytes(size + 2))
+
+
+@given(st.integers(20, 300), st.lists(st.integers(0, 10_000), max_size=10))
+def test_large_binds_and_copy_data_stream(size: int, cuts: list[int]) -> None:
+    copied = b"x" * size
+    bind, data = bind_of(size).encode(), frontend.CopyData(copied).encode()
+    stream = bind + data + frontend.Sync().encode()
+    for chunks in ([stream], cut(stream, cuts)):
+        splitter = started(FrameLimits(max_held=20))
+        found = []
+        for chunk in chunks:
+            splitter.feed(chunk)
+            while (frame := splitter.next()) is not None:
+                found.append(frame)
+        opening = found[0]
+        assert isinstance(opening, Opening)
+        assert frontend.decode(opening) == frontend.Bind(b"p", b"statement", b"")
+        rest = [frame for frame in found if isinstance(frame, Rest)]
+        assert opening.raw + b"".join(r.data for r in rest) == bind
+        assert [r.last for r in rest] == [False] * (len(rest) - 1) + [True]
+        pieces = [f for f in found if isinstance(f, Frame) and f.tag == Frontend.COPY_DATA]
+        assert b"".join(f.payload for f in pieces) == copied
+        assert found[-1] == Frame(Frontend.SYNC, b"")
+
+
+def test_large_values_stream_with_bounded_memory() -> None:
+    size, chunk = 64 << 20, bytes(256 << 10)
+    splitter = started()
+    header = pack(Frontend.BIND, b"p\0statement\0" + struct.pack("!HHi", 0, 1, size))
+    splitter.feed(header[:1] + (len(header) - 1 + size + 2).to_bytes(4, "big") + header[5:])
+    assert isinstance(splitter.next(), Opening)
+    tracemalloc.start()
+    try:
+        for _ in range(size // len(chunk)):
+            splitter.feed(chunk)
+            while (piece := splitter.next()) is not None:
+                assert isinstance(piece, Rest)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 << 20
+    splitter.feed(b"\0\0" + frontend.Sync().encode())
+    assert splitter.next() == Rest(b"\0\0", last=True)
+    assert splitter.next() == Frame(Frontend.SYNC, b"")
+
+
+def test_names_that_are_too_long() -> None:
+    splitter = started(FrameLimits(max_held=20))
+    splitter.feed(pack(Frontend.BIND, b"n" * 40))
+    with pytest.raises(ProtocolViolation):
+        splitter.next()
 
 
 @pytest.mark.parametrize(

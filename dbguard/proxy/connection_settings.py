@@ -1,0 +1,24 @@
+"""What a connection needs to know of the deployment."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from dbguard.engine.session import SessionLimits
+from dbguard.wire.framing import FrameLimits
+
+from .upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """In force when it began."""
+
+    upstream: Upstream
+    tls: ssl.SSLContext | None
+    tls_required: bool
+    startup_timeout: float
+    frame_limits: FrameLimits
+    session_limits: SessionLimits
+    connections_per_user: int = 0
