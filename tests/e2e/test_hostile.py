@@ -1,0 +1,341 @@
+"""Peers that flood, stall, lie or vanish: an error or a closed connection, and nobody else notices."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from typing import Any
+
+import psycopg
+import pytest
+
+from dbguard.wire import backend, frontend
+from dbguard.wire.startup import CancelRequest
+
+from .protocol_client import Client, error_of, rows, startup, tags, values
+from .proxies import Guarded
+
+pytestmark = pytest.mark.pg
+
+MANY = int(os.environ.get("E2E_HOSTILE", "60"))
+"""Peers in a flood, or messages in thousands."""
+
+
+@pytest.fixture
+def proxy(module_database: Any, guard: Callable[..., Guarded]) -> Guarded:
+    module_database.create_user("app")
+    module_database.create_user("other")
+    return guard(module_database, rules=None, durability="buffered", started=False, metrics=True)
+
+
+@pytest.fixture
+def ready(proxy: Guarded) -> Guarded:
+    proxy.start()
+    return proxy
+
+
+def limited(proxy: Guarded, limits: str) -> Guarded:
+    with proxy.config.open("a") as config:
+        config.write(f"limits: {{{limits}}}\n")
+    proxy.start()
+    return proxy
+
+
+def within(seconds: float, true: Callable[[], object]) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def gone(proxy: Guarded, database: Any) -> None:
+    """Return when nobody is left, neither here nor at the server."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE usename IN ('app', 'other')"
+    within(20, lambda: proxy.samples()["dbguard_connections"] == 0)
+    within(20, lambda: database.execute(query) == [(0,)])
+
+
+def works(proxy: Guarded) -> None:
+    with closing(proxy.connect("app", connect_timeout=20)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def client_of(proxy: Guarded, user: str = "app") -> Client:
+    client = Client(proxy.port, timeout=60)
+    assert tags(client.log_in(user, proxy.database)).endswith("Z")
+    return client
+
+
+# -- before the login ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[int, bytes], socket.socket]]:
+    """Opens connections that have sent this much, and closes them in the end."""
+    with ExitStack() as stack:
+
+        def open_one(port: int, data: bytes) -> socket.socket:
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            one.sendall(data)
+            return one
+
+        yield open_one
+
+
+@pytest.mark.parametrize("stage", ["silent", "in the startup packet", "in the password"])
+def test_strangers_keep_nobody_out(
+    proxy: Guarded, opened: Callable[[int, bytes], socket.socket], stage: str
+) -> None:
+    limited(proxy, "connections: 4, startup_timeout: 60s")
+    hello = startup("app", proxy.database)
+    data = {"silent": b"", "in the startup packet": hello[:9], "in the password": hello}[stage]
+    strangers = [opened(proxy.port, data) for _ in range(4)]
+    if stage == "silent":
+        works(proxy)
+    else:
+        within(20, lambda: proxy.samples()["dbguard_connections"] == 4)
+        with suppress(psycopg.OperationalError):  # as long as they may be honest
+            works(proxy)
+        time.sleep(2)
+        works(proxy)
+    with client_of(proxy) as kept:  # those who are logged in stay
+        more = [opened(proxy.port, data) for _ in range(8)]
+        assert rows(kept.query("SELECT 1")) == [(b"1",)]
+    for one in [*strangers, *more]:
+        one.close()
+    within(20, lambda: proxy.samples()["dbguard_connections"] == 0)
+
+
+def test_a_flood_before_the_login(
+    ready: Guarded, opened: Callable[[int, bytes], socket.socket], module_database: Any
+) -> None:
+    """Beginnings of everything, cut anywhere, some reset: everybody else is served meanwhile."""
+    chance = random.Random(5)
+    hello = startup("app", ready.database)
+    beginnings = [
+        b"",
+        hello[:-3],
+        hello,
+        struct.pack("!I", 1 << 30) + b"x",
+        struct.pack("!I", 10_001),
+        struct.pack("!II", 8, 80877103),
+        b"GET / HTTP/1.1\r\n\r\n",
+        secrets.token_bytes(200),
+        b"\x16\x03\x01" + secrets.token_bytes(100),
+        hello + b"p" + struct.pack("!I", 1 << 30),
+        hello + frontend.Query(b"SELECT 1").encode(),
+    ]
+    for number in range(MANY):
+        data = chance.choice(beginnings)
+        one = opened(ready.port, data[: chance.randrange(len(data) + 1)])
+        if number % 3 == 0:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.close()
+        if number % 20 == 0:
+            works(ready)
+    works(ready)
+
+
+def test_a_login_that_does_not_end_is_told_so(proxy: Guarded) -> None:
+    limited(proxy, "startup_timeout: 1s")
+    with Client(proxy.port) as client:
+        client.send(startup("app", proxy.database))
+        found = [client.message(), client.message()]
+        assert error_of(found) == ("53400", "the login took too long")
+        assert client.message() == b""
+    with Client(proxy.port) as client:
+        for byte in startup("app", proxy.database)[:12]:
+            with suppress(OSError):
+                client.socket.sendall(bytes([byte]))
+            time.sleep(0.12)
+        assert client.message()[:1] in (b"E", b"")
+
+
+def test_limits_are_told_politely(proxy: Guarded) -> None:
+    limited(proxy, "connections: 3, connections_per_user: 1")
+    with client_of(proxy), client_of(proxy, "other"):
+        with Client(proxy.port) as client:
+            code, text = error_of(client.log_in("app", proxy.database))
+            assert (code, text) == ("53300", "too many connections for this user")
+        with psycopg.connect(proxy.dsn("postgres", password="super-demo")), Client(proxy.port) as c:
+            code, text = error_of(c.log_in("app", proxy.database))
+            assert (code, text) == ("53300", "sorry, too many clients already")
+
+
+# -- cancel requests ----------------------------------------------------------------------
+
+
+def cancel(port: int, process_id: int, secret: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+        one.sendall(CancelRequest(process_id, secret).encode())
+        assert one.recv(1) == b""
+
+
+def test_cancel_requests_reach_their_own_session_only(ready: Guarded) -> None:
+    with client_of(ready) as mine, client_of(ready, "other") as theirs:
+        assert isinstance(mine.key, backend.BackendKeyData)
+        assert isinstance(theirs.key, backend.BackendKeyData)
+        mine.send(frontend.Query(b"SELECT 'mine' FROM pg_sleep(2)"))
+        theirs.send(frontend.Query(b"SELECT 'theirs' FROM pg_sleep(30)"))
+        for _ in range(MANY):
+            cancel(ready.port, mine.key.process_id, secrets.token_bytes(4))
+        cancel(ready.port, mine.key.process_id, theirs.key.secret)
+        cancel(ready.port, theirs.key.process_id, mine.key.secret)
+        cancel(ready.port, theirs.key.process_id, theirs.key.secret)
+        assert error_of(theirs.until_ready())[0] == "57014"
+        assert rows(mine.until_ready()) == [(b"mine",)]
+        for _ in range(20):  # when nothing runs, it cancels nothing
+            cancel(ready.port, theirs.key.process_id, theirs.key.secret)
+        with suppress(AssertionError):  # one may still be on its way at the server
+            theirs.query("SELECT 1")
+        assert rows(theirs.query("SELECT 2")) == [(b"2",)]
+
+
+def test_cancel_during_copy(ready: Guarded, module_database: Any) -> None:
+    module_database.execute(
+        "CREATE TABLE IF NOT EXISTS public.copied (n int); GRANT ALL ON public.copied TO app"
+    )
+    with client_of(ready) as client:
+        assert client.key is not None
+        client.send(frontend.Query(b"COPY public.copied FROM STDIN"), frontend.CopyData(b"1\n"))
+        assert client.message()[:1] == b"G"
+        cancel(ready.port, client.key.process_id, client.key.secret)
+        # a server that waits for data notices with the next of it
+        client.send(frontend.CopyData(b"2\n"), frontend.CopyDone())
+        assert error_of(client.until_ready())[0] == "57014"
+        client.send(
+            frontend.Query(
+                b"COPY (SELECT repeat('x', 500) FROM generate_series(1, 10000000)) TO STDOUT"
+            )
+        )
+        assert client.message()[:1] == b"H"
+        cancel(ready.port, client.key.process_id, client.key.secret)
+        assert error_of(client.until_ready())[0] == "57014"
+        assert rows(client.query("SELECT count(*) FROM public.copied")) == [(b"0",)]
+
+
+# -- after the login ----------------------------------------------------------------------
+
+
+def test_floods_of_statements_are_bounded(proxy: Guarded) -> None:
+    limited(proxy, "prepared_statements: 100, prepared_bytes: 1MiB, pipeline_messages: 100")
+    with client_of(proxy) as client:
+        before = proxy.samples()["process_resident_memory_bytes"]
+        parses = [frontend.Parse(b"s%d" % n, b"SELECT %d" % (n % 3)) for n in range(MANY * 10)]
+        client.send(*parses, frontend.Sync())
+        assert error_of(client.until_ready())[0] == "53400"
+        client.send(frontend.Parse(b"", b"SELECT 1"), frontend.Sync())
+        assert tags(client.until_ready()) == "1Z"
+        binds = [frontend.Bind(b"p%d" % n, b"", values()) for n in range(MANY * 10)]
+        client.send(*binds, frontend.Sync())
+        assert error_of(client.until_ready())[0] == "53400"
+        # none of them is asked about, and there is no Sync
+        for number in range(MANY):
+            text = b"SELECT /* %d %s */ 1" % (number % 3, b"x" * 300_000)
+            client.send(frontend.Parse(b"", text))
+        client.send(frontend.Sync())
+        assert "E" not in tags(client.until_ready())
+        more = proxy.samples()["process_resident_memory_bytes"] - before
+        assert more < 64 << 20
+    works(proxy)
+
+
+STALLED = b"SELECT repeat('x', 900) FROM generate_series(1, 1000000)"
+
+
+@pytest.mark.parametrize("how", ["idle timeout", "terminated", "drained"])
+def test_a_client_that_takes_nothing(proxy: Guarded, module_database: Any, how: str) -> None:
+    limited(
+        proxy,
+        "idle_timeout: 1s, shutdown_timeout: 1s"
+        if how == "idle timeout"
+        else "shutdown_timeout: 1s",
+    )
+    with client_of(proxy) as client:
+        client.send(frontend.Query(STALLED))
+        assert client.message()[:1] == b"T"
+        if how == "drained":
+            assert proxy.stop() == 0
+            return
+        if how == "terminated":
+            time.sleep(0.5)
+            module_database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'"
+            )
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        gone(proxy, module_database)
+    works(proxy)
+
+
+def test_a_client_that_stops_in_the_middle_of_copy_is_logged_off(
+    proxy: Guarded, module_database: Any
+) -> None:
+    module_database.execute(
+        "CREATE TABLE IF NOT EXISTS public.copied (n int); GRANT ALL ON public.copied TO app"
+    )
+    limited(proxy, "idle_timeout: 1s")
+    with client_of(proxy) as client:
+        client.send(frontend.Query(b"COPY public.copied FROM STDIN"), frontend.CopyData(b"1\n"))
+        found = client.until_ready()
+        assert error_of(found)[0] == "57P05"
+        gone(proxy, module_database)
+    assert module_database.execute("SELECT count(*) FROM public.copied") == [(0,)]
+
+
+def test_peers_that_leave_in_the_middle_of_anything(ready: Guarded, module_database: Any) -> None:
+    chance = random.Random(11)
+    module_database.execute(
+        "CREATE TABLE IF NOT EXISTS public.copied (n int); GRANT ALL ON public.copied TO app"
+    )
+    works(ready)
+    before = ready.samples()
+    stream = b"".join(
+        m.encode()
+        for m in (
+            frontend.Query(b"BEGIN"),
+            frontend.Parse(b"s", b"SELECT $1::text FROM generate_series(1, 5000)"),
+            frontend.Bind(b"", b"s", values("x" * 2_000_000)),
+            frontend.Execute(b"", 10),
+            frontend.Sync(),
+            frontend.Query(b"COPY public.copied FROM STDIN"),
+            frontend.CopyData(b"1\n" * 5000),
+            frontend.CopyDone(),
+            frontend.Query(b"COMMIT"),
+        )
+    )
+    for number in range(max(8, MANY // 4)):
+        client = client_of(ready)
+        client.socket.sendall(stream[: chance.randrange(len(stream))])
+        if number % 2:
+            reset = struct.pack("ii", 1, 0)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        elif number % 3:
+            client.socket.shutdown(socket.SHUT_WR)
+        client.close()
+    gone(ready, module_database)
+    after = ready.samples()
+    assert after["process_open_fds"] <= before["process_open_fds"] + 2
+    assert after["dbguard_tasks"] <= before["dbguard_tasks"] + 2
+    assert module_database.execute("SELECT count(*) FROM public.copied") == [(0,)]
+    works(ready)
+
+
+def test_nothing_of_a_stopped_proxy_remains(ready: Guarded, module_database: Any) -> None:
+    with client_of(ready) as client:
+        client.send(frontend.Query(b"SELECT pg_sleep(60)"))
+        time.sleep(0.3)
+        ready.stop(signal.SIGKILL)
+        assert client.message() in (b"",)
+    query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state <> 'active'"
+    within(20, lambda: module_database.execute(query) == [(0,)])
+    module_database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'"
+    )
