@@ -81,6 +81,12 @@ class Guarded:
     def connect(self, user: str, **options: Any) -> psycopg.Connection[Any]:
         return psycopg.connect(self.dsn(user), **options)
 
+    def limit(self, limits: str) -> None:
+        """Add to the limits in the settings, in YAML without braces."""
+        text = self.config.read_text("utf-8")
+        assert text.count("limits: {") == 1
+        self.config.write_text(text.replace("limits: {", f"limits: {{{limits}, "), "utf-8")
+
     def start(self) -> None:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(

@@ -104,7 +104,7 @@ def test_a_broken_reload_keeps_what_was_in_force(proxy: Guarded, what: str) -> N
     if what == "rules":
         (proxy.folder / "rules" / "more.yaml").write_text("rules: [{id: x, allow: [fly]}]", "utf-8")
     else:
-        add(proxy, "limits: {connections: many}\n")
+        proxy.limit("connections: many")
     with closing(proxy.connect("app", autocommit=True)) as session:
         reload(proxy)
         within(10, lambda: logged(proxy, "reload failed, what was in force stays"))
@@ -117,7 +117,7 @@ def test_a_broken_reload_keeps_what_was_in_force(proxy: Guarded, what: str) -> N
 
 def test_what_needs_a_restart_is_named(proxy: Guarded) -> None:
     proxy.start()
-    add(proxy, "limits: {analysis_workers: 1, connections: 1}\n")
+    proxy.limit("analysis_workers: 1, connections: 1")
     reload(proxy)
     within(10, lambda: logged(proxy, "these settings take effect at the next start"))
     (entry,) = logged(proxy, "these settings take effect at the next start")
@@ -217,7 +217,7 @@ def test_draining_lets_transactions_finish(proxy: Guarded, module_database: Any)
 
 @pytest.mark.parametrize("again", [False, True], ids=["after the limit", "signalled twice"])
 def test_draining_ends(proxy: Guarded, again: bool) -> None:
-    add(proxy, f"limits: {{shutdown_timeout: {60 if again else 0.5}}}\n")
+    proxy.limit(f"shutdown_timeout: {60 if again else 0.5}")
     proxy.start()
     process = proxy.process
     assert process is not None
@@ -234,7 +234,7 @@ def test_draining_ends(proxy: Guarded, again: bool) -> None:
 
 
 def test_idle_sessions_are_logged_off(proxy: Guarded) -> None:
-    add(proxy, "limits: {idle_timeout: 1s}\n")
+    proxy.limit("idle_timeout: 1s")
     proxy.start()
     with closing(proxy.connect("app")) as idle, closing(proxy.connect("app")) as busy:
         idle.execute("SELECT 1")  # in a transaction: that makes no difference
@@ -246,7 +246,7 @@ def test_idle_sessions_are_logged_off(proxy: Guarded) -> None:
 
 def test_connections_of_one_user(proxy: Guarded, module_database: Any) -> None:
     module_database.create_user("other")
-    add(proxy, "limits: {connections_per_user: 2}\n")
+    proxy.limit("connections_per_user: 2")
     proxy.start()
     with closing(proxy.connect("app")), closing(proxy.connect("app")):
         with pytest.raises(psycopg.OperationalError, match="too many connections for this user"):
