@@ -67,6 +67,8 @@ class Link:
     closed: bool = False
     passing: bool = False
     """The beginning of a message was sent, and nothing but its rest may follow."""
+    farewell: bool = False
+    """The client's Terminate was sent."""
     unflushed: bool = False
     """Messages were sent whose answers the server may keep back until Flush or Sync."""
 
@@ -84,6 +86,11 @@ class Link:
             and not self.pipeline_open
             and self.status == b"I"
         )
+
+    @property
+    def owes_farewell(self) -> bool:
+        """The server is still to be told that this is the end, and would understand it."""
+        return not self.farewell and not self.passing
 
     def stage(self, data: bytes, entry: Pending, sequence: int = 0) -> None:
         """Queue a message for release; dropped when an error has come in the meantime."""

@@ -269,7 +269,7 @@ class Session:
 
     def _terminate(self, frame: Frame) -> Steps:
         self.link.to_server.append(frame.raw)
-        self.link.closed = True
+        self.link.closed = self.link.farewell = True
         yield from ()
 
     def _completed(self, entry: Pending, index: int) -> None:

@@ -242,32 +242,30 @@ class Connection:
         else:
             login.from_server(answered.first)
         self._splitter.accept_only(Frontend.PASSWORD, Frontend.TERMINATE)
-        while True:
-            self._write(login.to_client, login.to_server)
-            await self._client.drain()
-            await server.drain()
-            if login.state in (LoginState.READY, LoginState.FAILED):
-                break
-            if login.state is LoginState.ASKED:
-                frame = self._splitter.next()
-                if isinstance(frame, Frame):
-                    login.from_client(frame)
+        try:
+            while login.state not in (LoginState.READY, LoginState.FAILED):
+                if login.state is LoginState.ASKED:
+                    frame = self._splitter.next()
+                    if isinstance(frame, Frame):
+                        login.from_client(frame)
+                        continue
+                elif (item := self._from_server.next()) is not None:
+                    login.from_server(item)
                     continue
-                data = await self._client.read()
+                # all that is at hand has been looked at: what came of it goes out together
+                self._write(login.to_client, login.to_server)
+                await self._client.drain()
+                await server.drain()
+                source = self._client if login.state is LoginState.ASKED else server
+                data = await source.read()
                 if not data:
                     login.state = LoginState.FAILED
-                    continue
-                self._splitter.feed(data)
-                continue
-            item = self._from_server.next()
-            if item is not None:
-                login.from_server(item)
-                continue
-            data = await server.read()
-            if not data:
-                login.state = LoginState.FAILED
-                continue
-            self._from_server.feed(data)
+                elif source is server:
+                    self._from_server.feed(data)
+                else:
+                    self._splitter.feed(data)
+        finally:  # also ahead of the error that ends it
+            self._write(login.to_client, login.to_server)
         self._splitter.accept_only()
         return login
 
@@ -417,7 +415,7 @@ class Connection:
         if self._key is not None:
             self._hub.cancels.unregister(self._key)
         if self._server is not None:
-            if self._session is None or not self._session.link.passing:
+            if self._session is None or self._session.link.owes_farewell:
                 self._server.write(b"X\x00\x00\x00\x04")
             await self._server.close()
         await self._client.close()
