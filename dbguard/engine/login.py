@@ -18,8 +18,8 @@ from dbguard.wire.startup import PROTOCOL_3_0, StartupMessage
 from dbguard.wire.tags import Backend, Frontend
 
 NEWEST_MINOR = 2
-"""Protocol 3.2 differs in the length of cancel keys only, and those are dbguard's own: clients get
-it whatever the server speaks. Source: protocol.sgml of PostgreSQL 18, "Protocol Versions"."""
+"""Protocol 3.2 differs in the length of cancel keys only. Clients get what they would get of the
+server, which is asked for it. Source: protocol.sgml of PostgreSQL 18, "Protocol Versions"."""
 
 
 class LoginState(enum.Enum):
@@ -71,21 +71,15 @@ class Login:
     """Messages for the client that wait for the cancel key to be replaced."""
     sqlstate: str = ""
     """Of the error the server ended the login with."""
+    minor: int = 0
+    """The minor version that is spoken, with both; what the server is asked for until it answers."""
+    negotiated: bool = False
+    """The client knows what is spoken."""
 
     def __post_init__(self) -> None:
         known = tuple(p for p in self.startup.parameters if not p[0].startswith("_pq_."))
-        options = tuple(
-            name.encode() for name, _ in self.startup.parameters if name.startswith("_pq_.")
-        )
-        if self.startup.minor > NEWEST_MINOR or options:
-            spoken = 3 << 16 | self.minor
-            self.to_client.append(backend.NegotiateProtocolVersion(spoken, options).encode())
-        self.to_server.append(StartupMessage(PROTOCOL_3_0, known).encode())
-
-    @property
-    def minor(self) -> int:
-        """The minor version that is spoken with the client."""
-        return min(self.startup.minor, NEWEST_MINOR)
+        self.minor = min(self.startup.minor, NEWEST_MINOR)
+        self.to_server.append(StartupMessage(PROTOCOL_3_0 | self.minor, known).encode())
 
     def from_client(self, frame: Frame) -> None:
         """A client message during login: only the answer to a question is legal.
@@ -109,6 +103,10 @@ class Login:
         """
         if isinstance(item, RowRun):
             raise ProtocolViolation("the server sent rows before login was complete")
+        if item.tag == Backend.NEGOTIATE_PROTOCOL_VERSION:
+            self._server_speaks(item)
+            return
+        self._negotiate()
         match item.tag:
             case Backend.AUTHENTICATION:
                 self._authentication(item)
@@ -120,10 +118,28 @@ class Login:
                 self.to_client.append(item.raw)
             case Backend.NOTICE_RESPONSE:
                 self.to_client.append(item.raw)
-            case Backend.NEGOTIATE_PROTOCOL_VERSION:
-                return  # dbguard asks for 3.0 without options and answers for itself
             case _:
                 self._after_acceptance(item)
+
+    def _server_speaks(self, frame: Frame) -> None:
+        message = backend.decode(frame)
+        assert isinstance(message, backend.NegotiateProtocolVersion)
+        newest = message.newest & 0xFFFF  # old servers send the minor version alone
+        if self.negotiated or newest >= self.minor or message.newest >> 16 not in (0, 3):
+            raise ProtocolViolation("the server sent an unexpected message during login")
+        self.minor = newest
+
+    def _negotiate(self) -> None:
+        """Tell the client, once and before all else, what it will not get."""
+        if self.negotiated:
+            return
+        self.negotiated = True
+        options = tuple(
+            name.encode() for name, _ in self.startup.parameters if name.startswith("_pq_.")
+        )
+        if self.startup.minor > self.minor or options:
+            spoken = PROTOCOL_3_0 | self.minor
+            self.to_client.append(backend.NegotiateProtocolVersion(spoken, options).encode())
 
     def _after_acceptance(self, frame: Frame) -> None:
         if self.state is not LoginState.ACCEPTED:
