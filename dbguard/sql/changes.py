@@ -27,6 +27,8 @@ class CatalogChange:
     """As it is now. Its OID is 0 when it was made; None when it is gone."""
     unclear: bool = False
     """What it is now cannot be told."""
+    parent: str = ""
+    """Name of the table it inherits from: what happens to that one happens to it."""
 
 
 EVERYTHING = CatalogChange("", "", unclear=True)
@@ -50,7 +52,7 @@ class Move:
 
 
 def relevant(changes: Iterable[CatalogChange], text: str) -> tuple[CatalogChange, ...]:
-    """Those whose name may stand in `text`.
+    """Those whose name, or whose parent's, may stand in `text`.
 
     Identifiers hold the name as it is, in any case and perhaps with more behind it (truncation),
     but for doubled quotes and Unicode escapes: a text with these may name anything.
@@ -58,7 +60,9 @@ def relevant(changes: Iterable[CatalogChange], text: str) -> tuple[CatalogChange
     folded = text.lower()
     if 'u&"' in folded or '""' in folded:
         return tuple(changes)
-    return tuple(c for c in changes if c.name.lower() in folded)
+    return tuple(
+        c for c in changes if c.name.lower() in folded or (c.parent and c.parent.lower() in folded)
+    )
 
 
 def lasting_oid(oid: int) -> int:

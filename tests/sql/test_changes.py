@@ -16,6 +16,9 @@ TOLD = [
     ("CREATE TABLE t AS SELECT id, ssn AS s FROM patients", [("clinic", "t", ["id", "s"])]),
     ("CREATE TABLE t (x) AS SELECT id, ssn FROM patients", [("clinic", "t", ["x", "ssn"])]),
     ("SELECT id INTO t FROM patients", [("clinic", "t", ["id"])]),
+    ("CREATE TABLE t () INHERITS (providers)", [("clinic", "t", ["id", "name", "npi"])]),
+    ("CREATE TABLE t (x int) INHERITS (providers)", [("clinic", "t", ["id", "name", "npi", "x"])]),
+    ("CREATE TABLE t (x int) PARTITION BY LIST (x)", [("clinic", "t", ["x"])]),
     ("CREATE SEQUENCE q", [("clinic", "q", ["last_value", "log_cnt", "is_called"])]),
     ("CREATE INDEX ON notes (lower(body))", []),
     ("DROP INDEX nosuch", []),
@@ -29,6 +32,9 @@ TOLD = [
 
 UNTOLD = [
     "CREATE TABLE t (LIKE notes)",
+    "CREATE TABLE t (name int) INHERITS (providers)",
+    "CREATE TABLE t () INHERITS (providers, labs)",
+    "CREATE TABLE t () INHERITS (notes)",
     "CREATE TABLE t (a int REFERENCES notes ON DELETE CASCADE)",
     "CREATE TABLE t (a int DEFAULT nosuch())",
     "CREATE OR REPLACE VIEW patient_names AS SELECT 1 AS id, ''::text AS name",
@@ -128,3 +134,27 @@ RELEVANT = [
 def test_relevant(text: str, expected: bool) -> None:
     assert bool(relevant((CatalogChange("s", "thing"),), text)) is expected
     assert relevant((EVERYTHING,), text) == (EVERYTHING,)
+
+
+def test_a_child_is_remembered_where_its_parent_is_named() -> None:
+    (child,) = changed("CREATE TABLE kid (x int) INHERITS (providers)")
+    assert child.relation is not None
+    assert child.relation.parents == (104,)
+    alter = "ALTER TABLE Providers ADD COLUMN y int"
+    assert relevant((child,), alter) == (child,)
+    assert relevant((child,), "ALTER TABLE labs ADD COLUMN y int") == ()
+    (alone,) = analyze(alter, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    (with_child,) = analyze(alter, with_changes(SNAPSHOT, [child]), VIEW, DEFAULT_LIMITS)
+    assert alone.facts.changes is not None
+    assert with_child.facts.changes is None
+
+
+def test_a_parent_with_code_of_its_own_hands_it_down_unseen() -> None:
+    assert changed("CREATE TABLE t () INHERITS (notes)") == ()
+
+
+def test_children_made_in_the_same_text_count() -> None:
+    text = "CREATE TABLE t () INHERITS (providers); ALTER TABLE providers ADD COLUMN y int"
+    first, second = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    assert first.facts.changes is not None
+    assert second.facts.changes is None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dbguard.sql.changes import CatalogChange, as_created
+from dbguard.sql.changes import CatalogChange, as_created, lasting_oid
 from dbguard.sql.facts import EffectKind, FunctionTrust, SessionEffect
 from dbguard.sql.referee import Node
-from dbguard.sql.snapshot import Column, Relation
+from dbguard.sql.snapshot import Column, Relation, RelationKind
 
 from .context import Context, strings
 
@@ -36,10 +36,12 @@ def known_changes(ctx: Context, *changes: CatalogChange) -> None:
             ctx.names.apply(change)
 
 
-def note_created(ctx: Context, relation: Relation, *, unless_there: bool = False) -> None:
+def note_created(
+    ctx: Context, relation: Relation, *, unless_there: bool = False, parent: str = ""
+) -> None:
     """Note a relation that is made; `unless_there`: IF NOT EXISTS."""
     key = (relation.schema, relation.name)
-    change = CatalogChange(*key, relation)
+    change = CatalogChange(*key, relation, parent=parent)
     if ctx.names.created.get(key, ctx.snapshot.relation_by_name.get(key)) is not None:
         change = CatalogChange(*key, unclear=True)  # left as it is, or there is an error
     if change.unclear or unless_there:
@@ -100,4 +102,16 @@ def altered_columns(
 
 def has_children(ctx: Context, relation: Relation) -> bool:
     """Partitions and the like change along with it."""
-    return relation.oid > 0 and any(relation.oid in r.parents for r in ctx.snapshot.relations)
+    known = (*ctx.snapshot.relations, *ctx.names.created.values())
+    return relation.oid > 0 and any(r is not None and relation.oid in r.parents for r in known)
+
+
+def can_be_inherited(relation: Relation) -> bool:
+    """Whether a child has this table's columns and nothing else that the text does not tell: no
+    defaults, checks, triggers or types bring code along."""
+    return (
+        relation.kind in (RelationKind.TABLE, RelationKind.PARTITIONED_TABLE)
+        and lasting_oid(relation.oid) > 0
+        and not (relation.temporary or relation.has_triggers or relation.has_rules)
+        and not (relation.has_row_security or relation.read_code or relation.write_code)
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from dbguard.sql.facts import Action
 from dbguard.sql.referee import Node
 from dbguard.sql.snapshot import Column, Relation, RelationKind
 
-from .catalog_changes import note_created
+from .catalog_changes import can_be_inherited, note_created
 from .context import Context, strings
 from .objects import note_contents, walk
 from .outcome import Outcome
@@ -16,21 +19,28 @@ from .relation_names import named_relation, new_relation
 def create_table(ctx: Context, fields: Node) -> Outcome:
     relation = fields["relation"]
     schema, name = new_relation(ctx, relation, Action.CREATE, "table")
+    parents = []
     for node in (*fields.get("inhRelations", ()), *fields.get("tableElts", ())):
         if "RangeVar" in node:
-            named_relation(ctx, node["RangeVar"], Action.SELECT)
+            parents.append(named_relation(ctx, node["RangeVar"], Action.SELECT))
         elif "TableLikeClause" in node:
             named_relation(ctx, node["TableLikeClause"]["relation"], Action.SELECT)
     _note_foreign_keys(ctx, fields, (schema, name))
     # Partition keys are computed for every row, bounds as the table is made.
     parts = ("tableElts", "constraints", "partspec", "partbound")
     note_contents(ctx, [fields[part] for part in parts if part in fields])
-    columns = _columns(fields)
+    columns = _columns(fields, parents)
     if columns is None:
         ctx.names.alter(name)
     else:
-        made = Relation(0, schema, name, RelationKind.TABLE, columns)
-        note_created(ctx, made, unless_there=bool(fields.get("if_not_exists")))
+        kind = RelationKind.PARTITIONED_TABLE if "partspec" in fields else RelationKind.TABLE
+        above = tuple(p.oid for p in parents if p is not None)
+        note_created(
+            ctx,
+            Relation(0, schema, name, kind, columns, parents=above),
+            unless_there=bool(fields.get("if_not_exists")),
+            parent="".join(p.name for p in parents if p is not None),
+        )
     return Outcome(Action.CREATE)
 
 
@@ -43,11 +53,16 @@ def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) 
             named_relation(ctx, target, Action.ALTER)
 
 
-def _columns(fields: Node) -> tuple[Column, ...] | None:
-    """The table's columns, if they are all plain."""
-    columns: list[Column] = []
-    if fields.keys() & {"inhRelations", "ofTypename", "partbound", "partspec"}:
+def _columns(fields: Node, parents: Sequence[Relation | None]) -> tuple[Column, ...] | None:
+    """The table's columns, if they are all plain: a parent's, if there is one, and its own."""
+    if len(parents) > 1 or "ofTypename" in fields:
         return None
+    columns: list[Column] = []
+    for parent in parents:
+        if parent is None or not can_be_inherited(parent):
+            return None
+        columns += [replace(c, number=n) for n, c in enumerate(parent.columns, 1)]
+    inherited = {c.name for c in columns}
     for node in fields.get("tableElts", ()):
         if "Constraint" in node:
             if _reaches_further(node["Constraint"]):
@@ -57,7 +72,7 @@ def _columns(fields: Node) -> tuple[Column, ...] | None:
             return None
         column = node["ColumnDef"]
         constraints = [n["Constraint"] for n in column.get("constraints", ())]
-        if any(map(_reaches_further, constraints)):
+        if any(map(_reaches_further, constraints)) or column["colname"] in inherited:
             return None
         type_name = ".".join(strings(column["typeName"].get("names")))
         columns.append(
