@@ -72,7 +72,7 @@ class Login:
     sqlstate: str = ""
     """Of the error the server ended the login with."""
     minor: int = 0
-    """The minor version that is spoken, with both; what the server is asked for until it answers."""
+    """The minor version that is spoken with both; until the server answers, the one asked for."""
     negotiated: bool = False
     """The client knows what is spoken."""
 
