@@ -59,6 +59,8 @@ class Link:
     to_server: list[bytes] = field(default_factory=list)
     queue: Queue = field(default_factory=Queue)
     staged: list[Staged] = field(default_factory=list)
+    staged_size: int = 0
+    """Bytes in `staged`."""
     status: bytes = b"I"
     """Transaction status of the last ReadyForQuery."""
     pipeline_open: bool = False
@@ -76,6 +78,11 @@ class Link:
     def busy(self) -> int:
         """Messages that are not answered, or not even sent."""
         return len(self.queue.entries) + len(self.staged)
+
+    @property
+    def held(self) -> int:
+        """Bytes of them."""
+        return self.queue.size + self.staged_size
 
     @property
     def at_rest(self) -> bool:
@@ -99,6 +106,7 @@ class Link:
                 entry.change.take_back()
             return
         self.staged.append(Staged(data, entry, sequence))
+        self.staged_size += len(data)
 
     def release(self) -> Steps:
         """Send everything staged once its records are durable; refuse all of it if they can't be.
@@ -110,6 +118,7 @@ class Link:
         sequence = max(item.sequence for item in self.staged)
         durable = (yield AskDurable(sequence)) if sequence else True
         staged, self.staged = self.staged, []
+        self.staged_size = 0
         if not staged:
             return
         if self.skip is not Skip.NOTHING or self.closed:
@@ -127,6 +136,7 @@ class Link:
         """Send a message to the server at once and note what it owes."""
         self.to_server.append(data)
         self.passing = entry.passing
+        entry.size = len(data)
         self.queue.add(entry)
         if not entry.owed.ends_with_ready:
             self.pipeline_open = self.unflushed = True
@@ -182,11 +192,11 @@ class Link:
             self.flush()
             yield AskServer()
 
-    def make_room(self, most: int) -> Steps:
-        """Wait until fewer than `most` messages are unanswered."""
-        while self.busy >= most and not self.closed:
+    def make_room(self, messages: int, size: int) -> Steps:
+        """Wait until fewer than this many messages, and bytes of them, are unanswered."""
+        while (self.busy >= messages or self.held >= size) and not self.closed:
             yield from self.release()
-            if self.busy < most:
+            if self.busy < messages and self.held < size:
                 return
             self.flush()
             yield AskServer()
@@ -206,7 +216,7 @@ class Link:
         if head.unnamed:
             unnamed_lost()
         if not keep:
-            self.staged = []
+            self.staged, self.staged_size = [], 0
             return
         for entry in ahead[len(dropped) :]:
             if entry.change is not None:

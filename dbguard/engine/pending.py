@@ -57,6 +57,8 @@ class Pending:
     owed: Owed
     passing: bool = False
     """The rest of the message follows from the client, piece by piece."""
+    size: int = 0
+    """Bytes of the message."""
     unseen: bool = False
     """dbguard's own: none of its answers reach the client."""
     plan: Plan | None = None
@@ -116,6 +118,8 @@ class Queue:
     entries: deque[Pending] = field(default_factory=deque)
     unsettled: int = 0
     """How many of them change what later texts mean."""
+    size: int = 0
+    """Bytes of the messages that are not answered."""
     copies: list[Pending] = field(default_factory=list)
     """Those that hold COPY FROM STDIN."""
 
@@ -141,12 +145,14 @@ class Queue:
     def add(self, entry: Pending) -> None:
         self.entries.append(entry)
         self.unsettled += entry.settles
+        self.size += entry.size
         if entry.copies_left:
             self.copies.append(entry)
 
     def _pop(self) -> Pending:
         entry = self.entries.popleft()
         self.unsettled -= entry.settles
+        self.size -= entry.size
         if self.copies and entry in self.copies:
             self.copies.remove(entry)
         return entry

@@ -45,6 +45,9 @@ class SessionLimits:
     """Their texts and plans together: ORMs come to some megabytes."""
     pipeline_messages: int = 10_000
     """Messages without an answer: beyond, dbguard waits for the server before it reads on."""
+    pipeline_bytes: int = 256 << 10
+    """Bytes of them: as much as a server would have read ahead, so that a client that sends values
+    without end learns of an early error; a larger message goes alone."""
 
 
 class Session:
@@ -134,8 +137,12 @@ class Session:
             raise ProtocolViolation("unexpected message type for a session after login")
         queue = self.link.queue
         if frame.tag != Frontend.TERMINATE:
-            if self.link.busy >= self.limits.pipeline_messages:
-                yield from self.link.make_room(self.limits.pipeline_messages)
+            limits = self.limits
+            if (
+                self.link.busy >= limits.pipeline_messages
+                or self.link.held >= limits.pipeline_bytes
+            ):
+                yield from self.link.make_room(limits.pipeline_messages, limits.pipeline_bytes)
             while (queue.copy_awaited or queue.unclear) and not self.link.closed:
                 yield AskServer()
         if self.link.closed:

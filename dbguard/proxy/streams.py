@@ -19,8 +19,8 @@ ALPN_POSTGRESQL: Final = "postgresql"
 KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
 """A peer that vanished is noticed within two minutes; the system's own default is two hours."""
 READ_BYTES = 1 << 18
-BUFFER_LIMIT = 1 << 18
-"""Bytes held for a slow reader before the other side is no longer read."""
+BUFFER_LIMIT = 1 << 16
+"""Twice as many bytes are held for a slow reader before the other side is no longer read."""
 
 
 def unencrypted_data(request: str) -> ProtocolViolation:
@@ -74,6 +74,9 @@ class Stream:
         self._taken = time.monotonic()
         connection = writer.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
+            # asyncio sets it only where the protocol is named, which it is not behind accept():
+            # a second short answer waited for the client's delayed acknowledgement, 40 ms
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for name, value in KEEPALIVE:
                 if hasattr(socket, name):

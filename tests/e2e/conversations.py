@@ -113,6 +113,13 @@ EMPTY = ["", "  ", ";", "-- nothing"]
 TEXTS = (
     READING * 2 + WRITING + TRANSACTION * 2 + SETTINGS + NAMED * 2 + SAYING + COPIED_OUT + EMPTY
 ) + [REFUSED] * 4
+OPAQUE = (
+    *("DO ", "SELECT say", "SELECT pg_notify", "NOTIFY ", "SELECT name", "SELECT set_config"),
+    *("EXECUTE ", "FETCH ", "MOVE ", "DISCARD ALL"),
+)
+"""Beginnings of what is refused to those who do not see everything raw; of what names something
+that may not exist, which they are told at Bind already; and of what must not run in a transaction
+block, which dbguard's questions inside a pipeline make of it."""
 STRINGS = [
     "SELECT 1; SELECT 2",
     "INSERT INTO t VALUES (8, 'eight'); SELECT 1/0; SELECT 2",
@@ -173,12 +180,15 @@ class Turn:
 class Conversation:
     """One conversation of a few turns."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, raw: bool = True) -> None:
+        """Without `raw` only what may be run by somebody who sees masked data."""
         self._rng = rng
+        self._texts = TEXTS if raw else [t for t in TEXTS if not t.startswith(OPAQUE)]
+        self._functions = FUNCTIONS if raw else FUNCTIONS[:2]
         self.turns: list[Turn] = []
         self._unclear = False
         """A Sync stands in the middle of data, where the server may ignore it."""
-        for _ in range(rng.randint(2, 6)):
+        for _ in range(rng.randint(1, 4)):
             if rng.random() < 0.2:
                 self._flush_driven()
             else:
@@ -206,7 +216,7 @@ class Conversation:
         return made, 1
 
     def _call(self) -> tuple[list[FrontendMessage], int]:
-        oid, given = self._rng.choice(FUNCTIONS)
+        oid, given = self._rng.choice(self._functions)
         rest = struct.pack("!HH", 0, len(given))
         rest += b"".join(struct.pack("!i", len(value)) + value for value in given)
         return [frontend.FunctionCall(oid, rest + struct.pack("!H", 0))], 1
@@ -236,7 +246,7 @@ class Conversation:
     # -- parts of them --------------------------------------------------------
 
     def _text(self, more: list[str] = []) -> str:  # noqa: B006 - not written to
-        return self._rng.choice(TEXTS + more * 2)
+        return self._rng.choice(self._texts + more * 2)
 
     def _run(self, *, copies: bool = True) -> list[FrontendMessage]:
         rng = self._rng

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from dbguard.errors import ProtocolViolation
 from dbguard.policy.decision import Principal
 from dbguard.sql.snapshot import SessionView
+from dbguard.wire import frontend
 
 from .playbook import FakeSurroundings, Play, encode_backend, encode_frontend, play
 from .test_names import SCRIPTS as NAMES
@@ -386,6 +389,38 @@ def test_thousands_of_messages_without_a_sync() -> None:
     left = len(session.session.link.queue.entries) - 1
     session.server(encode_backend(" | ".join([*["1"] * left, "Z I"])))
     assert session.session.link.at_rest
+
+
+def test_a_client_that_sends_values_without_end_is_not_read_far_ahead() -> None:
+    """It learns of an early error while it still sends, and what is held has a bound."""
+    session = Play().script("""
+        >> P : raw one | B <- | E
+        => P : raw one
+        => B <-
+        => E
+    """)
+    value = struct.pack("!HHi", 0, 1, 50_000) + bytes(50_000) + struct.pack("!H", 0)
+    run = frontend.Bind(b"", b"", value).encode() + frontend.Execute(b"", 0).encode()
+    session.client(run * 20)
+    assert 256 << 10 <= session.session.link.held < (256 << 10) + len(run)
+    sent = 0
+    while (message := session.next_to_server()) is not None:
+        sent += message.startswith("B ")
+        last = message
+    assert sent == 6
+    assert last == "H"
+    session.script("""
+        <= 1 | 2 | C INSERT 0 1 | E 23505 duplicate key
+        << 1
+        << 2
+        << C INSERT 0 1
+        << E 23505 duplicate key
+        >> S
+        => S
+        <= Z I
+        << Z I
+    """).done()
+    assert session.session.link.held == 0
 
 
 def test_nothing_grows_with_a_long_session() -> None:
