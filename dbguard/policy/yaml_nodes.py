@@ -24,6 +24,8 @@ some hostile texts."""
 DEPTH_LIMIT = 24
 """Nesting of one file: the language needs six levels; more would exhaust the recursion."""
 
+_MOST_DIGITS = 18
+"""Of a number that anybody means; Python converts no more than 4,300."""
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -163,10 +165,13 @@ class _Reader:
                 return text.lower() in ("yes", "true", "on")
             case "int":
                 # YAML 1.1 reads 036 as octal and 1:30 as base 60: nobody means that here.
-                if text.lstrip("+-").isdecimal() and (text == "0" or text.lstrip("+-")[0] != "0"):
+                digits = text.lstrip("+-")
+                plain = digits.isdecimal() and (text == "0" or digits[0] != "0")
+                if plain and len(digits) <= _MOST_DIGITS:
                     return int(text)
+                shown = text if len(digits) <= _MOST_DIGITS else f"{text[:_MOST_DIGITS]}…"
                 self.problems.append(
-                    Problem(place, f"{text} is not a plain number", "put it in quotes")
+                    Problem(place, f"{shown} is not a plain number", "put it in quotes")
                 )
                 return text
             case "float":

@@ -49,6 +49,16 @@ def ready(database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield factory(database, rules=None, durability="buffered", metrics=True)
 
 
+@pytest.fixture(scope="module")
+def strict(database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A proxy with small limits."""
+    with ExitStack() as stack:
+        factory = Factory(stack, tmp_path_factory.mktemp("strict"))
+        proxy = factory(database, rules=None, durability="buffered", started=False, metrics=True)
+        few = "prepared_statements: 100, prepared_bytes: 1MiB, pipeline_messages: 100"
+        yield limited(proxy, f"idle_timeout: 1s, {few}")
+
+
 def limited(proxy: Guarded, limits: str) -> Guarded:
     proxy.limit(limits)
     proxy.start()
@@ -223,10 +233,9 @@ def test_cancel_during_copy(ready: Guarded) -> None:
 # -- after the login ----------------------------------------------------------------------
 
 
-def test_floods_of_statements_are_bounded(proxy: Guarded) -> None:
-    limited(proxy, "prepared_statements: 100, prepared_bytes: 1MiB, pipeline_messages: 100")
-    with client_of(proxy) as client:
-        before = proxy.samples()["process_resident_memory_bytes"]
+def test_floods_of_statements_are_bounded(strict: Guarded) -> None:
+    with client_of(strict) as client:
+        before = strict.samples()["process_resident_memory_bytes"]
         parses = [frontend.Parse(b"s%d" % n, b"SELECT %d" % (n % 3)) for n in range(MANY * 10)]
         client.send(*parses, frontend.Sync())
         assert error_of(client.until_ready())[0] == "53400"
@@ -241,23 +250,27 @@ def test_floods_of_statements_are_bounded(proxy: Guarded) -> None:
             client.send(frontend.Parse(b"", text))
         client.send(frontend.Sync())
         assert "E" not in tags(client.until_ready())
-        more = proxy.samples()["process_resident_memory_bytes"] - before
+        more = strict.samples()["process_resident_memory_bytes"] - before
         assert more < 64 << 20
-    works(proxy)
+    works(strict)
 
 
 STALLED = b"SELECT repeat('x', 900) FROM generate_series(1, 1000000)"
 
 
 @pytest.mark.parametrize("how", ["idle timeout", "terminated", "drained"])
-def test_a_client_that_takes_nothing(proxy: Guarded, database: Any, how: str) -> None:
-    idle = "idle_timeout: 1s, " if how == "idle timeout" else ""
-    limited(proxy, f"{idle}shutdown_timeout: 1s")
-    with client_of(proxy) as client:
+def test_a_client_that_takes_nothing(
+    how: str, database: Any, request: pytest.FixtureRequest
+) -> None:
+    fixture = {"idle timeout": "strict", "terminated": "ready", "drained": "proxy"}[how]
+    guarded: Guarded = request.getfixturevalue(fixture)
+    if how == "drained":
+        limited(guarded, "shutdown_timeout: 1s")
+    with client_of(guarded) as client:
         client.send(frontend.Query(STALLED))
         assert client.message()[:1] == b"T"
         if how == "drained":
-            assert proxy.stop() == 0
+            assert guarded.stop() == 0
             return
         if how == "terminated":
             time.sleep(0.5)
@@ -266,19 +279,18 @@ def test_a_client_that_takes_nothing(proxy: Guarded, database: Any, how: str) ->
             )
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-        gone(proxy, database)
-    works(proxy)
+        gone(guarded, database)
+    works(guarded)
 
 
 def test_a_client_that_stops_in_the_middle_of_copy_is_logged_off(
-    proxy: Guarded, database: Any
+    strict: Guarded, database: Any
 ) -> None:
-    limited(proxy, "idle_timeout: 1s")
-    with client_of(proxy) as client:
+    with client_of(strict) as client:
         client.send(frontend.Query(b"COPY public.copied FROM STDIN"), frontend.CopyData(b"1\n"))
         found = client.until_ready()
         assert error_of(found)[0] == "57P05"
-        gone(proxy, database)
+        gone(strict, database)
     assert database.execute("SELECT count(*) FROM public.copied") == [(0,)]
 
 

@@ -101,6 +101,8 @@ def errors(*texts: str) -> list[str]:
         ("masks: {m: {phi: {keep_last: 0}}}", "x:1:30: keep_last is out of range; use at least 1"),
         ("masks: {m: {phi: {keep_last: 4, wiht: x}}}", "x:1:33: unknown key 'wiht'; did you mean"),
         ("masks: {m: {phi: {zip3: {restricted: [036]}}}}", "x:1:39: 036 is not a plain number; put"),
+        (f"masks: {{m: {{phi: {{keep_last: {'9' * 5000}}}}}}}",
+         f"x:1:30: {'9' * 18}… is not a plain number; put"),
         ("masks: {m: {phi: {zip3: {restricted: ['36']}}}}", "x:1:39: '36' is not a ZIP prefix"),
         ("masks: {m: {phi: {year: {floor: 20}}}}", "x:1:33: floor is out of range; use at least"),
         ("functions: {safe: [bmi]}", "x:1:20: 'bmi' is not a function signature; write schema."),
