@@ -13,7 +13,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
@@ -28,21 +28,23 @@ from dbguard.config_file import (
     raise_problems,
     read_document,
 )
-from dbguard.settings import (
-    AuditSettings,
+from dbguard.server_settings import (
     BackupSettings,
     CatalogSettings,
+    Section,
+    UpstreamSettings,
+    UpstreamTlsMode,
+    UpstreamTlsSettings,
+)
+from dbguard.settings import (
+    AuditSettings,
     Durability,
     LimitsSettings,
     ListenSettings,
-    Section,
     ServerTlsMode,
     Settings,
     StateSettings,
     TlsServerSettings,
-    UpstreamSettings,
-    UpstreamTlsMode,
-    UpstreamTlsSettings,
 )
 
 __all__ = [
@@ -65,6 +67,8 @@ __all__ = [
 ]
 
 PREFIX: Final = "DBGUARD_"
+ANY_NAME: Final = "NAME"
+"""Stands in paths for the names that people give to sections."""
 NOT_SETTINGS: Final = frozenset(
     {"DBGUARD_CONFIG", "DBGUARD_DEMO_HOME", "DBGUARD_PG_BIN", "DBGUARD_TEST_DSN"}
 )
@@ -150,29 +154,64 @@ def _add_variables(
 
 def _section_of(annotation: Any) -> type[Section] | None:
     """The section class in a field's annotation (`X` or `X | None`)."""
+    if get_origin(annotation) is dict:
+        return None
     for candidate in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
 
 
+def _sections_of(annotation: Any) -> type[Section] | None:
+    """The section class of which a field holds several by name (`dict[…, X]`)."""
+    if get_origin(annotation) is not dict:
+        return None
+    _, section = get_args(annotation)
+    return _section_of(section)
+
+
 def _field_at(path: KeyPath) -> Any:
+    """The field that a path names; None when there is none, or what it names is a section that
+    people give a name to."""
     section: type[Section] | None = Settings
+    named: type[Section] | None = None
     field = None
     for part in path:
+        if named is not None:
+            section, named, field = named, None, None
+            continue
         if section is None or part not in section.model_fields:
             return None
         field = section.model_fields[str(part)]
+        named = _sections_of(field.annotation)
         section = _section_of(field.annotation)
     return field
+
+
+def _section_at(path: KeyPath) -> type[Section]:
+    """The section at a path below which something stands."""
+    section: type[Section] | None = Settings
+    named: type[Section] | None = None
+    for part in path:
+        if named is not None:
+            section, named = named, None
+            continue
+        assert section is not None
+        annotation = section.model_fields[str(part)].annotation
+        named, section = _sections_of(annotation), _section_of(annotation)
+    assert section is not None
+    return section
 
 
 def setting_paths(section: type[Section] = Settings) -> list[tuple[str, ...]]:
     """The path of every setting, sections themselves left out."""
     paths: list[tuple[str, ...]] = []
     for name, field in section.model_fields.items():
-        below = _section_of(field.annotation)
-        paths += [(name, *rest) for rest in setting_paths(below)] if below else [(name,)]
+        below, named = _section_of(field.annotation), _sections_of(field.annotation)
+        if named is not None:
+            paths += [(name, ANY_NAME, *rest) for rest in setting_paths(named)]
+        else:
+            paths += [(name, *rest) for rest in setting_paths(below)] if below else [(name,)]
     return paths
 
 
@@ -195,9 +234,7 @@ def _problem(document: Document, item: ErrorDetails) -> Problem:
     field = _field_at(path)
     example = f"{path[-1]}: {field.examples[0]}" if field and field.examples else ""
     if kind == "extra_forbidden":
-        section = Settings if len(path) == 1 else _section_of(_field_at(path[:-1]).annotation)
-        assert section is not None
-        known = list(section.model_fields)
+        known = list(_section_at(path[:-1]).model_fields)
         hint = _did_you_mean(str(path[-1]), known) or f"Known keys: {', '.join(known)}."
         return Problem(document.position((*path, KEY)), f"{name}: unknown key", hint)
     if kind == "missing":

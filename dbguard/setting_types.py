@@ -104,6 +104,32 @@ def _networks(value: object) -> object:
     return tuple(value)
 
 
+def _ports(value: object) -> object:
+    """A port, or several with commas as libpq takes them."""
+    if isinstance(value, str):
+        value = value.split(",")
+    ports = value if isinstance(value, list | tuple) else [value]
+    found = []
+    for port in ports:
+        if isinstance(port, str) and re.fullmatch("[0-9]{1,5}", port.strip()):
+            port = int(port)
+        if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
+            raise ValueError("must be a port between 1 and 65535, or several with commas")
+        found.append(port)
+    return tuple(found)
+
+
+def _names(value: object) -> object:
+    """A list of names, or one text with commas as a variable gives it."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be a list of names")
+    if not value:
+        raise ValueError("must name at least one")
+    return tuple(value)
+
+
 Count = Annotated[int, BeforeValidator(_number)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[float, BeforeValidator(_duration)]
@@ -111,5 +137,9 @@ ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
 ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
 Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
+Ports = Annotated[tuple[int, ...], BeforeValidator(_ports)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+UpstreamName = Annotated[str, Field(max_length=40, pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$")]
+"""Part of a variable's name: no two underscores in a row."""
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationInfo,
     field_validator,
 )
 
 from dbguard.errors import ConfigurationError
 
+from .routes import Overlap, Routes
+from .server_settings import (
+    BackupSettings,
+    CatalogSettings,
+    NamedUpstreamSettings,
+    Section,
+    TlsVersion,
+    UpstreamSettings,
+    UpstreamTlsMode,
+    as_text,
+)
 from .setting_types import (
     Bytes,
     Count,
@@ -26,9 +34,12 @@ from .setting_types import (
     ReadableFile,
     ResolvedPath,
     Seconds,
-    Secret,
+    UpstreamName,
     base_of,
 )
+
+DEFAULT_UPSTREAM = ""
+"""What `upstream` is called among all upstreams."""
 
 
 class ServerTlsMode(enum.StrEnum):
@@ -41,34 +52,6 @@ class ServerTlsMode(enum.StrEnum):
     REQUIRE = "require"
 
 
-class TlsVersion(enum.StrEnum):
-    """The oldest version of TLS that is spoken; older ones than 1.2 are never (NIST SP 800-52)."""
-
-    TLS_1_2 = "1.2"
-    TLS_1_3 = "1.3"
-
-
-class UpstreamTlsMode(enum.StrEnum):
-    """libpq's sslmode, and what it means there."""
-
-    DISABLE = "disable"
-    ALLOW = "allow"
-    """With TLS if the server refuses to go on without."""
-    PREFER = "prefer"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
-
-
-class TlsNegotiation(enum.StrEnum):
-    """libpq's sslnegotiation."""
-
-    POSTGRES = "postgres"
-    """Asked for in PostgreSQL's protocol first."""
-    DIRECT = "direct"
-    """TLS from the first byte; servers from PostgreSQL 17 on."""
-
-
 class Durability(enum.StrEnum):
     """When a decision record has to be on disk."""
 
@@ -76,35 +59,6 @@ class Durability(enum.StrEnum):
     """Synced before the statement runs."""
     BUFFERED = "buffered"
     """Written before the statement runs, synced within 50 ms: survives the process only."""
-
-
-class Section(BaseModel):
-    """Frozen, no unknown keys, defaults checked (and their paths resolved) like given values."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-
-def _check_dsn(secret: SecretStr) -> SecretStr:
-    """A PostgreSQL URL with a user. No message may quote it: it may hold a password."""
-    text = secret.get_secret_value()
-    try:
-        url = urlsplit(text)
-        user = url.username or parse_qs(url.query).get("user", [""])[0]
-        _ = url.port
-    except ValueError:
-        raise ValueError("is not a valid PostgreSQL URL") from None
-    if url.scheme not in ("postgresql", "postgres"):
-        raise ValueError("must be a PostgreSQL URL (postgresql://…)")
-    if not user:
-        raise ValueError("must name a user (postgresql://USER@HOST:PORT/DATABASE)")
-    return secret
-
-
-def _as_text(value: object) -> object:
-    """YAML reads 1.3 without quotes as a number."""
-    return str(value) if isinstance(value, float) else value
 
 
 class TlsServerSettings(Section):
@@ -116,7 +70,7 @@ class TlsServerSettings(Section):
     client_ca: ReadableFile | None = Field(default=None, examples=["clients-ca.crt"])
     minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
 
-    _text = field_validator("minimum_version", mode="before")(_as_text)
+    _text = field_validator("minimum_version", mode="before")(as_text)
 
 
 class ListenSettings(Section):
@@ -132,46 +86,6 @@ class ListenSettings(Section):
     tls: TlsServerSettings | None = Field(
         default=None, examples=["{certificate: server.crt, key: server.key}"]
     )
-
-
-class UpstreamTlsSettings(Section):
-    """TLS towards the server."""
-
-    mode: UpstreamTlsMode = Field(default=UpstreamTlsMode.DISABLE, examples=["verify-full"])
-    ca: ReadableFile | None = Field(default=None, examples=["server-ca.crt"])
-    certificate: ReadableFile | None = Field(default=None, examples=["dbguard.crt"])
-    key: ReadableFile | None = Field(default=None, examples=["dbguard.key"])
-    minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
-    negotiation: TlsNegotiation = Field(default=TlsNegotiation.POSTGRES, examples=["direct"])
-
-    _text = field_validator("minimum_version", mode="before")(_as_text)
-
-    @field_validator("negotiation")
-    @classmethod
-    def _no_way_back(cls, value: TlsNegotiation, info: ValidationInfo) -> TlsNegotiation:
-        weak = (UpstreamTlsMode.DISABLE, UpstreamTlsMode.ALLOW, UpstreamTlsMode.PREFER)
-        if value is TlsNegotiation.DIRECT and info.data.get("mode") in weak:
-            raise ValueError("direct needs mode require, verify-ca or verify-full")
-        return value
-
-
-class UpstreamSettings(Section):
-    """The PostgreSQL server that statements go to."""
-
-    host: Host = Field(default="127.0.0.1", examples=["db.internal"])
-    """A name or address, or the folder of its Unix socket, which begins with a slash."""
-    port: Port = Field(default=5432, examples=["5432"])
-    tls: UpstreamTlsSettings = Field(
-        default=UpstreamTlsSettings(), examples=["{mode: verify-full, ca: server-ca.crt}"]
-    )
-
-
-class CatalogSettings(Section):
-    """The control connection that reads the catalog."""
-
-    dsn: Secret = Field(examples=["postgresql://dbguard@127.0.0.1:5432/postgres"])
-
-    _check = field_validator("dsn")(_check_dsn)
 
 
 class StateSettings(Section):
@@ -208,17 +122,6 @@ class AuditSettings(Section):
 
     directory: ResolvedPath = Field(default=Path("audit"), examples=["audit/"])
     durability: Durability = Field(default=Durability.DURABLE, examples=["durable"])
-
-
-class BackupSettings(Section):
-    """How `dbguard backup` reaches the database and where dumps go."""
-
-    dsn: Secret = Field(examples=["file:backup-dsn.txt"])
-    """A role that may read everything and create databases; the database name is replaced."""
-    directory: ResolvedPath = Field(default=Path("backups"), examples=["backups/"])
-    binaries: ResolvedPath | None = Field(default=None, examples=["/usr/lib/postgresql/17/bin"])
-
-    _check = field_validator("dsn")(_check_dsn)
 
 
 class MetricsSettings(Section):
@@ -350,6 +253,10 @@ class Settings(Section):
     upstream: UpstreamSettings = Field(
         default=UpstreamSettings(), examples=["{host: 127.0.0.1, port: 5432}"]
     )
+    upstreams: dict[UpstreamName, NamedUpstreamSettings] = Field(
+        default={}, examples=["{europe: {host: db.eu.internal, databases: [clinic_eu]}}"]
+    )
+    """More servers, by names of one's own choice; their databases don't go to `upstream`."""
     environment: str = Field(
         default="production",
         min_length=1,
@@ -370,6 +277,24 @@ class Settings(Section):
     )
     limits: LimitsSettings = Field(default=LimitsSettings(), examples=["{connections: 200}"])
 
+    @property
+    def servers(self) -> dict[str, UpstreamSettings]:
+        """All upstreams by name, the default one first, under the name of no other."""
+        return {DEFAULT_UPSTREAM: self.upstream, **self.upstreams}
+
+    @property
+    def routes(self) -> Routes:
+        """Which database is where. Raises ConfigurationError when one could be on two servers."""
+        try:
+            return Routes({name: found.databases for name, found in self.upstreams.items()})
+        except Overlap as error:
+            raise ConfigurationError(
+                f"upstreams.{error.first}.databases and upstreams.{error.second}.databases: one "
+                "database would be on two servers",
+                detail=f"{error.one} and {error.other} can be the same name.",
+                hint="Make the patterns narrower, or list the names of the databases.",
+            ) from None
+
     def check_combination(self) -> None:
         """Refuse settings that are fine one by one and cannot work together.
 
@@ -377,15 +302,18 @@ class Settings(Section):
         channel-binding flag; a server reached by TLS takes that for a downgrade attack and
         ends the login. Passing SCRAM through therefore allows TLS on one leg only.
         """
+        _ = self.routes
         downstream = (
             self.listen.tls is not None and self.listen.tls.mode is not ServerTlsMode.DISABLE
         )
-        if downstream and self.upstream.tls.mode is not UpstreamTlsMode.DISABLE:
-            raise ConfigurationError(
-                "listen.tls and upstream.tls.mode: TLS on both legs is not supported while SCRAM "
-                "authentication is passed through",
-                detail="The server would refuse the logins of default clients with "
-                '"SCRAM channel binding negotiation error".',
-                hint="Set upstream.tls.mode to disable and protect that leg otherwise (same host, "
-                "Unix socket, private link, IPsec or WireGuard), or remove listen.tls.",
-            )
+        for name, upstream in self.servers.items():
+            if downstream and upstream.tls.mode is not UpstreamTlsMode.DISABLE:
+                place = f"upstreams.{name}" if name else "upstream"
+                raise ConfigurationError(
+                    f"listen.tls and {place}.tls.mode: TLS on both legs is not supported while "
+                    "SCRAM authentication is passed through",
+                    detail="The server would refuse the logins of default clients with "
+                    '"SCRAM channel binding negotiation error".',
+                    hint=f"Set {place}.tls.mode to disable and protect that leg otherwise (same "
+                    "host, Unix socket, private link, IPsec or WireGuard), or remove listen.tls.",
+                )

@@ -153,7 +153,8 @@ CASES = [
     ),
     (
         "upstream: {zzz: 1}",
-        "dbguard.yaml:2:12: upstream.zzz: unknown key. Known keys: host, port, tls.",
+        "dbguard.yaml:2:12: upstream.zzz: unknown key. Known keys: host, port, "
+        "target_session_attrs, tls.",
     ),
     (
         "listen:\n  port: 99999",
@@ -392,3 +393,65 @@ def test_direct_tls_has_no_way_back(tmp_path: Path, mode: str) -> None:
     else:
         (problem,) = problems(tmp_path, text)
         assert "upstream.tls.negotiation: direct needs mode require" in problem
+
+
+UPSTREAMS = MINIMAL + "upstreams:\n"
+
+
+def test_several_servers(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        UPSTREAMS
+        + f"""
+  europe: {{databases: [clinic_eu, "eu_*"], host: "a,b", port: "1,2", catalog: {{dsn: "{DSN}"}}}}
+""",
+        {
+            "DBGUARD_UPSTREAMS__EUROPE__TARGET_SESSION_ATTRS": "read-write",
+            "DBGUARD_UPSTREAMS__ASIA__DATABASES": "x, y",
+            "DBGUARD_UPSTREAMS__ASIA__HOST": "/run/postgresql",
+            "DBGUARD_UPSTREAMS__ASIA__CATALOG__DSN": DSN,
+        },
+    )
+    settings.check_combination()
+    assert settings.upstreams["europe"].addresses == (("a", 1), ("b", 2))
+    assert settings.upstreams["europe"].target_session_attrs == "read-write"
+    assert settings.upstreams["asia"].databases == ("x", "y")
+    assert settings.upstreams["asia"].addresses == (("/run/postgresql", 5432),)
+    assert settings.routes.upstream_of("eu_1") == "europe"
+    assert list(settings.servers) == ["", "europe", "asia"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("upstreams: {eu: {databases: [x]}}", "upstreams.eu.catalog: required"),
+        ("upstreams: {eu: {catalog: {dsn: DSN}}}", "upstreams.eu.databases: required"),
+        ("upstreams: {eu: {databases: [], catalog: {dsn: DSN}}}", "must name at least one"),
+        ("upstreams: {eu: {databases: [x, x], catalog: {dsn: DSN}}}", "each database once"),
+        ("upstreams: {eu: {databases: [''], catalog: {dsn: DSN}}}", "between 1 and 63"),
+        ("upstreams: {EU: {databases: [x], catalog: {dsn: DSN}}}", "not allowed here"),
+        ("upstreams: {eu: {databses: [x], catalog: {dsn: DSN}}}", "Did you mean databases?"),
+        ("upstreams: {eu: {databases: [x], catalog: {dsn: DSN, x: 1}}}", "unknown key"),
+        ("upstreams: [eu]", "must be a section"),
+        ("upstreams: {eu: 1}", "must be a section"),
+        ("upstream: {host: 'a,,b'}", "single commas"),
+        ("upstream: {host: 'a,b', port: '1,2,3'}", "as many as there are hosts"),
+        ("upstream: {host: 'a,a'}", "the same server twice"),
+        ("upstream: {port: '1;2'}", "must be a port between"),
+        ("upstream: {target_session_attrs: master}", "upstream.target_session_attrs: must be"),
+    ],
+)
+def test_mistakes_about_servers(tmp_path: Path, text: str, words: str) -> None:
+    found = problems(tmp_path, MINIMAL + text.replace("DSN", f"'{DSN}'") + "\n")
+    assert any(words in line for line in found), found
+    assert "s3cret" not in "".join(found)
+
+
+def test_a_database_is_on_one_server(tmp_path: Path) -> None:
+    one = f"{{databases: ['a*'], catalog: {{dsn: '{DSN}'}}}}"
+    other = f"{{databases: ['*b'], catalog: {{dsn: '{DSN}'}}}}"
+    settings = load(tmp_path, UPSTREAMS + f"  one: {one}\n  other: {other}\n")
+    with pytest.raises(ConfigurationError, match="would be on two servers") as caught:
+        settings.check_combination()
+    assert caught.value.message.startswith("upstreams.one.databases and upstreams.other.databases")
+    assert caught.value.detail == "a* and *b can be the same name."

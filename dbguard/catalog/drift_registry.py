@@ -2,7 +2,8 @@
 
 `filled` holds where classified values went (`dbguard.policy.drift`), `remembered` which columns
 carried tags when last seen, so that neither a copy nor a renaming loses its protection with a
-restart. Rows belong to a database by name and OID: those of one that was replaced are dropped.
+restart. Rows belong to a database by its server, name and OID: those of one that was replaced are
+dropped. Version 1 knew no servers: its rows belong to whoever has that name and OID.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dbguard.errors import StateUnavailable
 from dbguard.policy.drift import Filling, Source
 from dbguard.policy.remembering import ColumnKey, Remembered
 
-VERSION: Final = 1
+VERSION: Final = 2
 _COMPONENT: Final = "drift"
 _BUSY_SECONDS: Final = 5.0
 """How long to wait for another writer; writes take milliseconds."""
@@ -35,7 +36,8 @@ CREATE TABLE IF NOT EXISTS filled (
     column_name TEXT NOT NULL,
     sources TEXT NOT NULL,
     tags TEXT NOT NULL,
-    besides INTEGER NOT NULL
+    besides INTEGER NOT NULL DEFAULT 0,
+    server TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE IF NOT EXISTS remembered (
     database TEXT NOT NULL,
@@ -46,30 +48,56 @@ CREATE TABLE IF NOT EXISTS remembered (
     tags TEXT NOT NULL,
     kept INTEGER NOT NULL,
     inherited TEXT NOT NULL,
-    sources TEXT NOT NULL
+    sources TEXT NOT NULL,
+    server TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS filled_by_database ON filled (database);
 CREATE INDEX IF NOT EXISTS remembered_by_database ON remembered (database);
 """
 
 
+_ADD_BESIDES: Final = "ALTER TABLE filled ADD COLUMN besides INTEGER NOT NULL DEFAULT 0;"
+"""The first files of version 1 have no such column."""
+_UPGRADE: Final = """
+ALTER TABLE filled ADD COLUMN server TEXT NOT NULL DEFAULT '';
+ALTER TABLE remembered ADD COLUMN server TEXT NOT NULL DEFAULT '';
+UPDATE schema_versions SET version = 2 WHERE component = 'drift';
+"""
+"""From version 1."""
+# Rows of a database, whatever its OID was, and those of version 1 that can be its own.
+_READ_FILLED: Final = """
+SELECT relation, number, schema_name, table_name, column_name, sources, tags, besides FROM filled
+WHERE database = ? AND (server = ? OR (server = '' AND database_oid = ?))
+    AND database_oid = ? ORDER BY rowid
+"""
+_READ_REMEMBERED: Final = """
+SELECT relation, number, name, tags, kept, inherited, sources FROM remembered
+WHERE database = ? AND (server = ? OR (server = '' AND database_oid = ?)) AND database_oid = ?
+"""
+_DROP_FILLED: Final = """
+DELETE FROM filled WHERE database = ? AND (server = ? OR (server = '' AND database_oid = ?))
+"""
+_DROP_REMEMBERED: Final = """
+DELETE FROM remembered WHERE database = ? AND (server = ? OR (server = '' AND database_oid = ?))
+"""
+
+
 class DriftRegistry:
-    """Reads and writes the state file. Blocking; call it off the event loop.
+    """Reads and writes one server's part of the state file. Blocking; call it off the event loop.
+
+    `server` tells servers apart: two may have databases of the same name and OID.
 
     Every method raises StateUnavailable when the file cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, server: str) -> None:
         self.path = path
+        self._server = server
 
     def read_filled(self, database: str, oid: int) -> tuple[Filling, ...]:
         """All fillings of a database."""
         with self._open() as connection:
-            rows = connection.execute(
-                "SELECT relation, number, schema_name, table_name, column_name, sources, tags, "
-                "besides FROM filled WHERE database = ? AND database_oid = ? ORDER BY rowid",
-                (database, oid),
-            ).fetchall()
+            rows = connection.execute(_READ_FILLED, (database, self._server, oid, oid)).fetchall()
             return tuple(_filling(row) for row in rows)
 
     def write_filled(self, database: str, oid: int, filled: Iterable[Filling]) -> None:
@@ -78,21 +106,21 @@ class DriftRegistry:
             (
                 database, oid, f.relation, f.number, f.schema, f.table, f.column,
                 json.dumps([[s.relation, s.number, s.name] for s in f.sources]),
-                json.dumps(sorted(f.tags)), f.besides,
+                json.dumps(sorted(f.tags)), f.besides, self._server,
             )
             for f in filled
         ]  # fmt: skip
         with self._open() as connection:
-            connection.execute("DELETE FROM filled WHERE database = ?", (database,))
-            connection.executemany("INSERT INTO filled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.execute(_DROP_FILLED, (database, self._server, oid))
+            connection.executemany(
+                "INSERT INTO filled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
 
     def read_remembered(self, database: str, oid: int) -> Mapping[ColumnKey, Remembered]:
         """The classified columns of a database as they were when last seen."""
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT relation, number, name, tags, kept, inherited, sources FROM remembered "
-                "WHERE database = ? AND database_oid = ?",
-                (database, oid),
+                _READ_REMEMBERED, (database, self._server, oid, oid)
             ).fetchall()
             return dict(_remembered(row) for row in rows)
 
@@ -103,14 +131,14 @@ class DriftRegistry:
         rows = [
             (
                 database, oid, relation, number, r.name, json.dumps(sorted(r.tags)), r.kept,
-                json.dumps(sorted(r.inherited)), json.dumps(sorted(r.sources)),
+                json.dumps(sorted(r.inherited)), json.dumps(sorted(r.sources)), self._server,
             )
             for (relation, number), r in remembered.items()
         ]  # fmt: skip
         with self._open() as connection:
-            connection.execute("DELETE FROM remembered WHERE database = ?", (database,))
+            connection.execute(_DROP_REMEMBERED, (database, self._server, oid))
             connection.executemany(
-                "INSERT INTO remembered VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                "INSERT INTO remembered VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
 
     @contextmanager
@@ -153,6 +181,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(
             "INSERT OR IGNORE INTO schema_versions VALUES (?, ?)", (_COMPONENT, VERSION)
         )
+    elif found[0] == 1:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(filled)")}
+        first = "" if "besides" in columns else _ADD_BESIDES
+        connection.executescript(f"BEGIN IMMEDIATE;{first}{_UPGRADE}COMMIT;")
     elif found[0] != VERSION:
         raise _unusable(f"it has version {found[0]}, and this release reads {VERSION}")
 

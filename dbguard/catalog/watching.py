@@ -72,6 +72,8 @@ class _Watched:
     snapshot: Snapshot | None = None
     document: str = ""
     fingerprint: str = ""
+    recovering: bool = False
+    """The server was a standby when the catalog was read last."""
     recent: tuple[CatalogChange, ...] = ()
     """What DDL through dbguard did that the snapshot need not show yet."""
     asked: int = 0
@@ -136,6 +138,11 @@ class Catalog:
         if watched is None or watched.snapshot is None or self._is_stale(watched):
             return None
         return watched.snapshot
+
+    def lags(self, database: str) -> bool:
+        """Whether the snapshot was read from a standby, which may show an older state."""
+        watched = self._databases.get(database)
+        return watched is not None and watched.recovering
 
     async def snapshot(self, database: str) -> Snapshot:
         """The current snapshot; read now if there is none or it was not confirmed lately.
@@ -300,7 +307,9 @@ class Catalog:
         answers, begun, noted = watched.asked, time.monotonic(), len(watched.recent)
         # Before the document: a change between the two is seen again at the next poll.
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
+        recovering = await connection.fetchval("SELECT pg_catalog.pg_is_in_recovery()")
         document = await read_document(connection)
+        watched.recovering = recovering
         old = watched.snapshot
         if old is None or document != watched.document:
             self._epoch += 1

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from dbguard.config import Settings, load_settings
 from dbguard.errors import BackupError, ConfigurationError, DbguardError
-from dbguard.guards.backup.access import ServerAccess
+from dbguard.guards.backup.access import ServerAccess, disconnect, identify
 from dbguard.guards.backup.guard import size_on_disk
 from dbguard.guards.backup.model import Backup, BackupStatus
 from dbguard.guards.backup.registry import BackupRegistry
@@ -59,7 +59,7 @@ def now(
     Exit code 0: made and verified. 1: not made, with the reason. 2: the settings are wrong.
     """
     settings = _settings(config)
-    backup = _run(settings, lambda context: take_backup(database, context), quiet=as_json)
+    backup = _run(settings, database, lambda c: take_backup(database, c), quiet=as_json)
     if as_json:
         typer.echo(json.dumps(_document(backup), ensure_ascii=False))
         return
@@ -112,7 +112,17 @@ def verify(
     Exit code 0: it is sound. 1: it is not, and no longer counts. 2: the settings are wrong.
     """
     settings = _settings(config)
-    backup = _run(settings, lambda context: verify_backup(backup_id, context), quiet=as_json)
+    try:
+        known = BackupRegistry(settings.state.path).get(backup_id)
+    except BackupError as error:
+        raise _fail(error) from None
+
+    async def proven(context: BackupContext) -> Backup:
+        if known is not None and settings.upstreams:
+            await _check_home(known, context)
+        return await verify_backup(backup_id, context)
+
+    backup = _run(settings, known.database.name if known else "", proven, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(_document(backup), ensure_ascii=False))
         return
@@ -128,23 +138,44 @@ def _settings(config: Path | None) -> Settings:
         raise _fail(error) from None
 
 
-def _context(settings: Settings) -> BackupContext:
-    if settings.backup is None:
+def _context(settings: Settings, database: str) -> BackupContext:
+    """How backups of a database are made: as the settings of its upstream say."""
+    name = settings.routes.upstream_of(database)
+    backup = settings.upstreams[name].backup if name else settings.backup
+    if backup is None:
+        place = f"upstreams.{name}.backup" if name else "backup"
         raise ConfigurationError(
-            "backup: required for this command",
-            hint='Add backup: {dsn: "file:backup-dsn.txt", directory: backups/} to the settings.',
+            f"{place}: required for this command",
+            hint='Add backup: {dsn: "file:backup-dsn.txt", directory: backups/} to the settings'
+            + (f" of upstream {name}." if name else "."),
         )
     return BackupContext(
-        access=ServerAccess(settings.backup.dsn.get_secret_value()),
-        directory=settings.backup.directory,
+        access=ServerAccess(backup.dsn.get_secret_value()),
+        directory=backup.directory,
         registry=BackupRegistry(settings.state.path),
         clock=lambda: datetime.now(UTC),
         environ=os.environ,
-        binaries=settings.backup.binaries,
+        binaries=backup.binaries,
     )
 
 
-def _run(settings: Settings, work: Work, *, quiet: bool) -> Backup:
+async def _check_home(backup: Backup, context: BackupContext) -> None:
+    """Refuse to restore a dump on another server than its own: a database may have moved to another
+    upstream since, or another one have its name."""
+    connection = await context.access.connect(context.access.database)
+    try:
+        server = (await identify(connection, context.access)).server
+    finally:
+        await disconnect(connection)
+    if server != backup.database.server:
+        raise BackupError(
+            f"backup {backup.id} was made on another server",
+            detail=f'Database "{backup.database.name}" is on a different upstream now.',
+            hint="Verify it with the settings under which it was made, or take a new one.",
+        )
+
+
+def _run(settings: Settings, database: str, work: Work, *, quiet: bool) -> Backup:
     """Run `work(context)` with a progress line; every error ends the command in words."""
     console = Console(stderr=True)
     progress = Progress(
@@ -156,7 +187,7 @@ def _run(settings: Settings, work: Work, *, quiet: bool) -> Backup:
         disable=quiet or not console.is_terminal,
     )
     try:
-        context = _context(settings)
+        context = _context(settings, database)
         with progress:
             task = progress.add_task("connecting", total=None)
 

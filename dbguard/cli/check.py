@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,12 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dbguard.errors import DbguardError
+from dbguard.config import load_settings
+from dbguard.errors import ConfigurationError, DbguardError
 from dbguard.policy.binding import BoundPolicy, bind
 from dbguard.policy.coverage import Finding, findings
 from dbguard.policy.document import json_schema
 from dbguard.policy.loading import load_policy
 from dbguard.policy.model import Policy
+from dbguard.proxy.servers import Servers
+from dbguard.server_settings import TargetSessionAttrs
+from dbguard.settings import Settings
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.snapshot import Snapshot
 
@@ -25,6 +31,16 @@ from .catalog_source import CatalogOption, load_catalog, save_catalog
 def check(
     rules: Annotated[
         Path | None, typer.Argument(help="Folder of rules files.", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            show_default=False,
+            help="Settings of the proxy to check as well; its rules when none are given.",
+        ),
     ] = None,
     catalog: CatalogOption = None,
     save: Annotated[
@@ -40,7 +56,7 @@ def check(
         bool, typer.Option("--schema", help="Print the JSON Schema of a rules file and exit.")
     ] = False,
 ) -> None:
-    """Check rules files, and whether they fit a database.
+    """Check rules files, whether they fit a database, and with --config the proxy's settings.
 
     Every mistake is printed with file, line and column. With --catalog also: patterns that match
     nothing, roles and functions that do not exist, and unclassified columns whose names look like
@@ -49,8 +65,11 @@ def check(
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2))
         return
+    settings = _checked(config) if config else None
     if rules is None:
-        fail("which rules? give the folder that holds them")
+        if settings is None:
+            fail("which rules? give the folder that holds them")
+        rules = settings.rules
     if save and not catalog:
         fail("nothing to save; name a database with --catalog")
     try:
@@ -64,8 +83,37 @@ def check(
     found = findings(bound) if bound else ()
     _print_findings(found)
     typer.echo(_summary(policy, bound))
+    for line in _servers(settings) if settings else ():
+        typer.echo(line)
     if found:
         raise typer.Exit(1)
+
+
+def _checked(config: Path) -> Settings:
+    """Settings that `dbguard serve` would start with, as far as they say themselves."""
+    try:
+        settings = load_settings(config, os.environ)
+        settings.check_combination()
+        Servers(settings)
+    except ConfigurationError as error:
+        fail(wording(error))
+    return settings
+
+
+def _servers(settings: Settings) -> Iterator[str]:
+    """Which databases go where, a line for each upstream."""
+    for name, upstream in settings.servers.items():
+        where = ", ".join(f"{host}:{port}" for host, port in upstream.addresses)
+        wanted = upstream.target_session_attrs
+        which = f" ({wanted})" if wanted is not TargetSessionAttrs.ANY else ""
+        databases = (
+            ", ".join(settings.upstreams[name].databases)
+            if name
+            else ("all other databases" if settings.upstreams else "all databases")
+        )
+        yield f"{f'upstream {name}' if name else 'upstream'}: {where}{which}, TLS " + (
+            f"{upstream.tls.mode}; {databases}"
+        )
 
 
 def fail(message: str) -> NoReturn:

@@ -20,6 +20,7 @@ from dbguard.errors import ConfigurationError
 from dbguard.policy.cases import Expectation
 from dbguard.policy.decision import Principal
 from dbguard.policy.loading import load_documents, read_rules, rule_places
+from dbguard.proxy.servers import Servers
 from dbguard.sql.limits import DEFAULT_LIMITS, Limits
 from dbguard.sql.snapshot import Snapshot
 
@@ -133,7 +134,9 @@ def _set_up(
         settings = load_settings(config, os.environ)
         limits = Limits(max_text_bytes=settings.limits.statement_bytes)
         rules = rules or settings.rules
-        catalog = catalog or settings.catalog.dsn.get_secret_value()
+        if not catalog:
+            (place, _), *_ = Servers(settings).of(database).servers
+            catalog = place.dsn
         environment = environment or settings.environment
     if rules is None:
         raise ConfigurationError(

@@ -29,18 +29,18 @@ from dbguard.engine.session import Session
 from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, ProtocolViolation
 from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, Frame, FrontendSplitter
-from dbguard.wire.startup import (
-    StartupMessage,
-)
 from dbguard.wire.tags import Frontend
 
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
+from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
 from .endings import InternalError, ShuttingDown
-from .hub import Hub, SessionSurroundings
-from .opening import read_startup
+from .hub import SessionSurroundings
+from .opening import read_startup, readable
+from .sites import Sites
 from .streams import Stream
 from .tasks import spawn
+from .upstream import Answered
 
 log = structlog.get_logger(__name__)
 
@@ -51,14 +51,16 @@ class Connection:
     def __init__(
         self,
         client: Stream,
-        hub: Hub,
+        sites: Sites,
         settings: ConnectionSettings,
         refusal: DbguardError | None = None,
     ) -> None:
         """With a `refusal`, the client is told so as soon as it can understand it: after its
         startup packet, since libpq takes no error before an answer about encryption."""
         self._client = client
-        self._hub = hub
+        self._sites = sites
+        self._hub = sites.front
+        self._held = contextlib.AsyncExitStack()
         self._settings = settings
         self._refusal = refusal
         self._splitter = FrontendSplitter(settings.frame_limits)
@@ -179,35 +181,46 @@ class Connection:
                 "this listener requires TLS",
                 hint="Connect with sslmode=require.",
             )
-        application = _readable(startup.get("application_name"))
+        application = readable(startup.get("application_name"))
+        cluster = self._settings.servers.of(startup.database)
         self._event(
             RecordKind.CONNECT,
-            user=_readable(startup.user),
-            database=_readable(startup.database),
+            user=readable(startup.user),
+            database=readable(startup.database),
             address=self._client.peer,
             application=application,
+            **({"upstream": cluster.name} if cluster.name else {}),
         )
-        login = await self._authenticate(startup)
+        login = Login(startup, self._client.uses_tls)
+        hello = b"".join(login.to_server)
+        login.to_server.clear()
+        place, upstream, answered = await self._sites.choosing.greet(cluster, hello)
+        self._server = server = answered.stream
+        await self._authenticate(login, answered)
         accepted = login.state is LoginState.READY
         # the server's own word on who this is: it cuts long names, and maps some
         user = login.parameters.get("session_authorization", startup.user)
         sequence = self._event(
             RecordKind.AUTHENTICATION,
-            user=_readable(user),
+            user=readable(user),
             result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
         )
-        if not accepted or self._server is None:
+        if not accepted:
             return None
         await self._hub.audit.persisted(sequence)
+        if (state := told_state(login.parameters)) and (reason := state.unfit(cluster.wanted)):
+            raise unfit(cluster.wanted, f"{place.host}:{place.port}: {reason}.")
+        self._hub = await self._held.enter_async_context(self._sites.held(place))
         # only now: a stranger must not make the control connection open databases
         self._enter(startup.database)
         snapshot = await self._hub.catalog.snapshot(startup.database)
         await self._hub.remember(startup.database)
-        self._hub.users.enter(_readable(user), self._settings.connections_per_user)
-        self._counted = _readable(user)
+        counted = f"{cluster.name}:{readable(user)}"
+        self._hub.users.enter(counted, self._settings.connections_per_user)
+        self._counted = counted
         self._key = self._hub.cancels.register(
             CancelTarget(
-                self._settings.upstream.same_way(self._server),
+                upstream.same_way(server),
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
@@ -216,7 +229,7 @@ class Connection:
         )
         identity = SessionIdentity(
             self._id,
-            principal_of(snapshot, _readable(user)),
+            principal_of(snapshot, readable(user)),
             self._client.peer,
             application,
             self._hub.environment,
@@ -231,11 +244,8 @@ class Connection:
         await self._client.drain()
         return self._session
 
-    async def _authenticate(self, startup: StartupMessage) -> Login:
-        login = Login(startup, self._client.uses_tls)
-        answered = await self._settings.upstream.greet(b"".join(login.to_server))
-        login.to_server.clear()
-        self._server = server = answered.stream
+    async def _authenticate(self, login: Login, answered: Answered) -> None:
+        server = answered.stream
         self._from_server = answered.splitter
         if answered.first is None:
             login.state = LoginState.FAILED
@@ -267,7 +277,6 @@ class Connection:
         finally:  # also ahead of the error that ends it
             self._write(login.to_client, login.to_server)
         self._splitter.accept_only()
-        return login
 
     # -- relay ----------------------------------------------------------------
 
@@ -426,11 +435,7 @@ class Connection:
             with contextlib.suppress(AuditUnavailable):
                 principal = self._session.identity.principal
                 self._event(RecordKind.DISCONNECT, user=principal.user, database=principal.database)
-
-
-def _readable(text: str) -> str:
-    """A startup parameter, whose bytes need not be UTF-8, as text that can be written."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        await self._held.aclose()
 
 
 def _places(error: BaseException) -> list[str]:

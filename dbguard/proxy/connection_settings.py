@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from dbguard.engine.session import SessionLimits
 from dbguard.wire.framing import FrameLimits
 
-from .upstream import Upstream
+from .servers import Servers
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
     """In force when it began."""
 
-    upstream: Upstream
+    servers: Servers
     tls: ssl.SSLContext | None
     tls_required: bool
     startup_timeout: float

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dbguard.engine.session import SessionLimits
-from dbguard.settings import ServerTlsMode, Settings, TlsNegotiation, UpstreamTlsMode
+from dbguard.settings import ServerTlsMode, Settings
 from dbguard.wire.framing import FrameLimits
 
 from .connection_settings import ConnectionSettings
-from .tls import downstream_context, upstream_context
-from .upstream import Upstream
+from .servers import Servers
+from .tls import downstream_context
 
 
 class Deployment:
@@ -19,14 +19,17 @@ class Deployment:
         self.settings = settings
         self.connections = _connection_settings(settings)
 
-    def replace(self, settings: Settings) -> tuple[str, ...]:
-        """Use `settings` for what comes from now on.
-
-        Returns the names of those that differ and need a restart. Raises ConfigurationError, and
-        changes nothing, when they cannot be used.
-        """
+    def prepared(self, settings: Settings) -> ConnectionSettings:
+        """What new connections would be made with. Raises ConfigurationError when `settings` cannot
+        be used."""
         settings.check_combination()
-        connections = _connection_settings(settings)
+        return _connection_settings(settings)
+
+    def replace(self, settings: Settings, connections: ConnectionSettings) -> tuple[str, ...]:
+        """Use `settings`, and what was prepared of them, for what comes from now on.
+
+        Returns the names of those that differ and need a restart.
+        """
         waiting = tuple(name for name, old, new in _fixed(self.settings, settings) if old != new)
         self.settings, self.connections = settings, connections
         return waiting
@@ -38,7 +41,6 @@ def _fixed(old: Settings, new: Settings) -> list[tuple[str, object, object]]:
         "listen.host",
         "listen.port",
         "listen.socket",
-        "catalog",
         "state",
         "audit",
         "backup",
@@ -61,25 +63,9 @@ def _at(settings: Settings, name: str) -> object:
 def _connection_settings(settings: Settings) -> ConnectionSettings:
     """Raises ConfigurationError when certificate files cannot be used."""
     tls = settings.listen.tls
-    mode = settings.upstream.tls.mode
-    context = None
-    if mode is not UpstreamTlsMode.DISABLE:
-        context = upstream_context(
-            mode,
-            settings.upstream.tls.ca,
-            settings.upstream.tls.certificate,
-            settings.upstream.tls.key,
-            settings.upstream.tls.minimum_version,
-        )
     limits = settings.limits
     return ConnectionSettings(
-        upstream=Upstream(
-            settings.upstream.host,
-            settings.upstream.port,
-            context,
-            mode,
-            direct=settings.upstream.tls.negotiation is TlsNegotiation.DIRECT,
-        ),
+        servers=Servers(settings),
         tls=downstream_context(tls.certificate, tls.key, tls.client_ca, tls.minimum_version)
         if tls is not None and tls.mode is not ServerTlsMode.DISABLE
         else None,

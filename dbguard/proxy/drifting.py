@@ -45,18 +45,26 @@ class Drifts:
         known = self._databases.get(database)
         return (*(known.filled if known else ()), *self._own.get(session, ()))
 
-    async def load(self, snapshot: Snapshot) -> Mapping[ColumnKey, Remembered] | None:
-        """Read what an earlier process left, once; returns the columns that it remembered.
+    async def load(
+        self, snapshot: Snapshot, *, again: bool = False
+    ) -> Mapping[ColumnKey, Remembered] | None:
+        """Read what an earlier process left, once; returns the columns that are remembered, with
+        `again` also when they were read before.
 
         Raises:
             StateUnavailable: the state file cannot be used.
         """
         known = self._databases.get(snapshot.database)
-        if known is not None and known.oid == snapshot.database_oid:
-            return None
         arguments = (snapshot.database, snapshot.database_oid)
+        if known is not None and known.oid == snapshot.database_oid:
+            if not again:
+                return None
+            return await asyncio.to_thread(self._registry.read_remembered, *arguments)
         filled = await asyncio.to_thread(self._registry.read_filled, *arguments)
         remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
+        before = self._databases.get(snapshot.database)
+        if before is not known:  # somebody else read it meanwhile, and may have added to it
+            return remembered
         revision = self.revision(snapshot.database) + 1 if known else 0
         found = _Known(snapshot.database_oid, dict.fromkeys(filled, ""), revision)
         self._databases[snapshot.database] = found

@@ -61,7 +61,11 @@ _RESTRICTED_PAIRS = 200_000
 
 @dataclass(slots=True)
 class Hub:
-    """Shared by all connections of one process."""
+    """Shared by all connections to one server.
+
+    Of several servers each has a hub with a catalog, a guard and drifts of its own; pool, audit,
+    keys, plans and counters are those of the process.
+    """
 
     policy: Policy
     environment: str
@@ -77,6 +81,9 @@ class Hub:
     users: UserSessions = field(default_factory=UserSessions)
     idle_timeout: float = 0.0
     """Seconds after which an idle session is ended; 0: never."""
+    site: str = ""
+    """Which server this is, in keys of what the servers share: another one may have databases of
+    the same names, and epochs count for each by itself."""
     _restricted: dict[tuple[StateKey, Principal], Restricted] = field(default_factory=dict)
     _worlds: WorldCache = field(default_factory=WorldCache)
     _memories: dict[str, tuple[StateKey, Memory]] = field(default_factory=dict)
@@ -99,7 +106,8 @@ class Hub:
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         revision = self.drifts.revision(snapshot.database)
-        return (snapshot.database, snapshot.epoch, self.policy.digest, revision)
+        name = f"{self.site}:{snapshot.database}"
+        return (name, snapshot.epoch, self.policy.digest, revision)
 
     async def plan(self, ask: AskPlan) -> Planned:
         """Plan a text in a worker, and remember it.
@@ -190,10 +198,13 @@ class Hub:
             CatalogUnavailable, StatementError: it cannot be told.
         """
         snapshot = await self.catalog.snapshot(database)
-        left = await self.drifts.load(snapshot)
+        left = await self.drifts.load(snapshot, again=database not in self._memories)
         if left is not None and database not in self._memories:
             self._memories[database] = (("", 0, "", 0), left)
-        await self.drifts.settle(snapshot)
+        # A standby shows less than was done: it is no proof that anything is gone.
+        lags = self.catalog.lags(database)
+        if not lags:
+            await self.drifts.settle(snapshot)
         key = self.key_of(snapshot)
         before, known = self._memories.get(database, (None, {}))
         if before == key:
@@ -203,7 +214,12 @@ class Hub:
         self._memories[database] = (key, answer)
         if answer != known:
             self._report_kept(snapshot, answer, known)
-            await self.drifts.remember(snapshot, answer)
+            if not lags:
+                await self.drifts.remember(snapshot, answer)
+
+    def forget_memories(self) -> None:
+        """Nobody was here for a while: what was learnt elsewhere since is in the state file."""
+        self._memories.clear()
 
     def _report_kept(self, snapshot: Snapshot, now: Memory, before: Memory) -> None:
         for key, column in now.items():

@@ -74,3 +74,8 @@ async def _start_tls(client: Stream, splitter: FrontendSplitter, tls: ssl.SSLCon
     except (ssl.SSLError, ConnectionError):
         client.abort()
         raise ProtocolViolation("the TLS handshake failed") from None
+
+
+def readable(text: str) -> str:
+    """A startup parameter, whose bytes need not be UTF-8, as text that can be written."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -2,7 +2,8 @@
 
 Either everything new is used or nothing: a reload that finds a mistake leaves what was in force,
 says so in the log, and is counted. Sessions that are open are decided by the new rules from their
-next message on; certificates, limits and the server's address hold for new connections.
+next message on; certificates, limits, servers and which database is on which hold for new
+connections.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dbguard.policy.loading import load_policy
 from dbguard.settings import Settings
 
 from .deployment import Deployment
-from .hub import Hub
+from .sites import Sites
 
 log = structlog.get_logger(__name__)
 
@@ -34,16 +35,16 @@ class Reload:
     ended: Callable[[], None] = lambda: None
 
 
-async def reload_when_asked(reload: Reload, deployment: Deployment, hub: Hub) -> None:
+async def reload_when_asked(reload: Reload, deployment: Deployment, sites: Sites) -> None:
     """Reload whenever it is asked for, for as long as the task runs."""
     while True:
         await reload.asked.wait()
         reload.asked.clear()
         reload.began()
         try:
-            await _reload(reload, deployment, hub)
+            await _reload(reload, deployment, sites)
         except (ConfigurationError, AuditUnavailable) as error:
-            hub.metrics.reloads.labels("failed").inc()
+            sites.front.metrics.reloads.labels("failed").inc()
             log.error(
                 "reload failed, what was in force stays",
                 message=error.message,
@@ -53,16 +54,18 @@ async def reload_when_asked(reload: Reload, deployment: Deployment, hub: Hub) ->
         reload.ended()
 
 
-async def _reload(reload: Reload, deployment: Deployment, hub: Hub) -> None:
+async def _reload(reload: Reload, deployment: Deployment, sites: Sites) -> None:
+    hub = sites.front
     settings = await asyncio.to_thread(reload.load)
     policy = await asyncio.to_thread(load_policy, settings.rules)
+    connections = deployment.prepared(settings)
+    await sites.try_new(connections.servers)
     if policy.digest != hub.policy.digest:
         fields = (("digest", policy.digest), ("rules", str(len(policy.rules))))
         # on disk before anything is decided by it
         await hub.audit.persisted(hub.record(EventRecord(RecordKind.POLICY, "", fields)))
-    waiting = deployment.replace(settings)
-    hub.use_policy(policy)
-    hub.environment = settings.environment
+    waiting = deployment.replace(settings, connections)
+    await sites.use(connections.servers, policy, settings.environment)
     hub.idle_timeout = settings.limits.idle_timeout
     hub.metrics.reloads.labels("done").inc()
     log.info("reloaded", digest=policy.digest, rules=len(policy.rules))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import structlog
 
@@ -14,29 +12,30 @@ from dbguard import __version__
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.writer import AuditLog
-from dbguard.catalog.drift_registry import DriftRegistry
 from dbguard.catalog.watching import Catalog
-from dbguard.errors import AuditUnavailable, CatalogUnavailable, ConfigurationError
-from dbguard.guards.backup.access import ServerAccess
+from dbguard.errors import AuditUnavailable, ConfigurationError
 from dbguard.guards.backup.guard import BackupGuard
-from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.loading import load_policy
 from dbguard.policy.model import Policy
 from dbguard.settings import Settings
 from dbguard.sql.limits import Limits
-from dbguard.sql.snapshot import Snapshot
 
 from .analysis_pool import AnalysisPool
+from .cancel import CancelRegistry
 from .connection import Connection
 from .deployment import Deployment
 from .drifting import Drifts
 from .hub import Hub
 from .listening import Greeting, accept_forever, close_sockets, open_sockets
+from .metrics import Metrics
+from .plan_cache import PlanCache
 from .probes import application, probes
 from .reloading import Reload, reload_when_asked
 from .sessions import Sessions, sweep
+from .sites import MakeHub, Sites
 from .streams import Stream
 from .tasks import spawn
+from .user_sessions import UserSessions
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +60,6 @@ async def serve(
     deployment = Deployment(settings)
     policy = load_policy(settings.rules)
     async with contextlib.AsyncExitStack() as stack:
-        catalog = await stack.enter_async_context(_catalog(settings))
         audit_log = AuditLog.open(settings.audit.directory, durability=settings.audit.durability)
         stack.callback(audit_log.close)
         audit = AsyncAudit(audit_log)
@@ -72,26 +70,48 @@ async def serve(
             timeout_seconds=settings.limits.analysis_timeout,
             memory_bytes=settings.limits.analysis_memory,
         )
+        make = _maker(settings, pool, audit)
+        sites = Sites(settings.state.path, make, policy, settings.environment)
+        stack.push_async_callback(sites.close)
+        await sites.start(deployment.connections.servers)
         await pool.start()
         stack.push_async_callback(pool.close)
-        hub = Hub(
+        hub = sites.front
+        hub.idle_timeout = settings.limits.idle_timeout
+        await _begin(hub, policy, settings)
+        stack.callback(_event, hub, RecordKind.STOP)
+        await _accept(deployment, sites, on_ready, reload)
+
+
+def _maker(settings: Settings, pool: AnalysisPool, audit: AsyncAudit) -> MakeHub:
+    """Makes hubs that share what belongs to the process."""
+    cancels, plans, metrics, users = CancelRegistry(), PlanCache(), Metrics(), UserSessions()
+
+    def make(
+        site: str,
+        policy: Policy,
+        environment: str,
+        catalog: Catalog,
+        guard: BackupGuard,
+        drifts: Drifts,
+    ) -> Hub:
+        return Hub(
             policy=policy,
-            environment=settings.environment,
+            environment=environment,
             limits=Limits(max_text_bytes=settings.limits.statement_bytes),
             catalog=catalog,
             pool=pool,
             audit=audit,
-            guard=BackupGuard(
-                BackupRegistry(settings.state.path),
-                ServerAccess(settings.catalog.dsn.get_secret_value()),
-                lambda: datetime.now(UTC),
-            ),
-            drifts=Drifts(DriftRegistry(settings.state.path)),
+            guard=guard,
+            drifts=drifts,
+            cancels=cancels,
+            plans=plans,
+            metrics=metrics,
+            users=users,
+            site=site,
         )
-        hub.idle_timeout = settings.limits.idle_timeout
-        await _begin(hub, policy, settings)
-        stack.callback(_event, hub, RecordKind.STOP)
-        await _accept(deployment, hub, on_ready, reload)
+
+    return make
 
 
 async def _begin(hub: Hub, policy: Policy, settings: Settings) -> None:
@@ -113,40 +133,13 @@ def _event(hub: Hub, kind: RecordKind, **fields: str) -> int:
         return 0
 
 
-@contextlib.asynccontextmanager
-async def _catalog(settings: Settings) -> AsyncIterator[Catalog]:
-    """The catalog, read once so that an unreachable server is told at the start."""
-    dsn = settings.catalog.dsn.get_secret_value()
-
-    def changed(snapshot: Snapshot) -> None:
-        log.info("catalog changed", database=snapshot.database, epoch=snapshot.epoch)
-
-    catalog = Catalog(dsn, on_change=changed)
-    database = urlsplit(dsn).path.lstrip("/") or "postgres"
-    try:
-        await catalog.snapshot(database)
-    except CatalogUnavailable as error:
-        await catalog.close()
-        raise ConfigurationError(
-            f"catalog.dsn: {error.message}", detail=error.detail, hint=error.hint
-        ) from None
-    watching = spawn(catalog.watch(), "catalog watch")
-    try:
-        yield catalog
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        await catalog.close()
-
-
 async def _accept(
     deployment: Deployment,
-    hub: Hub,
+    sites: Sites,
     on_ready: Callable[[str, int], None],
     reload: Reload | None,
 ) -> None:
-    settings = deployment.settings
+    settings, hub = deployment.settings, sites.front
     sessions = Sessions()
     listening = open_sockets(settings.listen.host, settings.listen.port, settings.listen.socket)
 
@@ -157,7 +150,7 @@ async def _accept(
             if len(sessions.refused) >= REFUSED_AT_ONCE:
                 client.abort()
                 return
-        await sessions.run(Connection(client, hub, deployment.connections, refusal), refusal)
+        await sessions.run(Connection(client, sites, deployment.connections, refusal), refusal)
 
     def greeting() -> Greeting:
         current = deployment.settings
@@ -179,7 +172,7 @@ async def _accept(
             background.append(spawn(sweep(hub, sessions), "idle sessions"))
             if reload is not None:
                 background.append(
-                    spawn(reload_when_asked(reload, deployment, hub), "reload when asked")
+                    spawn(reload_when_asked(reload, deployment, sites), "reload when asked")
                 )
             try:
                 on_ready(settings.listen.host, settings.listen.port)
@@ -219,6 +212,6 @@ async def _not_ready(hub: Hub, sessions: Sessions, deployment: Deployment) -> li
         reasons.append("stopping")
     if not hub.audit.available:
         reasons.append("decisions cannot be recorded")
-    if not await deployment.connections.upstream.reachable():
+    if not await deployment.connections.servers.any_reachable():
         reasons.append("the database server cannot be reached")
     return reasons

@@ -11,9 +11,8 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from dbguard.config import UpstreamTlsMode
 from dbguard.errors import ConfigurationError
-from dbguard.settings import TlsVersion
+from dbguard.server_settings import TlsVersion, UpstreamTlsMode
 
 from .streams import ALPN_POSTGRESQL
 

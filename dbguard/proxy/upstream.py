@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field, replace
 
 from dbguard.errors import DbguardError
-from dbguard.settings import UpstreamTlsMode
+from dbguard.server_settings import UpstreamTlsMode
 from dbguard.wire.framing import BackendSplitter, Frame, RowRun
 from dbguard.wire.startup import CancelRequest, SSLRequest
 from dbguard.wire.tags import Backend

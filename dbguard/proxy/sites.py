@@ -1,0 +1,210 @@
+"""The servers in use, each with its catalog and all that was learnt of it.
+
+A *site* is one server. Sessions hold the site that they logged in to, whatever the settings say
+later; one that the settings name no more ends with its last session. Nothing of one site is ever
+used for another one: databases of two servers may have the same names and OIDs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from dbguard.catalog.drift_registry import DriftRegistry
+from dbguard.catalog.watching import Catalog
+from dbguard.errors import BackupError, CatalogUnavailable, ConfigurationError
+from dbguard.guards.backup.access import ServerAccess, disconnect, identify
+from dbguard.guards.backup.guard import BackupGuard
+from dbguard.guards.backup.registry import BackupRegistry
+from dbguard.policy.model import Policy
+from dbguard.sql.snapshot import Snapshot
+
+from .choosing import Choosing
+from .drifting import Drifts
+from .hub import Hub
+from .servers import Cluster, Place, Servers
+from .tasks import spawn
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Site:
+    """One server that is in use."""
+
+    place: Place
+    hub: Hub
+    watching: asyncio.Task[None] = field(repr=False)
+    sessions: int = 0
+
+    async def close(self) -> None:
+        self.watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.watching
+        await self.hub.catalog.close()
+
+
+MakeHub = Callable[[str, Policy, str, Catalog, BackupGuard, Drifts], Hub]
+"""Makes the hub of a site from its name, policy, environment and what belongs to its server."""
+
+
+class Sites:
+    """All sites of one process, and the policy that is in force on all of them."""
+
+    front: Hub
+    """Of one server or another, for what concerns none: records, keys, counters."""
+
+    def __init__(self, state: Path, make: MakeHub, policy: Policy, environment: str) -> None:
+        self._state = state
+        self._make = make
+        self._policy, self._environment = policy, environment
+        self._sites: dict[Place, Site] = {}
+        self._locks: dict[Place, asyncio.Lock] = {}
+        self._drifts: dict[str, Drifts] = {}
+        """By server, as it identifies itself: standbys share their primary's."""
+        self._numbers = itertools.count(1)
+        self._current: frozenset[Place] = frozenset()
+        self.choosing = Choosing()
+
+    async def start(self, servers: Servers) -> None:
+        """Try the control connections. One that cannot be used stops the start if it is that of the
+        default upstream; the others are tried again when somebody wants to go there.
+
+        Raises:
+            ConfigurationError: nothing of the default upstream can be reached.
+        """
+        self._current = servers.places
+        for cluster in servers.clusters.values():
+            try:
+                hub = await self._prove(cluster)
+            except ConfigurationError as error:
+                if cluster is servers.default:
+                    raise
+                log.error("upstream cannot be used", message=error.message, detail=error.detail)
+            else:
+                if cluster is servers.default:
+                    self.front = hub
+
+    async def try_new(self, servers: Servers) -> None:
+        """Try what would be new.
+
+        Raises:
+            ConfigurationError: a new upstream, or one in a new place, cannot be used.
+        """
+        for cluster in servers.clusters.values():
+            if not any(place in self._current for place, _ in cluster.servers):
+                try:
+                    await self._prove(cluster)
+                except ConfigurationError:
+                    await self._end_unused()
+                    raise
+
+    async def _prove(self, cluster: Cluster) -> Hub:
+        """The hub of the first server whose catalog can be read."""
+        failure: CatalogUnavailable | None = None
+        for place, _ in cluster.servers:
+            try:
+                hub = (await self.open(place)).hub
+                await hub.catalog.snapshot(ServerAccess(place.dsn).database)
+            except CatalogUnavailable as error:
+                failure = failure or error
+            else:
+                return hub
+        assert failure is not None
+        raise ConfigurationError(
+            f"{cluster.setting}catalog.dsn: {failure.message}",
+            detail=failure.detail,
+            hint=failure.hint,
+        )
+
+    async def open(self, place: Place) -> Site:
+        """The site of a server; its control connection is tried when it is a new one.
+
+        Raises:
+            CatalogUnavailable: it cannot be used.
+        """
+        async with self._locks.setdefault(place, asyncio.Lock()):
+            site = self._sites.get(place)
+            if site is None:
+                site = self._sites[place] = await self._made(place)
+        return site
+
+    @contextlib.asynccontextmanager
+    async def held(self, place: Place) -> AsyncIterator[Hub]:
+        """The site of a server for the time of one session."""
+        site = await self.open(place)
+        if not site.sessions:
+            site.hub.forget_memories()
+        site.sessions += 1
+        try:
+            yield site.hub
+        finally:
+            site.sessions -= 1
+            await self._end_unused()
+
+    async def use(self, servers: Servers, policy: Policy, environment: str) -> None:
+        """From now on these servers are the ones named, and this policy is in force everywhere."""
+        self._current = servers.places
+        self._policy, self._environment = policy, environment
+        self.choosing.forget(self._current)
+        hubs = {id(hub): hub for hub in (self.front, *(s.hub for s in self._sites.values()))}
+        for hub in hubs.values():
+            hub.use_policy(policy)
+            hub.environment = environment
+        await self._end_unused()
+
+    async def close(self) -> None:
+        for site in self._sites.values():
+            await site.close()
+        self._sites.clear()
+
+    async def _end_unused(self) -> None:
+        for place, site in list(self._sites.items()):
+            if not site.sessions and place not in self._current:
+                del self._sites[place]
+                self._locks.pop(place, None)
+                await site.close()
+
+    async def _made(self, place: Place) -> Site:
+        access = ServerAccess(place.dsn)
+        server = await _identity(place, access)
+        drifts = self._drifts.setdefault(server, Drifts(DriftRegistry(self._state, server)))
+
+        def changed(snapshot: Snapshot) -> None:
+            log.info("catalog changed", database=snapshot.database, epoch=snapshot.epoch)
+
+        catalog = Catalog(place.dsn, on_change=changed)
+        guard = BackupGuard(BackupRegistry(self._state), access, lambda: datetime.now(UTC))
+        site = f"{next(self._numbers)}"
+        hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)
+        return Site(place, hub, spawn(catalog.watch(), "catalog watch"))
+
+
+async def _identity(place: Place, access: ServerAccess) -> str:
+    """The cluster that a server belongs to: its system identifier where it is told."""
+    try:
+        connection = await access.connect(access.database)
+    except BackupError as error:
+        raise CatalogUnavailable(
+            "the control connection cannot be used",
+            detail=f"{error.message}. {error.detail}".strip(),
+            hint="Check that the server runs, and catalog.dsn in dbguard's settings.",
+        ) from None
+    try:
+        return (await identify(connection, access)).server
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        raise CatalogUnavailable(
+            "the server does not say which one it is",
+            detail=f"Upstream {place.host}:{place.port}.",
+            hint="Check the control connection (catalog.dsn) and try again.",
+        ) from None
+    finally:
+        await disconnect(connection)

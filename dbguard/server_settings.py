@@ -1,0 +1,184 @@
+"""Settings of the servers behind dbguard: where they are, and how they are reached.
+
+One upstream is the default for all databases; `upstreams` holds more of them, each for the
+databases that it names. A database's name belongs to one upstream only (`dbguard.routes`).
+"""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from .routes import NAME_BYTES
+from .setting_types import Host, Names, Ports, ReadableFile, ResolvedPath, Secret
+
+
+class TlsVersion(enum.StrEnum):
+    """The oldest version of TLS that is spoken; older ones than 1.2 are never (NIST SP 800-52)."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+class UpstreamTlsMode(enum.StrEnum):
+    """libpq's sslmode, and what it means there."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    """With TLS if the server refuses to go on without."""
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class TlsNegotiation(enum.StrEnum):
+    """libpq's sslnegotiation."""
+
+    POSTGRES = "postgres"
+    """Asked for in PostgreSQL's protocol first."""
+    DIRECT = "direct"
+    """TLS from the first byte; servers from PostgreSQL 17 on."""
+
+
+class TargetSessionAttrs(enum.StrEnum):
+    """libpq's target_session_attrs: which of several hosts will do."""
+
+    ANY = "any"
+    READ_WRITE = "read-write"
+    READ_ONLY = "read-only"
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    PREFER_STANDBY = "prefer-standby"
+
+
+class Section(BaseModel):
+    """Frozen, no unknown keys, defaults checked (and their paths resolved) like given values."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+
+def check_dsn(secret: SecretStr) -> SecretStr:
+    """A PostgreSQL URL with a user. No message may quote it: it may hold a password."""
+    text = secret.get_secret_value()
+    try:
+        url = urlsplit(text)
+        user = url.username or parse_qs(url.query).get("user", [""])[0]
+        _ = url.port
+    except ValueError:
+        raise ValueError("is not a valid PostgreSQL URL") from None
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError("must be a PostgreSQL URL (postgresql://…)")
+    if not user:
+        raise ValueError("must name a user (postgresql://USER@HOST:PORT/DATABASE)")
+    return secret
+
+
+def as_text(value: object) -> object:
+    """YAML reads 1.3 without quotes as a number."""
+    return str(value) if isinstance(value, float) else value
+
+
+class UpstreamTlsSettings(Section):
+    """TLS towards the server."""
+
+    mode: UpstreamTlsMode = Field(default=UpstreamTlsMode.DISABLE, examples=["verify-full"])
+    ca: ReadableFile | None = Field(default=None, examples=["server-ca.crt"])
+    certificate: ReadableFile | None = Field(default=None, examples=["dbguard.crt"])
+    key: ReadableFile | None = Field(default=None, examples=["dbguard.key"])
+    minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
+    negotiation: TlsNegotiation = Field(default=TlsNegotiation.POSTGRES, examples=["direct"])
+
+    _text = field_validator("minimum_version", mode="before")(as_text)
+
+    @field_validator("negotiation")
+    @classmethod
+    def _no_way_back(cls, value: TlsNegotiation, info: ValidationInfo) -> TlsNegotiation:
+        weak = (UpstreamTlsMode.DISABLE, UpstreamTlsMode.ALLOW, UpstreamTlsMode.PREFER)
+        if value is TlsNegotiation.DIRECT and info.data.get("mode") in weak:
+            raise ValueError("direct needs mode require, verify-ca or verify-full")
+        return value
+
+
+class UpstreamSettings(Section):
+    """The PostgreSQL server that statements go to."""
+
+    host: Host = Field(default="127.0.0.1", examples=["db.internal"])
+    """A name or address, or the folder of its Unix socket, which begins with a slash; several
+    separated by commas are one cluster's servers, tried in this order."""
+    port: Ports = Field(default=(5432,), examples=["5432"])
+    """One for all hosts, or one for each, separated by commas."""
+    target_session_attrs: TargetSessionAttrs = Field(
+        default=TargetSessionAttrs.ANY, examples=["read-write"]
+    )
+    tls: UpstreamTlsSettings = Field(
+        default=UpstreamTlsSettings(), examples=["{mode: verify-full, ca: server-ca.crt}"]
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        if "" in value.split(","):
+            raise ValueError("must be names separated by single commas")
+        return value
+
+    @field_validator("port")
+    @classmethod
+    def _one_or_each(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        hosts = str(info.data.get("host", "")).split(",")
+        if len(value) not in (1, len(hosts)):
+            raise ValueError("must be one port, or as many as there are hosts")
+        if len(set(zip(hosts, value * (len(hosts) // len(value)), strict=True))) < len(hosts):
+            raise ValueError("must not name the same server twice")
+        return value
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each server, in the order in which they are tried."""
+        hosts = self.host.split(",")
+        ports = self.port if len(self.port) > 1 else self.port * len(hosts)
+        return tuple(zip(hosts, ports, strict=True))
+
+
+class CatalogSettings(Section):
+    """The control connection that reads the catalog."""
+
+    dsn: Secret = Field(examples=["postgresql://dbguard@127.0.0.1:5432/postgres"])
+
+    _check = field_validator("dsn")(check_dsn)
+
+
+class BackupSettings(Section):
+    """How `dbguard backup` reaches the database and where dumps go."""
+
+    dsn: Secret = Field(examples=["file:backup-dsn.txt"])
+    """A role that may read everything and create databases; the database name is replaced."""
+    directory: ResolvedPath = Field(default=Path("backups"), examples=["backups/"])
+    binaries: ResolvedPath | None = Field(default=None, examples=["/usr/lib/postgresql/17/bin"])
+
+    _check = field_validator("dsn")(check_dsn)
+
+
+class NamedUpstreamSettings(UpstreamSettings):
+    """One more server, for the databases that it names."""
+
+    databases: Names = Field(examples=['["clinic_eu", "eu_*"]'])
+    """Names, and patterns in which `*` stands for any text."""
+    catalog: CatalogSettings = Field(examples=["{dsn: file:eu-catalog-dsn.txt}"])
+    """Of the URL the role and its options count; host and port are the upstream's."""
+    backup: BackupSettings | None = Field(default=None, examples=["{dsn: file:eu-backup-dsn.txt}"])
+
+    @field_validator("databases")
+    @classmethod
+    def _possible(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not name or len(name.encode()) > NAME_BYTES:
+                raise ValueError(f"names must have between 1 and {NAME_BYTES} bytes")
+        if len(set(value)) < len(value):
+            raise ValueError("must name each database once")
+        return value
