@@ -26,6 +26,10 @@ GUESSES = [
     for text in (a.name for a in attackers.single_statements(file, user))
 ]
 
+EXPRESSED = """
+CREATE STATISTICS left_by_dba.expressed ON (ssn || ''), (upper(last_name)) FROM clinic.patients
+"""
+
 
 @pytest.fixture(scope="module")
 def field(
@@ -37,6 +41,8 @@ def field(
     database.execute(f'GRANT CREATE, TEMP, CONNECT ON DATABASE "{database.name}" TO mallory')
     setup = (FOLDER / "setup.sql").read_text("utf-8")
     database.execute(setup)
+    if database.server.version >= 140000:
+        database.execute(EXPRESSED)
     database.execute("ANALYZE")
     with ExitStack() as stack:
         factory = Factory(stack, tmp_path_factory.mktemp("attacks"))

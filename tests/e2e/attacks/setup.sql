@@ -25,7 +25,6 @@ CREATE TABLE left_by_dba.child (extra int) INHERITS (clinic.patients);
 INSERT INTO left_by_dba.child (id, mrn, ssn, first_name, last_name, dob)
   SELECT id + 10000, mrn || 'c', ssn, first_name, last_name, dob FROM ONLY clinic.patients LIMIT 3;
 CREATE STATISTICS left_by_dba.together (mcv) ON ssn, last_name FROM clinic.patients;
-CREATE STATISTICS left_by_dba.expressed ON (ssn || ''), (upper(last_name)) FROM clinic.patients;
 CREATE FUNCTION left_by_dba.definer() RETURNS SETOF clinic.patients LANGUAGE sql STABLE SECURITY DEFINER
   AS 'SELECT * FROM clinic.patients';
 CREATE FUNCTION left_by_dba.definer_one(text) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
