@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 mkdir -p secrets
 chmod 700 secrets
 umask 022
-for name in postgres catalog backup; do
+for name in postgres catalog backup people; do
     [ -s "secrets/${name}_password" ] ||
         od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"secrets/${name}_password"
 done
