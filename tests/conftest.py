@@ -247,6 +247,7 @@ def _embedded(stack: ExitStack) -> PgServer:
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
     settings = {**THROWAWAY, "max_connections": "200", "log_statement": "all"}
+    settings["max_prepared_transactions"] = "20"
     server = EmbeddedServer.create(
         folder / "server", password="super-demo", settings=settings, binaries=binaries()
     )

@@ -1,0 +1,15 @@
+CREATE SCHEMA kept;
+CREATE TYPE kept.mood AS ENUM ('fair', 'foul');
+CREATE DOMAIN kept.positive AS int CHECK (VALUE > 0);
+CREATE TABLE kept.things (id serial PRIMARY KEY, a text DEFAULT 'x', m kept.mood, p kept.positive);
+CREATE TABLE kept.parts (id int REFERENCES kept.things, b bytea) PARTITION BY RANGE (id);
+CREATE TABLE kept.few PARTITION OF kept.parts FOR VALUES FROM (1) TO (100);
+CREATE INDEX ON kept.things (lower(a));
+CREATE VIEW kept.shown AS SELECT id, a FROM kept.things WHERE a IS NOT NULL;
+CREATE MATERIALIZED VIEW kept.counted AS SELECT count(*) AS n FROM kept.things;
+CREATE FUNCTION kept.f(a int) RETURNS int LANGUAGE sql AS 'SELECT a + 1';
+CREATE FUNCTION kept.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+INSERT INTO kept.things (a, m, p) SELECT 'it''s ' || g, 'foul', g FROM generate_series(1, 40) g;
+INSERT INTO kept.parts SELECT g, '\x00ff' FROM generate_series(1, 40) g;
+CREATE TRIGGER touched BEFORE UPDATE ON kept.things FOR EACH ROW EXECUTE FUNCTION kept.touch();
+COMMENT ON COLUMN kept.things.a IS 'a comment';
