@@ -1,7 +1,7 @@
 """A server in a few lines: enough of PostgreSQL's message flow to tell what a client should see.
 
 Texts say what they do by their first words, as in `playbook`: `begin`, `commit`, `rollback`,
-`fail`, `copyin`; anything else returns nothing.
+`fail`, `copyin`, `copyout`, `rows`, `marked`; anything else returns nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ class ToyServer:
         """In a COPY: by Query (True) or Execute (False)."""
         self._statements: dict[bytes, str] = {}
         self._portals: dict[bytes, str] = {}
+        self._fetched: dict[bytes, int] = {}
+        """Rows that portals have given."""
+        self._closed = False
 
     def take(self, data: bytes) -> bytes:
         """The answers to everything that is complete."""
         self._splitter.feed(data)
         found = []
-        while (frame := self._splitter.next()) is not None:
+        while not self._closed and (frame := self._splitter.next()) is not None:
             found.append(self._answer(frontend.decode(frame)))
         lines = [line for line in found if line]
         return encode_backend(" | ".join(lines)) if lines else b""
@@ -61,7 +64,7 @@ class ToyServer:
                     return self._error("42601 syntax error")
                 if self._status == "E" and text.split()[:1] not in ([b"rollback"], [b"commit"], []):
                     return self._error("25P02 aborted")
-                if name in self._statements:
+                if name and name in self._statements:
                     return self._error("42P05 exists")
                 self._statements[name] = text.decode()
                 return "1"
@@ -73,34 +76,69 @@ class ToyServer:
                     return self._error("25P02 aborted")
                 if portal and portal in self._portals:
                     return self._error("42P03 exists")
+                if text_ == "raw fail":  # constants are folded while planning
+                    self._portals.pop(portal, None)
+                    return self._error("22012 failed")
                 self._portals[portal] = text_
+                self._fetched.pop(portal, None)
                 return "2"
             case frontend.Describe(b"S", name):
-                return "t | n" if name in self._statements else self._error("26000 no statement")
+                return self._described("t | ", self._statements.get(name), "26000 no statement")
             case frontend.Describe(_, name):
-                return "n" if name in self._portals else self._error("34000 no portal")
+                return self._described("", self._portals.get(name), "34000 no portal")
             case frontend.Execute(name):
                 if name not in self._portals:
                     return self._error("34000 no portal")
-                return self._run(self._portals[name], by_query=False)
+                return self._run(
+                    self._portals[name], by_query=False, limit=message.max_rows, portal=name
+                )
             case frontend.Close(kind, name):
                 (self._statements if kind == b"S" else self._portals).pop(name, None)
                 return "3"
         return ""
 
-    def _run(self, text: str, *, by_query: bool) -> str:
+    def _described(self, before: str, text: str | None, missing: str) -> str:
+        if text is None:
+            return self._error(missing)
+        if text == "rows":
+            return self._error("25P02 aborted") if self._status == "E" else f"{before}T a"
+        return f"{before}n"
+
+    def _run(self, text: str, *, by_query: bool, limit: int = 0, portal: bytes = b"") -> str:
         word = text.replace("raw ", "").split()[0] if text.split() else ""
-        if self._status == "E" and word not in ("rollback", "commit") and word != "refused":
+        if word in ("refused", "marked"):
+            return self._error("42601 no", by_query=by_query)
+        if self._status == "E" and word not in ("rollback", "commit", ""):
             return self._error("25P02 aborted", by_query=by_query)
-        if word in ("fail", "refused"):
-            return self._error("22012 failed" if word == "fail" else "42601 no", by_query=by_query)
-        if word == "copyin":
-            self._copying = by_query
-            return "G"
-        if word in ("begin", "commit", "rollback"):
-            self._status = "T" if word == "begin" else "I"
-        after = f" | {self._ready()}" if by_query else ""
-        return f"C {word.upper() or 'EMPTY'}{after}"
+        after = noticed = ""
+        match word:
+            case "fail":
+                return self._error("22012 failed", by_query=by_query)
+            case "copyin":
+                self._copying = by_query
+                return "G"
+            case "begin":
+                noticed = "N 25001 already | " if self._status == "T" else ""
+                self._status = "T"
+            case "commit" | "rollback":
+                noticed = "N 25P01 none | " if self._status == "I" else ""
+                self._status = "I"
+        if by_query:
+            after = f" | {self._ready()}"
+        match word:
+            case "":
+                return f"I{after}"
+            case "copyout":
+                return f"H | d 1 | c | C COPY 1{after}"
+            case "rows":
+                described = "T a | " if by_query else ""
+                if limit:
+                    self._fetched[portal] = self._fetched.get(portal, 0) + 1
+                    return "D 1 | s" if self._fetched[portal] < 2 else "D 2 | s"
+                started = self._fetched.get(portal, 0)
+                left = " | ".join([*["D 1", "D 2"][started:], "C SELECT 2"])
+                return f"{described}{left}{after}"
+        return f"{noticed}C {word.upper()}{after}"
 
     def _in_copy(self, message: object, *, by_query: bool) -> str:
         match message:
@@ -115,7 +153,10 @@ class ToyServer:
             case frontend.CopyFail(reason):
                 self._copying = None
                 return self._error(f"57014 {reason.decode()}", by_query=by_query)
-        return ""
+            case frontend.Sync() | frontend.Flush():
+                return ""
+        self._closed = True
+        return "E 08P01 unexpected message type | E 08P01 synchronization was lost"
 
     def _error(self, what: str, *, by_query: bool = False) -> str:
         if self._status == "T":
