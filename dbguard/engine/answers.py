@@ -266,7 +266,7 @@ class Answers:
             if head is not None:
                 self._outcome(head, head.statement, "", fields.sqlstate)
             shown = client_error(fields, None, withhold=self._withhold(head))
-            if fields.sqlstate.startswith("57"):  # PostgreSQL's fixed words on a session's end
+            if shown.sqlstate.startswith("57"):  # PostgreSQL's fixed words on a session's end
                 shown = shown.with_fields(message=fields.message, hint=None)
             self.link.to_client.append(shown.encode_error())
             return

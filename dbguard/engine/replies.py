@@ -10,6 +10,10 @@ from .plan import Plan, Refusal
 WITHHELD = "the server's message is withheld: it may show protected values"
 WITHHELD_HINT = "The SQLSTATE and the names of schema, table, column and constraint are shown."
 
+_CRASH = "57P02"
+_CRASHED = "terminating connection because of crash of another server process"
+"""What PostgreSQL says, as a warning, when it ends all sessions (quickdie in postgres.c)."""
+
 _KEPT = frozenset("SVCstcdn")
 """Severity, SQLSTATE, and the names of schema, table, column, data type and constraint."""
 
@@ -57,7 +61,8 @@ def client_notice(fields: ErrorFields, *, withhold: bool) -> ErrorFields:
     """What the client may see of a server notice."""
     if not withhold:
         return fields
-    return _kept(fields).with_fields(message=WITHHELD)
+    kept = _kept(fields)
+    return kept.with_fields(message=_CRASHED if kept.sqlstate == _CRASH else WITHHELD)
 
 
 def _kept(fields: ErrorFields) -> ErrorFields:
