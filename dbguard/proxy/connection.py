@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import secrets
 import time
-import traceback
 
 import structlog
 
@@ -39,10 +38,13 @@ from .hub import SessionSurroundings
 from .opening import read_startup, readable
 from .sites import Sites
 from .streams import Stream
-from .tasks import spawn
+from .tasks import places, spawn
 from .upstream import Answered
 
 log = structlog.get_logger(__name__)
+
+TURN = 256
+"""Messages of one side before it is others' turn: what is read at once can hold ten thousand."""
 
 
 class Connection:
@@ -100,7 +102,7 @@ class Connection:
                 "connection failed",
                 session=self._id,
                 error=type(error).__name__,
-                where=_places(error),
+                where=places(error),
             )
             self._fatal(InternalError("dbguard failed and has closed this connection"))
         finally:
@@ -293,12 +295,17 @@ class Connection:
                 await pump
 
     async def _pump_client(self, session: Session, server: Stream) -> None:
+        handled = 0
         while not session.ended():
             try:
                 frame = self._splitter.next()
                 while frame is not None and not session.ended():
                     await self._perform(session, session.receive(frame))
                     frame = self._splitter.next()
+                    handled += 1
+                    if handled % TURN == 0:
+                        await self._perform(session, session.settle())
+                        await asyncio.sleep(0)
                 await self._perform(session, session.settle())
             finally:
                 self._write(session.link.to_client, session.link.to_server)
@@ -316,6 +323,7 @@ class Connection:
 
     async def _pump_server(self, session: Session, server: Stream) -> None:
         """Relay what the server says; however that ends, the session ends with it."""
+        handled = 0
         try:
             while not session.link.closed:
                 data = await server.read()
@@ -325,6 +333,10 @@ class Connection:
                 try:
                     while (item := self._from_server.next()) is not None:
                         session.receive_from_server(item)
+                        handled += 1
+                        if handled % TURN == 0:
+                            self._write(session.link.to_client, session.link.to_server)
+                            await asyncio.sleep(0)
                 finally:
                     self._write(session.link.to_client, session.link.to_server)
                 self._server_spoke.set()
@@ -436,11 +448,3 @@ class Connection:
                 principal = self._session.identity.principal
                 self._event(RecordKind.DISCONNECT, user=principal.user, database=principal.database)
         await self._held.aclose()
-
-
-def _places(error: BaseException) -> list[str]:
-    """Where an exception came through, as module:line; its text could hold a value."""
-    return [
-        f"{frame.f_globals.get('__name__', '?')}:{line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-    ]

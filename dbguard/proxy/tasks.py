@@ -7,6 +7,7 @@ is collected, or never. Everything that does not fit an `asyncio.TaskGroup` star
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Coroutine
 from typing import Final, TypeVar
 
@@ -32,3 +33,11 @@ def _finished(task: asyncio.Task[object]) -> None:
     _running.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.error("background task failed", task=task.get_name(), error=type(error).__name__)
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an exception came through, as module:line; its text could hold a value."""
+    return [
+        f"{frame.f_globals.get('__name__', '?')}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
