@@ -30,10 +30,15 @@ from dbguard.sql.snapshot import Snapshot
 from .choosing import Choosing
 from .drifting import Drifts
 from .hub import Hub
-from .servers import Cluster, Place, Servers
+from .servers import Cluster, Place, Servers, leading_to
 from .tasks import spawn
 
 log = structlog.get_logger(__name__)
+
+SAME_SECONDS = 3.0
+"""For asking the upstream itself who it is: a start is not held up by a server that is away."""
+_ADDRESS = "address:"
+"""What an identity begins with that is no system identifier."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,8 @@ class Site:
 
     place: Place
     hub: Hub
+    server: str
+    """How the server identifies itself."""
     watching: asyncio.Task[None] = field(repr=False)
     sessions: int = 0
 
@@ -112,8 +119,10 @@ class Sites:
         failure: CatalogUnavailable | None = None
         for place, _ in cluster.servers:
             try:
-                hub = (await self.open(place)).hub
+                site = await self.open(place)
+                hub = site.hub
                 await hub.catalog.snapshot(ServerAccess(place.dsn).database)
+                await _check_same_server(site)
             except CatalogUnavailable as error:
                 failure = failure or error
             else:
@@ -141,7 +150,8 @@ class Sites:
     async def held(self, place: Place) -> AsyncIterator[Hub]:
         """The site of a server for the time of one session."""
         site = await self.open(place)
-        if not site.sessions:
+        drifts = site.hub.drifts
+        if not site.sessions and sum(s.hub.drifts is drifts for s in self._sites.values()) > 1:
             site.hub.forget_memories()
         site.sessions += 1
         try:
@@ -185,7 +195,31 @@ class Sites:
         guard = BackupGuard(BackupRegistry(self._state), access, lambda: datetime.now(UTC))
         site = f"{next(self._numbers)}"
         hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)
-        return Site(place, hub, spawn(catalog.watch(), "catalog watch"))
+        return Site(place, hub, server, spawn(catalog.watch(), "catalog watch"))
+
+
+async def _check_same_server(site: Site) -> None:
+    """Refuse a control connection that leads to another server than the sessions, as far as it
+    can be found out: decisions would rest on the wrong catalog.
+
+    Raises:
+        ConfigurationError: the two say that they are different clusters.
+    """
+    place = site.place
+    straight = leading_to(place.dsn, place.host, place.port)
+    if straight == place.dsn:
+        return
+    try:
+        async with asyncio.timeout(SAME_SECONDS):
+            found = await _identity(place, ServerAccess(straight))
+    except (CatalogUnavailable, TimeoutError):
+        return  # it need not let the control role in from there; /readyz tells when it is away
+    if found != site.server and not (found + site.server).count(_ADDRESS):
+        raise ConfigurationError(
+            "catalog.dsn: leads to another server than upstream",
+            detail=f"Their system identifiers differ; upstream is {place.host}:{place.port}.",
+            hint="Name the same server in both, or one more server under upstreams.",
+        )
 
 
 async def _identity(place: Place, access: ServerAccess) -> str:
