@@ -12,6 +12,7 @@ from dbguard.wire.framing import Frame, Opening
 
 from .asks import Answer, Ask, Planned
 from .changes import Change
+from .holding import Held
 from .judging import Judging, RefusedWithRecord, reserved_name
 from .link import RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked, weight_of
@@ -101,6 +102,9 @@ class Extended:
             if judging.overtaken():
                 return
             name = self._new_name(message.portal)
+            yield from self._certain(self.names.statements, message.statement)
+            if judging.overtaken():
+                return
             prepared = self._statement(message.statement)
             if name not in self.names.portals:
                 self.names.require_room(0, 1)
@@ -144,6 +148,9 @@ class Extended:
         judging = self.judging
         try:
             yield from self.link.drain()
+            if judging.overtaken():
+                return
+            yield from self._certain(self.names.portals, message.portal)
             if judging.overtaken():
                 return
             portal = self._portal(checked(self.scope.text(message.portal)))
@@ -218,6 +225,10 @@ class Extended:
             if self.judging.overtaken():
                 return
             name = checked(self.scope.text(message.name))
+            table = self.names.statements if message.kind == b"S" else self.names.portals
+            yield from self._certain(table, message.name)
+            if self.judging.overtaken():
+                return
             if message.kind == b"S":
                 prepared = self._statement(message.name)
                 yield from self.judging.refreshed(prepared)
@@ -258,6 +269,11 @@ class Extended:
         if name.startswith(RESERVED):
             raise reserved_name()
         return name
+
+    def _certain(self, table: Held[Prepared] | Held[Portal], raw: bytes) -> Steps:
+        """A name that is gone may be so for a Close that the server skips after an error."""
+        if self.scope.text(raw) not in table:
+            yield from self.link.answered()
 
     def _portal(self, name: str) -> Portal:
         portal = self.names.portals.get(name)

@@ -192,6 +192,13 @@ class Link:
             self.flush()
             yield AskServer()
 
+    def answered(self) -> Steps:
+        """Wait until nothing is on its way, which might still fail."""
+        yield from self.release()
+        while self.queue.entries and not self.closed:
+            self.flush()
+            yield AskServer()
+
     def make_room(self, messages: int, size: int) -> Steps:
         """Wait until fewer than this many messages, and bytes of them, are unanswered."""
         while (self.busy >= messages or self.held >= size) and not self.closed:

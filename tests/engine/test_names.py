@@ -152,10 +152,12 @@ SCRIPTS = {
         << 2
         << C DEALLOCATE ALL
         => B <-
+        => H
+        <= 2
+        << 2
         => P _dbguard_refused: refused by dbguard
         => S
-        <= 2 | E 42601 syntax error | Z I
-        << 2
+        <= E 42601 syntax error | Z I
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,

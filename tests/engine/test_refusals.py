@@ -159,6 +159,23 @@ SCRIPTS = {
         << E 42P01 relation "x" does not exist
         << Z E
     """,
+    "a Close that the server skips has closed nothing": """
+        >> P : raw one | B x<- | C S | S | D S | S
+        => P : raw one
+        => B x<-
+        => C S
+        => S
+        <= 1 | E 22012 division by zero | Z I
+        << 1
+        << E 22012 division by zero
+        << Z I
+        => D S
+        => S
+        <= t | n | Z I
+        << t
+        << n
+        << Z I
+    """,
     "an unmet requirement refuses": """
         >> Q backup drop
         << E 42501 a backup is required
