@@ -237,7 +237,7 @@ def alike(got: bytes, expected: bytes) -> bool:
     if not ours.routine or ours.sqlstate == "25P02":
         # dbguard tells of unknown names and wrong syntax itself; where in PostgreSQL's source
         # that would have happened it cannot know
-        theirs = theirs.without("F", "L", "R")
+        ours, theirs = ours.without("F", "L", "R"), theirs.without("F", "L", "R")
     return ours.encode_error() == theirs.encode_error()
 
 
