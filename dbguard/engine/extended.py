@@ -41,15 +41,13 @@ class Extended:
         server skips it."""
         try:
             name = self._new_name(message.name)
-            if not name:
-                change = self.names.drop_unnamed()
-            elif name not in self.names.statements:
+            if name and name not in self.names.statements:
                 self.names.require_room(1, 0)
             planned = yield from self.judging.settling.plan(message.query, message.parameter_types)
             if self.judging.overtaken():
-                if change is not None:
-                    change.take_back()
                 return
+            if not name:  # not before: an error meanwhile takes back what this would build on
+                change = self.names.drop_unnamed()
             plan, basis = planned.plan, self.judging.observe(planned)
             if name and plan.refusal is None:
                 self.names.require_bytes(weight_of(plan, message.query))
@@ -75,6 +73,8 @@ class Extended:
                 text = self.scope.encoded(plan.text)
                 data = frontend.Parse(message.name, text, message.parameter_types).encode()
         except DbguardError as error:
+            if change is None and not message.name and not self.judging.overtaken():
+                change = self.names.drop_unnamed()
             yield from self.judging.refuse(error, query=False, change=change)
             return
         unnamed = change is not None
