@@ -117,6 +117,11 @@ class Session:
         copying = head is not None and head.copying_in
         return copying or self.link.passing or not self.link.busy
 
+    @property
+    def runs_clients_own(self) -> bool:
+        """The server works on what the client sent, besides what dbguard may have asked."""
+        return any(not entry.unseen for entry in self.link.queue.entries)
+
     def ended(self) -> bool:
         """Nothing more is to be read from either side."""
         return self.link.closed

@@ -21,6 +21,8 @@ SECRET_BYTES: Final = 4
 """What protocol 3.0 has room for."""
 LONG_SECRET_BYTES: Final = 32
 """As PostgreSQL 18 gives clients that speak 3.2."""
+PATIENCE_SECONDS: Final = 1.0
+"""How long dbguard may work on a statement before what it asks the server itself is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,25 @@ class CancelTarget:
     forwarded: asyncio.Event | None = field(default=None, repr=False, compare=False)
     """Not set while dbguard itself works on what the client sent: the server could not tell yet
     what to cancel. None: there is never such a while."""
+    at_rest: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+    """Whether the session has nothing to cancel any more."""
 
     async def cancel(self) -> None:
         """Send a CancelRequest, after the statement that it is meant for.
 
         As with PostgreSQL, nobody learns whether it worked.
         """
+        request = CancelRequest(self.process_id, self.secret)
         if self.forwarded is not None:
-            await self.forwarded.wait()
-        await self.upstream.cancel(CancelRequest(self.process_id, self.secret))
+            try:
+                await asyncio.wait_for(self.forwarded.wait(), PATIENCE_SECONDS)
+            except TimeoutError:
+                # a question of dbguard's own may wait for somebody's lock; its end is the client's
+                await self.upstream.cancel(request)
+                await self.forwarded.wait()
+                if self.at_rest():
+                    return
+        await self.upstream.cancel(request)
 
 
 @dataclass(frozen=True, slots=True)

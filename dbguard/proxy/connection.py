@@ -226,6 +226,7 @@ class Connection:
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
+                lambda: self._session is not None and self._session.link.at_rest,
             ),
             LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES,
         )
@@ -367,10 +368,9 @@ class Connection:
         self._write(link.to_client, link.to_server)
 
     async def _answer(self, session: Session, ask: Ask) -> Answer:
-        if isinstance(ask, AskServer):
-            self._forwarded.set()
-        else:
-            self._forwarded.clear()
+        self._forwarded.clear()
+        if isinstance(ask, AskServer) and session.runs_clients_own:
+            self._forwarded.set()  # what runs is the client's, who may cancel it
         match ask:
             case AskPlan():
                 with self._hub.metrics.waiting("analysis"):

@@ -24,6 +24,26 @@ def test_unicode_is_another_name_of_utf8(guard: Callable[..., Guarded], pg_datab
         assert client.execute("SELECT '\u2603'::text").fetchone() == ("\u2603",)
 
 
+def test_cancelled_while_dbguard_asks_the_server(
+    guard: Callable[..., Guarded], pg_database: Any
+) -> None:
+    """What a temporary table changed is looked up first: the cancel request does not go there."""
+    pg_database.create_user("app")
+    guarded = guard(pg_database, rules=None)
+    with guarded.connect("app", autocommit=True) as client:
+        for number, delay in enumerate((0.02, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3)):
+            client.execute(f"CREATE TEMP TABLE t{number} (id int PRIMARY KEY)")
+            timer = threading.Timer(delay, client.cancel_safe)
+            outcome: str | None = ""
+            timer.start()
+            try:
+                client.execute(f"SELECT pg_sleep(6), {number}")
+            except psycopg.errors.QueryCanceled as error:
+                outcome = error.sqlstate
+            timer.join()
+            assert outcome == "57014", delay
+
+
 def test_cancelled_while_the_statement_is_analysed(
     guard: Callable[..., Guarded], pg_database: Any
 ) -> None:
