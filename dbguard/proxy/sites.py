@@ -228,8 +228,8 @@ async def _identity(place: Place, access: ServerAccess) -> str:
         connection = await access.connect(access.database)
     except BackupError as error:
         raise CatalogUnavailable(
-            "the control connection cannot be used",
-            detail=f"{error.message}. {error.detail}".strip(),
+            f'the catalog of database "{access.database}" cannot be read',
+            detail=error.detail,
             hint="Check that the server runs, and catalog.dsn in dbguard's settings.",
         ) from None
     try:
