@@ -22,7 +22,6 @@ from .server_settings import (
     Section,
     TlsVersion,
     UpstreamSettings,
-    UpstreamTlsMode,
     as_text,
 )
 from .setting_types import (
@@ -296,24 +295,5 @@ class Settings(Section):
             ) from None
 
     def check_combination(self) -> None:
-        """Refuse settings that are fine one by one and cannot work together.
-
-        A default libpq client that sees TLS but no SCRAM-SHA-256-PLUS says so in its
-        channel-binding flag; a server reached by TLS takes that for a downgrade attack and
-        ends the login. Passing SCRAM through therefore allows TLS on one leg only.
-        """
+        """Refuse settings that are fine one by one and cannot work together."""
         _ = self.routes
-        downstream = (
-            self.listen.tls is not None and self.listen.tls.mode is not ServerTlsMode.DISABLE
-        )
-        for name, upstream in self.servers.items():
-            if downstream and upstream.tls.mode is not UpstreamTlsMode.DISABLE:
-                place = f"upstreams.{name}" if name else "upstream"
-                raise ConfigurationError(
-                    f"listen.tls and {place}.tls.mode: TLS on both legs is not supported while "
-                    "SCRAM authentication is passed through",
-                    detail="The server would refuse the logins of default clients with "
-                    '"SCRAM channel binding negotiation error".',
-                    hint=f"Set {place}.tls.mode to disable and protect that leg otherwise (same "
-                    "host, Unix socket, private link, IPsec or WireGuard), or remove listen.tls.",
-                )

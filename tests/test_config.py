@@ -263,18 +263,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_settings(path, {})
 
 
-def test_tls_on_both_legs_is_refused(tmp_path: Path) -> None:
-    for name in ("c", "k"):
-        (tmp_path / name).write_text("")
-    both = load(
-        tmp_path,
-        MINIMAL + "listen: {tls: {certificate: c, key: k}}\nupstream: {tls: {mode: require}}\n",
-    )
-    with pytest.raises(ConfigurationError, match="TLS on both legs") as caught:
-        both.check_combination()
-    assert "upstream.tls.mode to disable" in caught.value.hint
-
-
 def test_every_setting_is_documented() -> None:
     text = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
     missing = [".".join(path) for path in setting_paths() if f"`{'.'.join(path)}`" not in text]

@@ -2,7 +2,8 @@
 
 dbguard holds no passwords: the client's answers go to the server and the server's questions to
 the client. SCRAM with channel binding is taken off the list, since it would bind to the wrong
-TLS connection. Who the server let in as whom is what the session's principal rests on.
+TLS connection; a client that says it would have used it, the server would take for the victim of a
+downgrade attack. Who the server let in as whom is what the session's principal rests on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from dbguard.errors import FeatureNotSupported, ProtocolViolation
 from dbguard.wire import backend
+from dbguard.wire.authentication import missed_channel_binding
 from dbguard.wire.errorfields import ErrorFields
 from dbguard.wire.framing import Frame, RowRun
 from dbguard.wire.startup import PROTOCOL_3_0, StartupMessage
@@ -75,6 +77,8 @@ class Login:
     """The minor version that is spoken with both; until the server answers, the one asked for."""
     negotiated: bool = False
     """The client knows what is spoken."""
+    withheld: bool = False
+    """The server offers channel binding, and the client's first SASL message is still to come."""
 
     def __post_init__(self) -> None:
         known = tuple(p for p in self.startup.parameters if not p[0].startswith("_pq_."))
@@ -92,6 +96,16 @@ class Login:
             return
         if frame.tag != Frontend.PASSWORD or self.state is not LoginState.ASKED:
             raise ProtocolViolation("unexpected message during authentication")
+        if self.withheld and missed_channel_binding(frame.payload):
+            self._refuse(
+                "channel binding cannot be carried over two TLS connections",
+                "This client says that it would have bound its password to the TLS connection; "
+                "that dbguard did not offer it, the server would take for an attack.",
+                "Connect with channel_binding=disable, or ask the operator to have TLS on one side "
+                "of dbguard only.",
+            )
+            return
+        self.withheld = False
         self.state = LoginState.WAITING
         self.to_server.append(frame.raw)
 
@@ -176,6 +190,7 @@ class Login:
                     )
                     return
                 self.state = LoginState.ASKED
+                self.withheld = offered != message
                 self.to_client.append(offered.encode())
             case backend.AuthenticationSASLContinue() | backend.AuthenticationMD5Password():
                 self.state = LoginState.ASKED

@@ -94,6 +94,13 @@ def without_plus(sasl: AuthenticationSASL) -> AuthenticationSASL:
     return AuthenticationSASL(tuple(n for n in sasl.mechanisms if n != SCRAM_SHA_256_PLUS))
 
 
+def missed_channel_binding(payload: bytes) -> bool:
+    """Whether a SASLInitialResponse says that its client could have bound the channel, had it been
+    offered that: RFC 5802, section 7, gs2-cbind-flag `y`."""
+    _, _, rest = payload.partition(b"\0")
+    return rest[4:5] == b"y"
+
+
 def decode_authentication(payload: bytes) -> Authentication:
     """The payload of an Authentication message."""
     reader = Reader(payload, "Authentication")

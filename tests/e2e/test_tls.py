@@ -183,3 +183,38 @@ def test_statements_are_cancelled_over_the_same_way(
         result = session.pgconn.get_result()
         assert result is not None
         assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
+
+
+def test_tls_on_both_legs(server: TlsServer, guard: Callable[..., Guarded]) -> None:
+    """Who leaves channel binding alone gets in; who misses it is told why the server would not
+    have them. A cancel request goes over TLS both times."""
+    server.install(server.authority)
+    with server.connect() as connection:
+        connection.execute("SELECT pg_reload_conf()")
+    proxy = guard(Known(server), rules=None, durability="buffered", started=False)
+    configured(proxy, server, "127.0.0.1", f"mode: verify-full, ca: {server.ca}")
+    certificate(trustme.CA(), proxy.folder)
+    tls = "tls: {mode: require, certificate: server.crt, key: server.key}"
+    text = proxy.config.read_text("utf-8")
+    proxy.config.write_text(text.replace("listen: {", f"listen: {{{tls}, ", 1), "utf-8")
+    proxy.start()
+    dsn = f"{proxy.dsn('app')}?sslmode=require"
+    with closing(psycopg.connect(f"{dsn}&channel_binding=disable", autocommit=True)) as session:
+        assert session.pgconn.ssl_in_use
+        row = session.execute(
+            "SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()"
+        ).fetchone()
+        assert row == (True,)
+        session.pgconn.send_query(b"SELECT pg_catalog.pg_sleep(30)")
+        time.sleep(0.5)
+        session.cancel_safe()
+        result = session.pgconn.get_result()
+        assert result is not None
+        assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(dsn)
+    assert "channel binding cannot be carried over two TLS connections" in str(caught.value)
+    assert "Connect with channel_binding=disable" in str(caught.value)
+    wrong = dsn.replace(":demo@", ":wrong@") + "&channel_binding=disable"
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(wrong)
