@@ -203,6 +203,8 @@ def test_who_sees_everything_sees_definitions(texts: Guarded) -> None:
 )
 def test_refused(texts: Guarded, text: str) -> None:
     with closing(texts.connect("analyst", autocommit=True)) as connection:
+        if "statisticsobjdef" in text and connection.info.server_version < 140_000:
+            pytest.skip("this server has no such function")
         with pytest.raises(psycopg.Error) as caught:
             connection.execute(text.encode())
         expected = ("can't be analysed", "reaches beyond its arguments", "can't be seen through")

@@ -94,11 +94,13 @@ def test_captured(clinic: Guarded, pg_server: Any, user: str) -> None:
     assert differences(clinic, direct, user, CAPTURED, How.SIMPLE, rows=rows) == []
 
 
-def test_migrations(guard: Any, clinic_database: Any) -> None:
+def test_migrations(guard: Any, clinic_database: Any, pg_server: Any) -> None:
     guarded = guard(clinic_database, environment="staging", durability="buffered")
     session = Attacker(guarded.dsn("dba"))
     refused = []
     for text in paragraphs(HONEST / "migrations.sql"):
+        if text.startswith("merge ") and pg_server.version < 150_000:
+            continue  # no such statement
         session.answers = Answers()
         session.send(text, How.SIMPLE)
         if session.answers.errors:
