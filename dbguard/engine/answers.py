@@ -102,7 +102,7 @@ class Answers:
             if self._resyncing(frame):
                 return
             head = self._head(owed)
-            if head.replacement is not None:
+            if head.must_fail:
                 raise ProtocolViolation("the server accepted a message that had to fail")
             self._show(head, frame.raw)
             self.link.queue.finish()
@@ -124,6 +124,8 @@ class Answers:
 
     def _row_description(self, frame: Frame) -> None:
         head = self._head(Owed.DESCRIBE, Owed.QUERY)
+        if head.must_fail:
+            raise ProtocolViolation("the server accepted a message that had to fail")
         raw_access = head.plan is not None and head.plan.raw_access
         if not raw_access and self._trips(frame, head):
             return
@@ -163,6 +165,8 @@ class Answers:
 
     def _rows(self, run: RowRun) -> None:
         head = self._head(Owed.QUERY, Owed.EXECUTE)
+        if head.must_fail:
+            raise ProtocolViolation("the server accepted a message that had to fail")
         if head.answer is not None:
             head.answer(run.data)
         elif head.unseen:
@@ -175,7 +179,7 @@ class Answers:
 
     def _command_complete(self, frame: Frame) -> None:
         head = self._head(Owed.QUERY, Owed.EXECUTE)
-        if head.replacement is not None:
+        if head.must_fail and frame.tag != Backend.EMPTY_QUERY_RESPONSE:
             raise ProtocolViolation("the server accepted a message that had to fail")
         head.syncs, head.outcome_awaited = 0, False
         self._statement_done(head, frame)
@@ -255,6 +259,8 @@ class Answers:
     # -- errors, notices, state -----------------------------------------------
 
     def _withhold(self, head: Pending | None) -> bool:
+        if head is not None and head.missing:
+            return False  # it tells the name that the client gave
         if self.withhold_until_end:
             return True
         return head is not None and head.plan is not None and head.plan.withholds_errors
@@ -306,7 +312,7 @@ class Answers:
         head = self.link.queue.head
         if head is None or not head.owed.ends_with_ready:
             raise ProtocolViolation("the server reported ready while it owed other answers")
-        if head.replacement is not None and not head.failed:
+        if head.must_fail and not head.failed:
             raise ProtocolViolation("the server accepted a message that had to fail")
         if frame.payload not in (b"I", b"T", b"E"):
             raise ProtocolViolation("the server reported an unknown transaction status")

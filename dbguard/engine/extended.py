@@ -55,8 +55,13 @@ class Extended:
             identity = f"{self.judging.identity.session}/{self._statements_made}"
             decisions = yield from self.judging.decide(plan, planned, "parse", identity)
             if plan.refusal is not None:
-                yield from self.judging.refuse_plan(
-                    plan.refusal, decisions, query=False, change=change
+                yield from self.judging.refuse_text(
+                    plan,
+                    decisions,
+                    message.query,
+                    message.parameter_types,
+                    query=False,
+                    change=change,
                 )
                 return
             prepared = Prepared(
@@ -106,6 +111,9 @@ class Extended:
             if judging.overtaken():
                 return
             prepared = self._statement(message.statement)
+            if prepared is None:
+                yield from self._pass_missing(frame, Owed.BIND, b"S", message.statement)
+                return
             if name not in self.names.portals:
                 self.names.require_room(0, 1)
             if name:  # one without a name is as large as one statement may be
@@ -153,7 +161,10 @@ class Extended:
             yield from self._certain(self.names.portals, message.portal)
             if judging.overtaken():
                 return
-            portal = self._portal(checked(self.scope.text(message.portal)))
+            portal = self.names.portals.get(checked(self.scope.text(message.portal)))
+            if portal is None:
+                yield from self._pass_missing(frame, Owed.EXECUTE, b"P", message.portal)
+                return
             basis = portal.basis
             assert basis is not None
             plan = portal.plan
@@ -231,13 +242,19 @@ class Extended:
                 return
             if message.kind == b"S":
                 prepared = self._statement(message.name)
+                if prepared is None:
+                    yield from self._pass_missing(frame, Owed.DESCRIBE, b"S", message.name)
+                    return
                 yield from self.judging.refreshed(prepared)
                 if self.judging.overtaken():
                     return
                 entry.plan, entry.basis = prepared.plan, prepared.basis
                 entry.shape = prepared.told
             else:
-                portal = self._portal(name)
+                portal = self.names.portals.get(name)
+                if portal is None:
+                    yield from self._pass_missing(frame, Owed.DESCRIBE, b"P", message.name)
+                    return
                 entry.plan, entry.basis = portal.plan, portal.basis
                 entry.shape = portal.source.told if portal.source else None
         except DbguardError as error:
@@ -275,17 +292,20 @@ class Extended:
         if self.scope.text(raw) not in table:
             yield from self.link.answered()
 
-    def _portal(self, name: str) -> Portal:
-        portal = self.names.portals.get(name)
-        if portal is None:
-            raise UndefinedName("34000", f'portal "{name}" does not exist')
-        return portal
+    def _statement(self, raw: bytes) -> Prepared | None:
+        return self.names.statements.get(checked(self.scope.text(raw)))
 
-    def _statement(self, raw: bytes) -> Prepared:
-        name = checked(self.scope.text(raw))
-        prepared = self.names.statements.get(name)
-        if prepared is None:
-            if name:
-                raise UndefinedName("26000", f'prepared statement "{name}" does not exist')
-            raise UndefinedName("26000", "unnamed prepared statement does not exist")
-        return prepared
+    def _pass_missing(self, frame: Frame, owed: Owed, kind: bytes, name: bytes) -> Steps:
+        """Let the server say in its own words that there is no such statement or portal.
+
+        It is closed first: what a client has lost, by a Parse that dbguard refused say, the server
+        may still have. A failed transaction runs nothing, and tells other things of what broke in
+        it.
+        """
+        if kind == b"S" or self.scope.status != b"E":
+            closing = frontend.Close(kind, name).encode()
+            self.link.stage(closing, Pending(Owed.CLOSE, unseen=True))
+        entry = Pending(owed, missing=True, passing=isinstance(frame, Opening))
+        self.link.stage(frame.raw, entry)
+        if entry.passing:
+            yield from self.link.release()

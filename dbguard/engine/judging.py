@@ -9,12 +9,14 @@ from dbguard.audit.records import DecisionRecord
 from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, StatementError
 from dbguard.policy.model import SYSTEM_TAGS
 from dbguard.sql.facts import EffectKind
+from dbguard.wire import frontend
 from dbguard.wire.errorfields import from_error
 
 from .answers import Answers
 from .asks import (
     Answer,
     Ask,
+    AskDurable,
     AskFilling,
     AskRequirement,
     Planned,
@@ -24,13 +26,14 @@ from .asks import (
 from .auditing import SessionIdentity, decision_records
 from .changes import Change
 from .joining import join_named
-from .link import AUDIT_LOST, RESERVED, Link, Skip, Steps
+from .link import ABORTED, AUDIT_LOST, RESERVED, Link, Skip, Steps
 from .names import NameTable, Prepared, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan, Refusal
 from .refreshing import Refreshing, ServerRefused
 from .replies import refusal_fields
 from .scope import Scope
+from .server_words import same_mistake, server_words
 from .settling import Settling
 
 
@@ -236,6 +239,47 @@ class Judging:
         number = decisions[0] if decisions else None
         fields = refusal_fields(refusal, number)
         yield from self.link.refuse(fields, query=query, change=change)
+
+    def refuse_text(
+        self,
+        plan: Plan,
+        decisions: tuple[int, ...],
+        text: bytes,
+        types: tuple[int, ...] = (),
+        *,
+        query: bool,
+        change: Change[Prepared] | None = None,
+    ) -> Steps:
+        """Refuse a text by its plan: a mistake in the server's own words, if it may be asked."""
+        refusal, link = plan.refusal, self.link
+        assert refusal is not None
+        asked = plan.raw_access and not refusal.denied and bool(decisions)
+        # a Query is answered by a ReadyForQuery: after the question, only Sync would bring it
+        asked = asked and not (query and link.pipeline_open)
+        if asked:
+            yield from link.release()
+            asked = bool((yield AskDurable(max(decisions)))) and not self.overtaken()
+        if not asked:
+            yield from self.refuse_plan(refusal, decisions, query=query, change=change)
+            return
+        resting, in_pipeline = link.at_rest, link.pipeline_open
+        words = yield from server_words(link, text, types, change)
+        fields = words if words and same_mistake(refusal, words) else refusal_fields(refusal)
+        if resting or words is None:
+            if not (resting or in_pipeline):
+                link.send(frontend.Sync().encode(), Pending(Owed.SYNC, unseen=True))
+            yield from link.refuse(fields, query=query)
+        elif not query:
+            link.to_client.append((words if words.sqlstate == ABORTED else fields).encode_error())
+        elif words.sqlstate == ABORTED:  # which is told in another place for a Query
+            link.skip = Skip.NOTHING
+            link.send(frontend.Sync().encode(), Pending(Owed.SYNC, unseen=True))
+            yield from link.refuse(fields, query=True)
+        else:
+            link.to_client.append(fields.encode_error())
+            link.skip = Skip.NOTHING
+            entry = Pending(Owed.SYNC, settles=self.scope.touched, cycle=self.names.next_cycle())
+            link.send(frontend.Sync().encode(), entry)
 
 
 def reserved_name() -> LimitExceeded:

@@ -71,6 +71,8 @@ class Pending:
     portal: str | None = None
     """Name of the portal that is executed."""
     started: float = 0.0
+    missing: bool = False
+    """Names what dbguard does not know: the server has to say that there is nothing."""
     replacement: ErrorFields | None = None
     """Error to show instead of the one this message provokes on purpose."""
     change: Change[Any] | None = None
@@ -109,6 +111,11 @@ class Pending:
     """Takes what Describe says."""
     cycle: int = 0
     """Which ReadyForQuery it belongs to, counted from login; ends portals made up to then."""
+
+    @property
+    def must_fail(self) -> bool:
+        """Nothing but an error is a right answer to it."""
+        return self.missing or self.replacement is not None
 
 
 @dataclass(slots=True)

@@ -215,7 +215,7 @@ class Session:
             yield from judging.refuse(error, query=True)
             return
         if plan.refusal is not None:
-            yield from judging.refuse_plan(plan.refusal, decisions, query=True)
+            yield from judging.refuse_text(plan, decisions, message.text, query=True)
             return
         entry = judging.entry(Owed.QUERY, plan, basis, decisions)
         entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)

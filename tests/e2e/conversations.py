@@ -150,8 +150,7 @@ COPY_STRINGS = [
 ]
 PARAMETERS = ["SELECT $1::int", "SELECT a FROM t WHERE a > $1 ORDER BY a", "SELECT $1::int / 0"]
 NAMES = [b"", b"", b"p1", b"p2"]
-# no unnamed portal: a Query that failed leaves a broken one, which dbguard does not know of
-CURSORS = [b"p1", b"p2", b"c", b"h", b"q"]
+CURSORS = [b"", b"p1", b"p2", b"c", b"h", b"q"]
 FUNCTIONS = [(177, (b"20", b"22")), (154, (b"1", b"0")), (99_999, ()), (177, (b"x", b"1"))]
 """int4pl, int4div, none, int4pl with what is no number."""
 

@@ -90,7 +90,7 @@ def plan_of(text: str, epoch: int = 1) -> Plan:
     refusal = None
     if any(s.decision.effect is Effect.DENY for s in statements):
         refusal = Refusal("42501", "reading is not allowed", "rule r1", "Ask.", rule="r1")
-    elif parts[0].startswith("unknown"):
+    elif "unknown" in parts[0].split():
         refusal = Refusal("42P01", 'relation "x" does not exist', denied=False)
     sent = "; ".join(p.replace("mask ", "masked ", 1) for p in parts)
     sent = sent.replace("moving", f"moved{epoch}")

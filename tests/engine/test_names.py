@@ -69,6 +69,10 @@ SCRIPTS = {
         << E 42703 no column
         << Z I
         >> B <- | S
+        => C S
+        => B <-
+        => S
+        <= 3 | E 26000 unnamed prepared statement does not exist | Z I
         << E 26000 unnamed prepared statement does not exist
         << Z I
     """,
@@ -83,6 +87,10 @@ SCRIPTS = {
         << E 42501 reading is not allowed
         << Z I
         >> D S | S
+        => C S
+        => D S
+        => S
+        <= 3 | E 26000 unnamed prepared statement does not exist | Z I
         << E 26000 unnamed prepared statement does not exist
         << Z I
         >> P : raw one | S
@@ -97,6 +105,10 @@ SCRIPTS = {
         << C SELECT 1
         << Z I
         >> B <- | S
+        => C S
+        => B <-
+        => S
+        <= 3 | E 26000 unnamed prepared statement does not exist | Z I
         << E 26000 unnamed prepared statement does not exist
         << Z I
     """,
@@ -133,6 +145,10 @@ SCRIPTS = {
         << C DEALLOCATE
         << Z I
         >> B <-a | S
+        => C S a
+        => B <-a
+        => S
+        <= 3 | E 26000 prepared statement "a" does not exist | Z I
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,
@@ -155,9 +171,10 @@ SCRIPTS = {
         => H
         <= 2
         << 2
-        => P _dbguard_refused: refused by dbguard
+        => C S a
+        => B <-a
         => S
-        <= E 42601 syntax error | Z I
+        <= 3 | E 26000 prepared statement "a" does not exist | Z I
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,

@@ -113,7 +113,13 @@ SCRIPTS = {
     """,
     "a refused Bind of a name that does not exist": """
         >> B <-nosuch | E | S
+        => C S nosuch
+        => B <-nosuch
+        => H
+        <= 3 | E 26000 prepared statement "nosuch" does not exist
         << E 26000 prepared statement "nosuch" does not exist
+        => S
+        <= Z I
         << Z I
     """,
     "a skipped Parse leaves no statement behind": """
@@ -127,7 +133,113 @@ SCRIPTS = {
         <= Z I
         << Z I
         >> B <-a | S
+        => C S a
+        => B <-a
+        => S
+        <= 3 | E 26000 prepared statement "a" does not exist | Z I
         << E 26000 prepared statement "a" does not exist
+        << Z I
+    """,
+    "what the client got wrong, in the server's words for those who see everything": """
+        >> Q raw unknown | Q raw one
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => S
+        <= E 42P01 relation is not there | Z I
+        << E 42P01 relation is not there
+        << Z I
+        => Q raw one
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+    """,
+    "the same in a transaction, which fails with it": """
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q raw unknown
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => H
+        <= E 42P01 relation is not there
+        << E 42P01 relation is not there
+        => S
+        <= Z E
+        << Z E
+        >> Q raw unknown
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => H
+        <= E 25P02 current transaction is aborted
+        => S
+        => Q SELECT "refused by dbguard"
+        <= Z E | E 25P02 current transaction is aborted | Z E
+        << E 25P02 current transaction is aborted
+        << Z E
+    """,
+    "the same in a pipeline, which ends with it": """
+        >> P a: raw one | P : raw unknown | P b: raw two | S
+        => P a: raw one
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => H
+        <= 1 | E 42P01 relation is not there
+        << 1
+        << E 42P01 relation is not there
+        => S
+        <= Z I
+        << Z I
+    """,
+    "the server finds another mistake, or none": """
+        >> Q raw unknown
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => S
+        <= E 42601 cannot insert multiple commands into a prepared statement | Z I
+        << E 42P01 relation "x" does not exist
+        << Z I
+        >> P : raw unknown | S
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => S
+        <= 1 | 3 | Z I
+        << E 42P01 relation "x" does not exist
+        << Z I
+        >> P a: raw one | P : raw unknown | S
+        => P a: raw one
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => H
+        <= 1 | 1 | 3
+        << 1
+        => P _dbguard_refused: SELECT "refused by dbguard"
+        => S
+        <= E 42703 no column | Z I
+        << E 42P01 relation "x" does not exist
+        << Z I
+    """,
+    "an earlier message fails while the server is asked": """
+        >> P : raw one | B <- | E | P : raw unknown | P b: raw two | S
+        => P : raw one
+        => B <-
+        => E
+        => P _dbguard_mistake: raw unknown
+        => C S _dbguard_mistake
+        => H
+        <= 1 | 2 | E 22012 division by zero
+        << 1
+        << 2
+        << E 22012 division by zero
+        => S
+        <= Z I
+        << Z I
+        >> B <- | S
+        => B <-
+        => S
+        <= 2 | Z I
+        << 2
         << Z I
     """,
     "a name that the client got wrong, in a transaction that has failed meanwhile": """
@@ -300,6 +412,10 @@ def test_a_record_that_is_lost_keeps_its_statement_back() -> None:
     world.durable = True
     session.script("""
         >> B <-a | S
+        => C S a
+        => B <-a
+        => S
+        <= 3 | E 26000 prepared statement "a" does not exist | Z I
         << E 26000 prepared statement "a" does not exist
         << Z I
     """).done()
