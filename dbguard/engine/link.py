@@ -175,7 +175,7 @@ class Link:
                 self.skip = Skip.LOCAL
         elif query:
             data = frontend.Query(text).encode()
-            self.send(data, Pending(Owed.QUERY, replacement=fields))
+            self.send(data, Pending(Owed.QUERY, replacement=fields, change=change))
         else:
             data = frontend.Parse(REFUSED_NAME, text, ()).encode()
             entry = Pending(Owed.PARSE, replacement=fields, change=change)

@@ -15,12 +15,13 @@ from dbguard.wire.tags import Frontend
 from .answers import Answers
 from .asks import AskPlan, AskServer, Planned, Surroundings
 from .auditing import SessionIdentity
+from .changes import Change
 from .copying import Copying
 from .extended import Extended
 from .following import follow
 from .judging import Judging
 from .link import Link, Skip, Steps
-from .names import NameTable
+from .names import NameTable, Prepared
 from .pending import Owed, Pending
 from .plan import FunctionCallRequest
 from .scope import Scope
@@ -199,23 +200,26 @@ class Session:
         message = frontend.decode(frame)
         assert isinstance(message, frontend.Query)
         judging = self.judging
-        change = self.names.drop_unnamed()
+        change: Change[Prepared] | None = None
         try:
             planned = yield from self.settling.plan(message.text)
             plan = yield from judging.joined(planned.plan, in_query=True)
             if judging.overtaken():
-                change.take_back()
                 return
+            # not before: an error meanwhile takes back what this would build on
+            change = self.names.drop_unnamed()
             basis = judging.observe(planned)
             decisions = yield from judging.decide(plan, planned, "query")
             data = frame.raw
             if plan.positions is not None:
                 data = frontend.Query(self.scope.encoded(plan.text)).encode()
         except DbguardError as error:
-            yield from judging.refuse(error, query=True)
+            if change is None and not judging.overtaken():
+                change = self.names.drop_unnamed()
+            yield from judging.refuse(error, query=True, change=change)
             return
         if plan.refusal is not None:
-            yield from judging.refuse_text(plan, decisions, message.text, query=True)
+            yield from judging.refuse_text(plan, decisions, message.text, query=True, change=change)
             return
         entry = judging.entry(Owed.QUERY, plan, basis, decisions)
         entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)

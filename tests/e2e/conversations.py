@@ -25,7 +25,7 @@ READING = [
     "SELECT * FROM t ORDER BY 1",
     "TABLE other.t ORDER BY 1",
     "SELECT i FROM generate_series(1, 200) i",
-    "SELECT b::int FROM t",
+    "SELECT b::int FROM t WHERE a = 1",
     "SELECT 1/0",
     "SELECT 1/(a - 3) FROM t WHERE a < 5 ORDER BY a",
     "SELEC 1",
@@ -107,7 +107,11 @@ SAYING = [
     "SELECT pg_notify('n', 'other')",
     "DROP TABLE IF EXISTS nosuch",
 ]
-COPIED_OUT = ["COPY t TO STDOUT", "COPY (SELECT 1) TO STDOUT", "COPY t TO STDOUT (FORMAT binary)"]
+COPIED_OUT = [
+    "COPY fixed TO STDOUT",
+    "COPY (SELECT a, b FROM t ORDER BY a) TO STDOUT",
+    "COPY fixed TO STDOUT (FORMAT binary)",
+]
 EMPTY = ["", "  ", ";", "-- nothing"]
 TEXTS = (
     READING * 2 + WRITING + TRANSACTION * 2 + SETTINGS + NAMED * 2 + SAYING + COPIED_OUT + EMPTY
@@ -127,7 +131,7 @@ STRINGS = [
     "BEGIN; INSERT INTO t VALUES (10, 'ten'); SAVEPOINT s; SELECT 1; ROLLBACK TO s",
     "SET search_path = other; SELECT 1/0",
     "BEGIN; SET LOCAL search_path = other; ROLLBACK; SHOW search_path",
-    "COPY t TO STDOUT; SELECT 1",
+    "COPY fixed TO STDOUT; SELECT 1",
     "COPY (SELECT 1) TO STDOUT; SELECT 1/0",
     "SET application_name = 'one'; SET application_name = 'two'",
     "PREPARE q AS SELECT 1; EXECUTE q; DEALLOCATE q",

@@ -59,6 +59,7 @@ CREATE SCHEMA other;
 CREATE TABLE t (a int PRIMARY KEY, b text) WITH (autovacuum_enabled = off);
 CREATE TABLE other.t (a int PRIMARY KEY, c int) WITH (autovacuum_enabled = off);
 CREATE TABLE other.secret (ssn text);
+CREATE TABLE fixed AS SELECT i AS a, 'y' || i AS b FROM generate_series(1, 3) i;
 CREATE FUNCTION say(a int) RETURNS int LANGUAGE plpgsql AS
   $$ BEGIN RAISE NOTICE 'row %', a; RETURN a; END $$;
 GRANT ALL ON SCHEMA other, public TO app, viewer;

@@ -46,3 +46,35 @@ def test_nothing_is_asked_of_a_server_that_skips_to_sync() -> None:
         <= Z I
         << Z I
     """).done()
+
+
+def test_a_query_destroys_the_unnamed_statement_whatever_fails_while_it_is_planned() -> None:
+    """The Close was skipped, so the statement is there again; the Query ends it all the same."""
+    session = LateError()
+    session.script("""
+        >> P : raw one | S
+        => P : raw one
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> B x<- | C S | S
+        => B x<-
+        => C S
+        => S
+    """)
+    session.late = encode_backend("E 22012 division by zero") + encode_backend("Z I")
+    session.script("""
+        >> Q deny
+        << E 22012 division by zero
+        << Z I
+        << E 42501 reading is not allowed
+        << Z I
+        >> B <- | S
+        => C S
+        => B <-
+        => S
+        <= 3 | E 26000 unnamed prepared statement does not exist | Z I
+        << E 26000 unnamed prepared statement does not exist
+        << Z I
+    """).done()
