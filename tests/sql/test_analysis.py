@@ -368,6 +368,34 @@ def test_utilities_name_their_relations(sql: str) -> None:
     assert "notes" in {r.name for r in last(sql).relations}
 
 
+SELF_REFERENCES = [
+    ("CREATE TABLE x (a int PRIMARY KEY, b int REFERENCES x)", {("clinic", "x")}),
+    ("CREATE TABLE clinic.x (a int PRIMARY KEY, b int REFERENCES x)", {("clinic", "x")}),
+    ("CREATE TABLE x (a int PRIMARY KEY, b int REFERENCES clinic.x)", {("clinic", "x")}),
+    ("CREATE TABLE archive.x (a int, FOREIGN KEY (a) REFERENCES archive.x)", {("archive", "x")}),
+    ("CREATE TEMP TABLE x (a int PRIMARY KEY, b int REFERENCES pg_temp.x)", {("pg_temp_3", "x")}),
+    # Not itself: the server finds the one on the path, once the new table is there.
+    (
+        "CREATE TABLE archive.notes (a int REFERENCES notes)",
+        {("archive", "notes"), ("clinic", "notes")},
+    ),
+    (
+        "CREATE TABLE archive.notes (a int REFERENCES clinic.notes)",
+        {("archive", "notes"), ("clinic", "notes")},
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "relations"), SELF_REFERENCES)
+def test_foreign_keys_to_the_table_being_made(sql: str, relations: set[tuple[str, str]]) -> None:
+    assert {(r.schema, r.name) for r in last(sql).relations} == relations
+
+
+def test_foreign_key_to_a_namesake_that_is_not_there() -> None:
+    with pytest.raises(UndefinedName):
+        read("CREATE TABLE archive.x (a int REFERENCES clinic.x)")
+
+
 EFFECTS = [
     ('SET search_path = a, "B c"', [(EffectKind.SET, "search_path", '"a", "B c"')]),
     ("SET LOCAL jit = off", [(EffectKind.SET_LOCAL, "jit", "off")]),

@@ -44,13 +44,32 @@ def create_table(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE)
 
 
-def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str] | None) -> None:
+def _note_foreign_keys(ctx: Context, fields: Node, own: tuple[str, str]) -> None:
     for node in walk(fields):
-        if isinstance(node.get("pktable"), dict):
-            target = node["pktable"]
-            if own is not None and target["relname"] == own[1] and "schemaname" not in target:
-                continue
+        target = node.get("pktable")
+        if not isinstance(target, dict):
+            continue
+        if _is_itself(ctx, target, own):
+            ctx.ledger.seen.add(("relation", target.get("location", 0)))
+        else:
             named_relation(ctx, target, Action.ALTER)
+
+
+def _is_itself(ctx: Context, target: Node, own: tuple[str, str]) -> bool:
+    """Whether a foreign key's target is the table being made. The server looks its name up once
+    the table is there: one that stands earlier in the path is found before it."""
+    schema, name = own
+    if target["relname"] != name:
+        return False
+    if "schemaname" in target:
+        written: str = target["schemaname"]
+        return written == schema or (written == "pg_temp" and schema.startswith("pg_temp_"))
+    for candidate in ctx.names.path:
+        if candidate == schema:
+            return True
+        if ctx.find_relation(candidate, name) is not None:
+            return False
+    return False
 
 
 def _columns(fields: Node, parents: Sequence[Relation | None]) -> tuple[Column, ...] | None:
