@@ -340,6 +340,22 @@ def test_kinds(sql: str, action: Action) -> None:
     assert last(sql).action is action
 
 
+EXTENSIONS = [
+    ("CREATE EXTENSION hstore", False),
+    ('CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA clinic CASCADE', False),
+    ("CREATE EXTENSION IF NOT EXISTS plpgsql", False),
+    ("CREATE EXTENSION citext SCHEMA pg_catalog", True),
+    ("CREATE EXTENSION IF NOT EXISTS dblink", True),
+    ("ALTER EXTENSION hstore UPDATE", True),
+    ("ALTER EXTENSION hstore ADD FUNCTION clinic.f(int)", True),
+]
+
+
+@pytest.mark.parametrize(("sql", "opaque"), EXTENSIONS)
+def test_scripts_of_unknown_extensions_are_opaque(sql: str, opaque: bool) -> None:
+    assert bool(last(sql).opaque) is opaque
+
+
 RELATIONS = [
     "ALTER TABLE clinic.notes ADD COLUMN x int",
     "ALTER TABLE notes RENAME TO x",

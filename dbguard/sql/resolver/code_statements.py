@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dbguard.sql.facts import Action, EffectKind, SessionEffect
+from dbguard.sql.functions import is_trusted_extension
 from dbguard.sql.referee import Node
 
 from .catalog_changes import catalog_change
@@ -12,6 +13,11 @@ from .context import Context, strings
 from .objects import named, note_object
 from .outcome import Handler, Outcome
 from .relation_names import named_relation
+
+_PLPGSQL = "plpgsql"
+"""Every database has it from the start: dumps and migrations ask for it all the same."""
+
+_SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
 
 
 def _opaque(action: Action, construct: str) -> Handler:
@@ -54,16 +60,25 @@ def _create_rule(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE_RULE)
 
 
-def _extension(action: Action) -> Handler:
-    """Extensions run their scripts."""
-
-    def handle(ctx: Context, fields: Node) -> Outcome:
-        ctx.ledger.object("extension", None, fields.get("extname", ""))
+def _create_extension(ctx: Context, fields: Node) -> Outcome:
+    """The scripts of known extensions only make the functions that are trusted once they are
+    there, and refuse to take over what somebody put in their place before."""
+    name = fields["extname"]
+    options = {o["DefElem"]["defname"]: o["DefElem"] for o in fields.get("options", ())}
+    schema = options.get("schema", {}).get("arg", {}).get("String", {}).get("sval", "")
+    known = is_trusted_extension(name) or name == _PLPGSQL
+    ctx.ledger.object("extension", None, name)
+    if not known or schema in _SYSTEM_SCHEMAS:
         ctx.ledger.note("an extension's script")
-        catalog_change(ctx, code=True)
-        return Outcome(action)
+    catalog_change(ctx, code=True)
+    return Outcome(Action.CREATE)
 
-    return handle
+
+def _alter_extension(ctx: Context, fields: Node) -> Outcome:
+    ctx.ledger.object("extension", None, fields.get("extname", ""))
+    ctx.ledger.note("an extension's script")
+    catalog_change(ctx, code=True)
+    return Outcome(Action.ALTER)
 
 
 def _alter_system(ctx: Context, fields: Node) -> Outcome:
@@ -90,9 +105,9 @@ HANDLERS: Mapping[str, Handler] = {
     "CreatePLangStmt": named(Action.CREATE_FUNCTION, "language", "plname"),
     "CreateCastStmt": named(Action.CREATE_FUNCTION, "cast"),
     "CreateTransformStmt": named(Action.CREATE_FUNCTION, "transform"),
-    "CreateExtensionStmt": _extension(Action.CREATE),
-    "AlterExtensionStmt": _extension(Action.ALTER),
-    "AlterExtensionContentsStmt": _extension(Action.ALTER),
+    "CreateExtensionStmt": _create_extension,
+    "AlterExtensionStmt": _alter_extension,
+    "AlterExtensionContentsStmt": _alter_extension,
     "AlterSystemStmt": _alter_system,
     "CheckPointStmt": _checkpoint,
     "ReturnStmt": _opaque(Action.DO, "a RETURN statement"),
