@@ -37,7 +37,8 @@ _WITH_SCHEMA = (
 """Tables whose rows in temporary and TOAST schemas are somebody else's business."""
 
 
-def _hashed(key: str) -> str:
+def hashed(key: str) -> str:
+    """The number of rows and a sum over (key, xmin) of a catalog table `x`, as select items."""
     text = f"{key}::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) "
     text += "x.xmin::pg_catalog.text"
     return f"pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext({text}))"
@@ -49,11 +50,11 @@ def _query() -> str:
       WHERE NOT (pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_temp_')
               OR pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_toast')))"""
     parts = [
-        f"SELECT '{table}' AS part, {_hashed(key)} FROM pg_catalog.{table} x"
+        f"SELECT '{table}' AS part, {hashed(key)} FROM pg_catalog.{table} x"
         for table, key in _SHARED_OR_SMALL
     ]
     parts += [
-        f"SELECT '{table}', {_hashed(key)} FROM pg_catalog.{table} x "
+        f"SELECT '{table}', {hashed(key)} FROM pg_catalog.{table} x "
         f"JOIN spaces s ON s.oid {_EQ} {schema}"
         for table, key, schema in _WITH_SCHEMA
     ]
@@ -61,14 +62,14 @@ def _query() -> str:
         "x.attrelid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) x.attnum"
     )
     parts += [
-        f"SELECT 'pg_attribute', {_hashed(f'({column})')} "
+        f"SELECT 'pg_attribute', {hashed(f'({column})')} "
         f"FROM pg_catalog.pg_attribute x JOIN pg_catalog.pg_class c ON c.oid {_EQ} x.attrelid "
         f"JOIN spaces s ON s.oid {_EQ} c.relnamespace",
-        f"SELECT 'pg_attrdef', {_hashed('x.oid')} "
+        f"SELECT 'pg_attrdef', {hashed('x.oid')} "
         f"FROM pg_catalog.pg_attrdef x JOIN pg_catalog.pg_class c ON c.oid {_EQ} x.adrelid "
         f"JOIN spaces s ON s.oid {_EQ} c.relnamespace",
         # pg_depend has no key of its own; only membership of extensions matters here.
-        f"SELECT 'pg_depend', {_hashed('x.objid')} FROM pg_catalog.pg_depend x "
+        f"SELECT 'pg_depend', {hashed('x.objid')} FROM pg_catalog.pg_depend x "
         f"WHERE x.deptype {_EQ} 'e'",
         # pg_authid cannot be read by everybody, and pg_roles is a view without xmin.
         "SELECT 'pg_roles', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtext("

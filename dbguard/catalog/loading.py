@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -11,11 +12,14 @@ import orjson
 
 from dbguard.catalog.hidden_code import HiddenCode
 from dbguard.catalog.query import (
+    NORMAL_QUERY,
     ONE_FUNCTION_QUERY,
     ONE_VIEW_QUERY,
     SNAPSHOT_QUERY,
     WITHOUT_TEXTS_QUERY,
 )
+from dbguard.catalog.roles import roles_of
+from dbguard.catalog.system_rows import SystemRows, SystemRowsChanged, system_rows
 from dbguard.sql.names import quote
 from dbguard.sql.snapshot import (
     Column,
@@ -23,12 +27,21 @@ from dbguard.sql.snapshot import (
     Operator,
     Relation,
     RelationKind,
-    Role,
     Snapshot,
     TypeInfo,
 )
 
-__all__ = ["SNAPSHOT_QUERY", "load_snapshot", "parse_snapshot", "read_document"]
+__all__ = [
+    "NORMAL_QUERY",
+    "SNAPSHOT_QUERY",
+    "SystemRows",
+    "SystemRowsChanged",
+    "load_snapshot",
+    "parse_snapshot",
+    "parse_whole",
+    "read_document",
+    "read_normal",
+]
 
 Row = list[Any]
 """One row of the document, its fields in the order of `SNAPSHOT_QUERY`. OIDs come as strings."""
@@ -81,6 +94,15 @@ async def read_document(connection: asyncpg.Connection) -> str:
     return document
 
 
+async def read_normal(connection: asyncpg.Connection) -> str | None:
+    """The document of `NORMAL_QUERY`; None when a text in it cannot be had."""
+    try:
+        document: str = await connection.fetchval(NORMAL_QUERY)
+    except UNREADABLE:
+        return None
+    return document
+
+
 async def _read_one_by_one(connection: asyncpg.Connection) -> str:
     document: dict[str, Any] = orjson.loads(await connection.fetchval(WITHOUT_TEXTS_QUERY))
     for part, query in (("views", ONE_VIEW_QUERY), ("atomic", ONE_FUNCTION_QUERY)):
@@ -96,24 +118,55 @@ async def _read_one_by_one(connection: asyncpg.Connection) -> str:
     return orjson.dumps(document).decode("utf-8")
 
 
-def parse_snapshot(document: str, epoch: int) -> Snapshot:
-    """Build the snapshot from a document that `SNAPSHOT_QUERY` returned."""
-    read: dict[str, Any] = orjson.loads(document)
+def parse_snapshot(document: str, epoch: int, system: SystemRows | None = None) -> Snapshot:
+    """Build the snapshot from a document that `SNAPSHOT_QUERY` returned, or `NORMAL_QUERY` where
+    `system` completes it.
+
+    Raises:
+        SystemRowsChanged: a document of `NORMAL_QUERY` needs a newer `system`.
+    """
+    return _parse(orjson.loads(document), epoch, system)[0]
+
+
+def parse_whole(document: str, epoch: int) -> tuple[Snapshot, SystemRows]:
+    """The snapshot of a document of `SNAPSHOT_QUERY`, and what to keep of it for those of
+    `NORMAL_QUERY`."""
+    read = orjson.loads(document)
+    snapshot, parts = _parse(read, epoch, None)
+    system = system_rows(parts, snapshot, read["system"])
+    return replace(snapshot, system=system.objects), system
+
+
+def _parse(
+    read: dict[str, Any], epoch: int, system: SystemRows | None
+) -> tuple[Snapshot, dict[str, list[Row]]]:
     # json_agg over no rows is null.
     parts: dict[str, list[Row]] = {k: v or [] for k, v in read.items() if not isinstance(v, int)}
+    kept: tuple[Function, ...] = ()
+    if system is not None:
+        parts = system.complete(read["system"], parts)
+        kept = system.functions(parts)
     schemas: dict[str, str] = dict(parts["schemas"])
     types = _Types(parts, schemas)
     extensions = {(catalog, oid): name for catalog, oid, name in parts["extensions"]}
     code = HiddenCode(parts)
     relations = tuple(_relations(parts, schemas, types, code))
+    objects = None
+    if system is not None:
+        relations, objects = system.share(relations)
     columns_of = {str(r.oid): tuple(c.name for c in r.columns) for r in relations}
-    return Snapshot(
+    snapshot = Snapshot(
         database=read["database"],
         server_version=read["version"],
         epoch=epoch,
         schemas=frozenset(schemas.values()),
         relations=relations,
-        functions=tuple(_functions(parts, schemas, types, extensions, columns_of)),
+        functions=(
+            *kept,
+            *_functions(
+                parts, schemas, types, extensions, columns_of, parts["functions"][len(kept) :]
+            ),
+        ),
         types=tuple(
             TypeInfo(
                 oid=int(oid),
@@ -137,9 +190,11 @@ def parse_snapshot(document: str, epoch: int) -> Snapshot:
             )
             for oid, space, name, left, right in parts["operators"]
         ),
-        roles=tuple(_roles(parts, read["owner"], schemas)),
+        roles=tuple(roles_of(parts, read["owner"], schemas)),
         database_oid=int(read.get("database_oid", 0)),
+        system=objects,
     )
+    return snapshot, parts
 
 
 class _Types:
@@ -309,6 +364,7 @@ def _functions(
     types: _Types,
     extensions: Mapping[tuple[str, str], str],
     columns_of: Mapping[str, tuple[str, ...]],
+    rows: list[Row],
 ) -> Iterable[Function]:
     composites = {row[0]: columns_of.get(row[5], ()) for row in parts["types"] if row[5] != "0"}
     owners = {str(oid): owner for oid, owner in parts.get("function_owners", ())}
@@ -329,7 +385,7 @@ def _functions(
         defaults,
         source,
         named,
-    ) in parts["functions"]:
+    ) in rows:
         if modes is not None and not _RETURNED_MODES.isdisjoint(modes):
             labels = names or [""] * len(modes)
             out = tuple(
@@ -383,41 +439,3 @@ def _atomic_body(definition: str, arguments: str) -> str | None:
         if found:
             return (opening + body).strip()
     return None
-
-
-def _roles(
-    parts: Mapping[str, list[Row]], owner: str, schemas: Mapping[str, str]
-) -> Iterable[Role]:
-    names = {row[0]: row[1] for row in parts["roles"]}
-    groups: dict[str, set[str]] = defaultdict(set)
-    for member, group in parts["members"]:
-        groups[member].add(group)
-    # PostgreSQL 14's implicit member: the owner of the current database.
-    groups[owner].update(oid for oid, name in names.items() if name == "pg_database_owner")
-    hidden: dict[str, set[str]] = defaultdict(set)
-    for role, space in parts["hidden"]:
-        hidden[role].add(schemas[space])
-    for oid, name, superuser, bypass_rls in parts["roles"]:
-        reached, pending = {oid}, [oid]
-        while pending:
-            new = groups[pending.pop()] - reached
-            reached |= new
-            pending.extend(new)
-        yield Role(
-            name=name,
-            superuser=superuser,
-            bypass_rls=bypass_rls,
-            memberships=frozenset(names[r] for r in reached if r in names),
-            hidden_schemas=frozenset(hidden[oid]),
-            settings=_settings(parts["settings"], oid),
-        )
-
-
-def _settings(rows: list[Row], role: str) -> tuple[tuple[str, str], ...]:
-    """What applies to `role` at login: role in database over role over database over ALL."""
-    merged: dict[str, str] = {}
-    for wanted in ((False, "0"), (True, "0"), (False, role), (True, role)):
-        for in_database, owner, texts in rows:
-            if (in_database, owner) == wanted:
-                merged.update(text.partition("=")[::2] for text in texts)
-    return tuple(sorted(merged.items()))

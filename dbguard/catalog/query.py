@@ -4,7 +4,13 @@ Every name and operator is qualified, and IN, USING and LIKE are avoided (Postgr
 operators up along the search_path), so that the statement means the same in any session.
 """
 
+# ruff: noqa: S608 - the parts put together here are constants
+
 from __future__ import annotations
+
+from dbguard.sql.snapshot import FIRST_NORMAL_OID
+
+from .fingerprint import hashed
 
 _EQ = "OPERATOR(pg_catalog.=)"
 _NE = "OPERATOR(pg_catalog.<>)"
@@ -14,7 +20,40 @@ FUNCTION_TEXT = "pg_catalog.pg_get_functiondef({0})"
 ARGUMENTS_TEXT = "pg_catalog.pg_get_function_arguments({0})"
 
 
-def _query(*, texts: bool) -> str:
+_SYSTEM_TABLES = (
+    "pg_class",
+    "pg_collation",
+    "pg_language",
+    "pg_namespace",
+    "pg_operator",
+    "pg_proc",
+    "pg_type",
+)
+
+
+def _system_fingerprint() -> str:
+    """Changes whenever a row of the server's own objects does."""
+    tables = [(table, "x.oid", "x.oid") for table in _SYSTEM_TABLES]
+    column = (
+        "(x.attrelid::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) x.attnum)"
+    )
+    rows = " UNION ALL ".join(
+        f"SELECT '{table}', {hashed(key)} FROM pg_catalog.{table} x "
+        f"WHERE {oid} OPERATOR(pg_catalog.<) '{FIRST_NORMAL_OID}'::pg_catalog.oid"
+        for table, key, oid in [*tables, ("pg_attribute", column, "x.attrelid")]
+    )
+    return f"""(SELECT pg_catalog.string_agg(u.part OPERATOR(pg_catalog.||) ':'
+      OPERATOR(pg_catalog.||) u.count::pg_catalog.text OPERATOR(pg_catalog.||) ':'
+      OPERATOR(pg_catalog.||) COALESCE(u.sum::pg_catalog.text, ''), ' ' ORDER BY u.part)
+    FROM ({rows}) u(part, count, sum))"""
+
+
+def _query(*, texts: bool, system: bool = True) -> str:
+    """`texts`: with definitions; `system`: with rows of the parts of `SYSTEM_PARTS` that are the
+    server's own."""
+    normal = f"OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid"
+    own_function = "" if system else f"WHERE p.oid {normal}"
+    own_column = "" if system else f"AND a.attrelid {normal}"
     viewdef = VIEW_TEXT.format("r.oid") if texts else "NULL"
     functiondef = FUNCTION_TEXT.format("f.oid") if texts else "NULL"
     arguments = ARGUMENTS_TEXT.format("f.oid") if texts else "NULL"
@@ -31,6 +70,10 @@ spaces AS (
           OR pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_toast'))),
 system_space AS (
   SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname {_EQ} 'pg_catalog'),
+unread_spaces AS (
+  -- nobody follows values through the server's own views, and deparsing them takes long
+  SELECT n.oid FROM pg_catalog.pg_namespace n
+  WHERE n.nspname {_EQ} ANY ('{{pg_catalog,information_schema}}'::pg_catalog.name[])),
 busy AS (
   -- deparsing a view locks what it reads; what somebody else has locked is left out
   SELECT DISTINCT l.relation FROM pg_catalog.pg_locks l
@@ -66,7 +109,7 @@ functions AS (
          (l.lanname {_EQ} 'sql' AND p.pronamespace {_NE} (SELECT y.oid FROM system_space y))
            AS readable
   FROM pg_catalog.pg_proc p JOIN spaces s ON s.oid {_EQ} p.pronamespace
-  JOIN pg_catalog.pg_language l ON l.oid {_EQ} p.prolang)
+  JOIN pg_catalog.pg_language l ON l.oid {_EQ} p.prolang {own_function})
 SELECT pg_catalog.json_build_object(
   'v', 1,
   'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
@@ -108,7 +151,7 @@ SELECT pg_catalog.json_build_object(
         a.attnotnull, a.attgenerated {_NE} '', a.attcollation
       ) ORDER BY a.attrelid, a.attnum)
     FROM pg_catalog.pg_attribute a JOIN relations r ON r.oid {_EQ} a.attrelid
-    WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped),
+    WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped {own_column}),
   'collations', (SELECT pg_catalog.json_agg(
       pg_catalog.json_build_array(k.oid, n.nspname, k.collname) ORDER BY k.oid)
     FROM pg_catalog.pg_collation k JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} k.collnamespace
@@ -127,6 +170,7 @@ SELECT pg_catalog.json_build_object(
       pg_catalog.json_build_array(r.oid, {viewdef}) ORDER BY r.oid)
     FROM relations r
     WHERE r.relkind {_EQ} ANY ('{{v,m}}'::pg_catalog."char"[])
+      AND r.relnamespace {_NE} ALL (ARRAY(SELECT y.oid FROM unread_spaces y))
       AND NOT EXISTS (
         SELECT FROM busy_objects b JOIN pg_catalog.pg_rewrite w ON w.oid {_EQ} b.objid
         WHERE b.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
@@ -259,9 +303,10 @@ SELECT pg_catalog.json_build_object(
         ORDER BY g.setrole, g.setdatabase)
     FROM pg_catalog.pg_db_role_setting g
     WHERE g.setdatabase {_EQ} 0::pg_catalog.oid
-       OR g.setdatabase {_EQ} (SELECT o.oid FROM own_database o))
+       OR g.setdatabase {_EQ} (SELECT o.oid FROM own_database o)),
+  'system', {_system_fingerprint()}
 )::pg_catalog.text
-"""  # noqa: S608 - filled in: constants
+"""
 
 
 SNAPSHOT_QUERY = _query(texts=True)
@@ -271,6 +316,14 @@ Names of types do not depend on the session's search_path. Texts of views and fu
 the control connection it is empty, so that every name in them is qualified, except those of
 pg_catalog.
 """
+
+SYSTEM_PARTS = ("atomic", "columns", "functions")
+"""Parts of the document most of whose rows are the server's own; in the order of the OIDs that the
+rows begin with."""
+
+NORMAL_QUERY = _query(texts=True, system=False)
+"""The same without the server's own rows in `SYSTEM_PARTS`: they stay what they are, and take
+half of the time, until `system` of the document is another."""
 
 WITHOUT_TEXTS_QUERY = _query(texts=False)
 """The same with NULL for the texts of views and of functions kept as trees."""

@@ -109,11 +109,16 @@ class Surroundings(Protocol):
     def recent(self) -> tuple[CatalogChange, ...]:
         """What DDL through dbguard did since the snapshot now in force was read."""
 
-    overlay_query: str
-    """One statement, one row, one column: the catalog as the session sees it."""
+    @property
+    def overlay_query(self) -> str:
+        """One statement, one row, one column: the catalog as the session sees it, as far as it
+        may be new."""
 
-    def read_overlay(self, document: bytes) -> Snapshot:
-        """The answer to `overlay_query`.
+    whole_overlay_query: str
+    """The same with what is the server's own."""
+
+    def read_overlay(self, document: bytes, query: str) -> Snapshot | None:
+        """The answer to one of these queries; None when the whole one has to be asked.
 
         Raises:
             NotUnderstood: it cannot be read.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 from dbguard.errors import (
     DbguardError,
@@ -50,6 +51,7 @@ from dbguard.sql.verify import verify
 
 from .filling import followed, lasting
 from .footprint import footprint
+from .packing import packed, unpacked
 from .plan import (
     ColumnNote,
     FunctionCallRequest,
@@ -104,7 +106,11 @@ class World:
         return changed
 
     def __getstate__(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**state, "snapshot": packed(self.snapshot)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, "snapshot": unpacked(state["snapshot"])})
 
 
 def answer(world: object, request: object) -> object:

@@ -223,12 +223,20 @@ class Settling:
 
     def _load_overlay(self) -> Generator[Ask, Answer, None]:
         base, included = self.surroundings.state_key(), len(self.scope.behind_overlay)
-        (document,) = yield from ask_server(self.link, self.surroundings.overlay_query)
+        query = self.surroundings.overlay_query
+        (document,) = yield from ask_server(self.link, query)
+        snapshot = self.surroundings.read_overlay(document, query)
+        if snapshot is None:
+            query = self.surroundings.whole_overlay_query
+            (document,) = yield from ask_server(self.link, query)
+            snapshot = self.surroundings.read_overlay(document, query)
+        if snapshot is None:
+            raise NotUnderstood(
+                "the session's own view of the catalog cannot be read",
+                hint="Reconnect and try again.",
+            )
         self._overlays += 1
-        self.scope.overlay = Overlay(
-            f"{self.identity.session}/{self._overlays}",
-            self.surroundings.read_overlay(document),
-        )
+        self.scope.overlay = Overlay(f"{self.identity.session}/{self._overlays}", snapshot)
         self.scope.overlay_stale = False
         self.scope.overlay_base = base
         del self.scope.behind_overlay[:included]

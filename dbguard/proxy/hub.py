@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
-from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
+from dbguard.catalog.loading import (
+    NORMAL_QUERY,
+    SNAPSHOT_QUERY,
+    SystemRowsChanged,
+    parse_snapshot,
+)
 from dbguard.catalog.watching import Catalog
 from dbguard.engine.asks import (
     AskFilling,
@@ -306,7 +311,7 @@ def _lost(request: PlanRequest | FunctionCallRequest, error: StatementError) -> 
 class SessionSurroundings:
     """A session's view of the hub: `engine.asks.Surroundings`."""
 
-    overlay_query = SNAPSHOT_QUERY
+    whole_overlay_query = SNAPSHOT_QUERY
 
     def __init__(self, hub: Hub, snapshot: Snapshot) -> None:
         self._hub = hub
@@ -337,9 +342,19 @@ class SessionSurroundings:
             self._hub.metrics.looked_up(found=True)
         return found
 
-    def read_overlay(self, document: bytes) -> Snapshot:
+    @property
+    def overlay_query(self) -> str:
+        known = self._hub.catalog.system(self._database) is not None
+        return NORMAL_QUERY if known else SNAPSHOT_QUERY
+
+    def read_overlay(self, document: bytes, query: str) -> Snapshot | None:
+        system = self._hub.catalog.system(self._database) if query == NORMAL_QUERY else None
+        if system is None and query == NORMAL_QUERY:
+            return None
         try:
-            return parse_snapshot(document.decode("utf-8"), self._last.epoch)
+            return parse_snapshot(document.decode("utf-8"), self._last.epoch, system)
+        except SystemRowsChanged:
+            return None
         except (ValueError, KeyError, TypeError):
             raise NotUnderstood(
                 "the session's own view of the catalog cannot be read",

@@ -21,7 +21,8 @@ Pair = tuple[int, int]
 """(relation OID, attribute number)."""
 
 _VIEW_KINDS = (RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW)
-_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+"""Nobody follows values through views in these: the catalog does not hold their texts."""
 _LIMITS = Limits(max_nesting=400, max_brackets=64)
 """Views were written by people who may change the catalog anyway; the deparser adds parentheses."""
 
@@ -76,7 +77,7 @@ def read_lineage(snapshot: Snapshot) -> Lineage:
     unreadable: set[int] = set()
     functions: dict[int, tuple[FunctionUse, ...]] = {}
     for relation in snapshot.relations:
-        if relation.schema in _SYSTEM_SCHEMAS:
+        if relation.schema in SYSTEM_SCHEMAS:
             continue
         if relation.kind in _VIEW_KINDS:
             facts = _read_view(snapshot, relation)
@@ -139,7 +140,7 @@ def _stored(snapshot: Snapshot) -> Iterator[tuple[Pair, set[Pair]]]:
     """What columns hold by their declaration: values that a foreign key points to, rows of other
     tables by their type."""
     for relation in snapshot.relations:
-        if relation.schema in _SYSTEM_SCHEMAS:
+        if relation.schema in SYSTEM_SCHEMAS:
             continue
         for column in relation.columns:
             taken: set[Pair] = set(column.references)

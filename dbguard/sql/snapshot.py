@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import is_
+
+FIRST_NORMAL_OID = 16384
+"""The server's own objects have lower OIDs (transam.h, FirstNormalObjectId)."""
 
 
 class RelationKind(enum.StrEnum):
@@ -177,6 +181,14 @@ class Role:
     """ALTER ROLE … SET and ALTER DATABASE … SET values that apply, name and value."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class SystemObjects:
+    """What of a snapshot is the server's own: the same over many snapshots."""
+
+    functions: tuple[Function, ...]
+    relations: tuple[Relation, ...]
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The catalog of one database."""
@@ -196,6 +208,32 @@ class Snapshot:
     """The search_path under which view definitions were deparsed: names in them that stand
     unqualified are found there."""
     database_oid: int = 0
+    system: SystemObjects | None = field(default=None, compare=False, repr=False)
+    """What `functions` and `relations` begin with, where the server's own objects are kept."""
+
+    def without_system(self) -> Snapshot:
+        """The rest of it, for `with_system` to put together again; itself if it cannot be taken
+        apart."""
+        own = self.system
+        if own is None or not (
+            _begins(self.functions, own.functions) and _begins(self.relations, own.relations)
+        ):
+            return replace(self, system=None)
+        return replace(
+            self,
+            functions=self.functions[len(own.functions) :],
+            relations=self.relations[len(own.relations) :],
+            system=None,
+        )
+
+    def with_system(self, own: SystemObjects) -> Snapshot:
+        """What `without_system` was called of."""
+        return replace(
+            self,
+            functions=own.functions + self.functions,
+            relations=own.relations + self.relations,
+            system=own,
+        )
 
     @cached_property
     def relation_by_oid(self) -> Mapping[int, Relation]:
@@ -264,6 +302,10 @@ class Snapshot:
             if found := self.relation_by_name.get((candidate, name)):
                 return found
         return None
+
+
+def _begins(whole: tuple[object, ...], part: tuple[object, ...]) -> bool:
+    return len(whole) >= len(part) and all(map(is_, whole, part))
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def _statement(part: str) -> PlannedStatement:
 
 class FakeSurroundings:
     overlay_query = "OVERLAY"
+    whole_overlay_query = "WHOLE OVERLAY"
 
     def __init__(self) -> None:
         self.records: list[DecisionRecord | OutcomeRecord | EventRecord] = []
@@ -161,7 +162,7 @@ class FakeSurroundings:
         role = Role("analyst", False, False, frozenset({"analyst"}), frozenset())
         return Snapshot("db", 180000, self.epoch, self.schemas, (), (), roles=(role,))
 
-    def read_overlay(self, document: bytes) -> Snapshot:
+    def read_overlay(self, document: bytes, query: str) -> Snapshot | None:
         return replace(self.snapshot(), epoch=99)
 
     def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
