@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 from dbguard.errors import DbguardError, UndefinedName
 from dbguard.sql.facts import EffectKind
+from dbguard.sql.names import literal
 from dbguard.wire import frontend
 from dbguard.wire.framing import Frame, Opening
 
 from .asks import Answer, Ask, Planned
 from .changes import Change
 from .holding import Held
+from .joining import fetched
 from .judging import Judging, RefusedWithRecord, reserved_name
 from .link import RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan
+from .probe import CURSORS, ask_server
 from .scope import Scope
 
 
@@ -248,6 +251,7 @@ class Extended:
                 yield from self.judging.refreshed(prepared)
                 if self.judging.overtaken():
                     return
+                yield from self._cursors_exist(prepared.plan)
                 entry.plan, entry.basis = prepared.plan, prepared.basis
                 entry.shape = prepared.told
             else:
@@ -255,8 +259,12 @@ class Extended:
                 if portal is None:
                     yield from self._pass_missing(frame, Owed.DESCRIBE, b"P", message.name)
                     return
+                if portal.base is not None:
+                    yield from self._cursors_exist(portal.base)
                 entry.plan, entry.basis = portal.plan, portal.basis
                 entry.shape = portal.source.told if portal.source else None
+            if self.judging.overtaken():
+                return
         except DbguardError as error:
             yield from self.judging.refuse(error, query=False)
             return
@@ -291,6 +299,22 @@ class Extended:
         """A name that is gone may be so for a Close that the server skips after an error."""
         if self.scope.text(raw) not in table:
             yield from self.link.answered()
+
+    def _cursors_exist(self, plan: Plan) -> Steps:
+        """Describe of a FETCH whose cursor has gone since it was parsed crashes the server, and
+        ends everybody's session: FetchStatementTargetList (pquery.c, 13 to 18) expects one.
+
+        Raises:
+            UndefinedName: it has gone.
+        """
+        if not plan.has_effect(EffectKind.FETCH, EffectKind.EXECUTE):
+            return
+        yield from self.link.answered()
+        for name in sorted(fetched(plan, self.names)):
+            if name not in self.names.portals and self.scope.status != b"E":
+                (found,) = yield from ask_server(self.link, CURSORS.format(literal(name)))
+                if found == b"0":
+                    raise UndefinedName("34000", f'cursor "{name}" does not exist')
 
     def _statement(self, raw: bytes) -> Prepared | None:
         return self.names.statements.get(checked(self.scope.text(raw)))

@@ -42,6 +42,19 @@ def join_named(plan: Plan, names: NameTable) -> Plan:
     return replace(plan, statements=tuple(joined))
 
 
+def fetched(plan: Plan, names: NameTable, depth: int = 8) -> set[str]:
+    """The cursors that a plan fetches from, also by EXECUTE of a FETCH that was parsed."""
+    found: set[str] = set()
+    for effect in plan.effects:
+        if effect.kind is EffectKind.FETCH and effect.name:
+            found.add(effect.name)
+        elif effect.kind is EffectKind.EXECUTE and effect.name and depth:
+            prepared = names.statements.get(effect.name)
+            if prepared is not None:
+                found |= fetched(prepared.plan, names, depth - 1)
+    return found
+
+
 def _runs(statement: PlannedStatement) -> SessionEffect | None:
     for effect in statement.effects:
         if effect.kind in (EffectKind.EXECUTE, EffectKind.FETCH):

@@ -19,6 +19,8 @@ from .link import RESERVED, Link, Skip
 from .pending import Owed, Pending
 
 _NAME = RESERVED.encode() + b"probe"
+CURSORS = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE name = {}"
+"""How many cursors have a name, given as a literal."""
 _QUERY_CANCELED = "57014"
 _TEXT_RESULTS = struct.pack("!HHH", 0, 0, 0)
 """Bind's rest: no parameter formats, no parameters, results in text format."""

@@ -103,7 +103,8 @@ class Refreshing:
             moved = prepared.basis != basis
             prepared.plan = _preparing(plan, prepared.name) if prepared.by_sql else plan
             prepared.basis = basis
-            if moved and not plan.raw_access and not prepared.by_sql and not in_query:
+            described = not plan.has_effect(EffectKind.FETCH)  # whose cursor may have gone
+            if moved and described and not plan.raw_access and not (prepared.by_sql or in_query):
                 self.link.stage(
                     frontend.Describe(b"S", self._name(prepared)).encode(),
                     Pending(Owed.DESCRIBE, unseen=True, plan=plan, basis=basis),

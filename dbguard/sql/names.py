@@ -11,6 +11,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A string literal, under standard_conforming_strings, which dbguard insists on."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def truncate(name: str) -> str:
     """Cut to 63 bytes at a character border, as truncate_identifier does in UTF-8."""
     raw = name.encode("utf-8")

@@ -262,6 +262,8 @@ class Conversation:
                 text, given = rng.choice(PARAMETERS), (str(rng.randint(0, 4)),)
             else:
                 text = self._text()
+            if text.startswith("FETCH"):
+                text = "MOVE 1 IN c"  # described without its cursor, it crashes the server
             if name and rng.random() < 0.7:
                 found.append(frontend.Close(b"S", name))
             found.append(frontend.Parse(name, text.encode(), ()))

@@ -327,3 +327,43 @@ def test_peers_that_leave_in_the_middle_of_anything(ready: Guarded, database: An
     assert after["dbguard_tasks"] <= before["dbguard_tasks"] + 2
     assert database.execute("SELECT count(*) FROM public.copied") == [(0,)]
     works(ready)
+
+
+CLOSED = {
+    "Parse before, Describe behind": ("FETCH 1 FROM c", b"S"),
+    "of a portal": ("FETCH 1 FROM c", b"P"),
+    "by EXECUTE": ("EXECUTE f", b"S"),
+}
+
+
+@pytest.mark.parametrize("case", CLOSED)
+def test_describing_a_fetch_without_its_cursor_crashes_no_server(ready: Guarded, case: str) -> None:
+    """The server itself would crash, and end everybody's session."""
+    text, kind = CLOSED[case]
+    with closing(client_of(ready)) as client, closing(ready.connect("app")) as bystander:
+        client.query("BEGIN; DECLARE c CURSOR FOR SELECT 1 AS a")
+        client.send(
+            frontend.Parse(b"f", b"FETCH 1 FROM c", ()),
+            frontend.Parse(b"e", text.encode(), ()),
+            frontend.Bind(b"p", b"e", values()),
+            frontend.Sync(),
+        )
+        client.until_ready()
+        close = frontend.Query(b"CLOSE c")
+        client.send(close, frontend.Describe(kind, b"e" if kind == b"S" else b"p"), frontend.Sync())
+        client.until_ready()
+        assert error_of(client.until_ready()) == ("34000", 'cursor "c" does not exist')
+        bystander.execute("SELECT 1")
+
+
+def test_cursors_that_only_the_server_knows_are_described(ready: Guarded) -> None:
+    with closing(ready.connect("app", autocommit=True)) as session:
+        session.execute("BEGIN")
+        session.execute(
+            "DO $$ DECLARE c refcursor := 'it''s'; BEGIN OPEN c FOR SELECT 7 AS n; END $$"
+        )
+        prepared = session.pgconn.prepare(b"f", b'FETCH 1 FROM "it\'s"')
+        assert prepared.error_message == ""
+        described = session.pgconn.describe_prepared(b"f")
+        assert [described.fname(i) for i in range(described.nfields)] == [b"n"]
+        assert session.pgconn.exec_prepared(b"f", []).get_value(0, 0) == b"7"
