@@ -25,7 +25,7 @@ NO_OUTSIDE = {  # what the pure layers may take from the standard library
     "__future__", "abc", "ast", "base64", "bisect", "binascii", "collections", "contextlib",
     "copy", "ctypes", "dataclasses", "decimal", "enum", "fnmatch", "functools", "hashlib", "heapq",
     "hmac", "ipaddress", "itertools", "json", "math", "operator", "re", "string", "struct",
-    "types", "typing", "unicodedata", "datetime",
+    "stringprep", "types", "typing", "unicodedata", "datetime",
     "sys", "logging",  # the recursion limit, and silencing sqlglot's own logger
 }  # fmt: skip
 CLOCKS_AND_SOCKETS = {

@@ -363,7 +363,7 @@ def test_cursors_that_only_the_server_knows_are_described(ready: Guarded) -> Non
             "DO $$ DECLARE c refcursor := 'it''s'; BEGIN OPEN c FOR SELECT 7 AS n; END $$"
         )
         prepared = session.pgconn.prepare(b"f", b'FETCH 1 FROM "it\'s"')
-        assert prepared.error_message == ""
+        assert prepared.error_message == b""
         described = session.pgconn.describe_prepared(b"f")
         assert [described.fname(i) for i in range(described.nfields)] == [b"n"]
         assert session.pgconn.exec_prepared(b"f", []).get_value(0, 0) == b"7"
