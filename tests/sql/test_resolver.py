@@ -439,7 +439,6 @@ OPAQUE = [
     "DO $$ BEGIN END $$",
     "CALL something(1)",
     "SELECT * FROM patients TABLESAMPLE mine (1)",
-    "TRUNCATE notes CASCADE",
 ]
 
 

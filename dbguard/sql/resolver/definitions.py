@@ -21,9 +21,9 @@ from .objects import (
     named,
     object_statement,
     rename,
-    truncate,
 )
 from .outcome import Handler
+from .truncating import truncate
 
 _A, _C, _D = Action.ALTER, Action.CREATE, Action.DROP
 

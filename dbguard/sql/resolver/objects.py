@@ -400,16 +400,6 @@ def define(ctx: Context, fields: Node) -> Outcome:
     return Outcome(Action.CREATE_FUNCTION if code else Action.CREATE)
 
 
-def truncate(ctx: Context, fields: Node) -> Outcome:
-    for node in fields.get("relations", ()):
-        relation = named_relation(ctx, node["RangeVar"], Action.TRUNCATE)
-        if relation is not None and relation.has_triggers:
-            ctx.ledger.runs_hidden_code = True
-    if fields.get("behavior") == "DROP_CASCADE":
-        ctx.opaque("TRUNCATE CASCADE")
-    return Outcome(Action.TRUNCATE)
-
-
 def import_schema(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("foreign_server", None, fields.get("server_name", ""))
     ctx.ledger.object("schema", None, fields.get("local_schema", ""))
