@@ -46,7 +46,7 @@ def fetched(plan: Plan, names: NameTable, depth: int = 8) -> set[str]:
     """The cursors that a plan fetches from, also by EXECUTE of a FETCH that was parsed."""
     found: set[str] = set()
     for effect in plan.effects:
-        if effect.kind is EffectKind.FETCH and effect.name:
+        if effect.kind is EffectKind.FETCH and effect.name and effect.value != "move":
             found.add(effect.name)
         elif effect.kind is EffectKind.EXECUTE and effect.name and depth:
             prepared = names.statements.get(effect.name)

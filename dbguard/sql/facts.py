@@ -189,6 +189,7 @@ class SessionEffect:
     kind: EffectKind
     name: str | None = None
     value: str | None = None
+    """Of a setting; `hold` of a cursor, `move` of a FETCH that shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ def _deallocate(ctx: Context, fields: Node) -> Outcome:
 
 
 def _fetch(ctx: Context, fields: Node) -> Outcome:
-    ctx.ledger.effect(SessionEffect(EffectKind.FETCH, fields.get("portalname")))
+    moves = "move" if fields.get("ismove") else None
+    ctx.ledger.effect(SessionEffect(EffectKind.FETCH, fields.get("portalname"), moves))
     return Outcome(Action.FETCH)
 
 
