@@ -76,6 +76,9 @@ class Scope:
     """What a transaction that has ended did: for the surroundings to take."""
     failed: bool = False
     """Something failed since the last ReadyForQuery: what it took back is not known."""
+    raw_access: bool = False
+    """The principal was found to see everything raw: uncommitted DDL is then looked at only
+    when a name cannot be found without it, and bodies of functions may mean anything."""
     status: bytes = b"I"
     """Transaction status as far as it is known: ReadyForQuery's, and what statements of an open
     pipeline have done to it since."""
@@ -111,11 +114,20 @@ class Scope:
                 are not valid in its encoding.
         """
         if self.parameters.get("standard_conforming_strings", "on") != "on":
-            raise NotUnderstood(
-                "statements are not run while standard_conforming_strings is off",
-                detail="Backslashes would change where literals end.",
-                hint="Reconnect without that setting.",
-            )
+            if not self.raw_access:
+                raise NotUnderstood(
+                    "statements are not run while standard_conforming_strings is off",
+                    detail="Backslashes would change where literals end, in bodies of functions "
+                    "as well.",
+                    hint="Reconnect without that setting.",
+                )
+            if b"\\" in raw:
+                raise NotUnderstood(
+                    "statements with backslashes are not run while standard_conforming_strings "
+                    "is off",
+                    detail="They would change where literals end.",
+                    hint="Send such values as parameters, or set it to on.",
+                )
         return raw.decode("ascii") if raw.isascii() else decode(raw, self._codec())
 
     def encoded(self, text: str) -> bytes:

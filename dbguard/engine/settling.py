@@ -36,9 +36,6 @@ class Settling:
     scope: Scope
     surroundings: Surroundings
     identity: SessionIdentity
-    raw_access: bool = False
-    """The principal was found to see everything raw: uncommitted DDL is then looked at only
-    when a name cannot be found without it."""
     _overlays: int = field(default=0)
     _known_in: int | None = field(default=None)
     """Catalog epoch in which the principal's memberships were looked up."""
@@ -59,11 +56,11 @@ class Settling:
     @property
     def knows_changes(self) -> bool:
         """What the session did to the catalog is known without asking the server."""
-        return self.raw_access and self.scope.overlay is None and not self.scope.has_temporary
+        return self.scope.raw_access and self.scope.overlay is None and not self.scope.has_temporary
 
     def changes_for(self, raw: bytes) -> tuple[CatalogChange, ...]:
         """What is known to be different from the snapshot in use, as far as a text may name it."""
-        if not self.raw_access:
+        if not self.scope.raw_access:
             return ()
         changes = self._changes()
         return relevant(changes, self.scope.text(raw)) if changes else ()
@@ -88,7 +85,7 @@ class Settling:
             yield from self.ready(raw)
             view, parameters, seen = self.scope.view, self.scope.texts, self._catalog()
             text, changes = self.scope.text(raw), self.changes_for(raw)
-            hoped = self.raw_access and self.scope.status != b"E"
+            hoped = self.scope.raw_access and self.scope.status != b"E"
             planned = yield from self._ask(text, types, changes)
             refusal = planned.plan.refusal
             if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
@@ -97,7 +94,7 @@ class Settling:
             if self.link.skip is not Skip.NOTHING or self.link.closed:
                 break
             if hoped and not planned.lost and not planned.plan.raw_access and self._changes():
-                self.raw_access = False  # no longer: others wait for what was changed
+                self.scope.raw_access = False  # no longer: others wait for what was changed
                 continue
             if (
                 self.scope.view == view
@@ -106,7 +103,8 @@ class Settling:
             ):
                 break  # nothing came in meanwhile that changes what the text means
         if not planned.lost:
-            self.raw_access = planned.plan.raw_access
+            self.scope.raw_access = planned.plan.raw_access
+            self.scope.text(raw)
         return planned
 
     def _look_again(
@@ -123,7 +121,7 @@ class Settling:
         if self.surroundings.state_key() != before:
             if self.scope.said is not None:
                 self._resolve_path(*self.scope.said)
-            changes = self.changes_for(text.encode()) if self.raw_access else ()
+            changes = self.changes_for(text.encode()) if self.scope.raw_access else ()
             return (yield from self._ask(text, types, changes))
         return planned
 
@@ -195,7 +193,7 @@ class Settling:
         self, changes: Sequence[CatalogChange], raw: bytes | None, *, own: bool = False
     ) -> bool:
         """Whether it takes a look at the catalog to know what names mean after these changes."""
-        if not self.raw_access:
+        if not self.scope.raw_access:
             return own or bool(changes)
         if not changes:
             return False

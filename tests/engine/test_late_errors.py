@@ -23,7 +23,7 @@ class LateError(Play):
 
 def test_nothing_is_asked_of_a_server_that_skips_to_sync() -> None:
     session = LateError()
-    session.session.settling.raw_access = True
+    session.session.settling.scope.raw_access = True
     session.script("""
         >> P : raw one | B <- | E | H
         => P : raw one

@@ -516,6 +516,33 @@ def test_client_encodings() -> None:
     """).done()
 
 
+def test_who_sees_everything_may_go_on_without_backslashes() -> None:
+    session = Play(FakeSurroundings())
+    session.script(r"""
+        >> Q raw 1
+        => Q raw 1
+        <= P standard_conforming_strings=off | C SET | Z I
+        << P standard_conforming_strings=off
+        << C SET
+        << Z I
+        >> Q raw 2
+        => Q raw 2
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+        >> Q raw \
+        << E 0A000 statements with backslashes are not run while standard_conforming_strings is off
+        << Z I
+        # rights were taken away meanwhile
+        >> Q one
+        << E 0A000 statements are not run while standard_conforming_strings is off
+        << Z I
+        >> Q raw 3
+        << E 0A000 statements are not run while standard_conforming_strings is off
+        << Z I
+    """).done()
+
+
 def test_the_view_follows_what_the_server_says() -> None:
     world = FakeSurroundings()
     Play(world).script(SCRIPTS["search_path is asked for after SET"])
