@@ -150,7 +150,8 @@ def _parse(
     types = _Types(parts, schemas)
     extensions = {(catalog, oid): name for catalog, oid, name in parts["extensions"]}
     code = HiddenCode(parts)
-    relations = tuple(_relations(parts, schemas, types, code))
+    columns = system.columns(parts) if system is not None else {}
+    relations = tuple(_relations(parts, schemas, types, code, columns))
     objects = None
     if system is not None:
         relations, objects = system.share(relations)
@@ -278,16 +279,17 @@ def _relations(
     schemas: Mapping[str, str],
     types: _Types,
     code: HiddenCode,
+    known: Mapping[str, tuple[Column, ...]],
 ) -> Iterable[Relation]:
+    """`known`: the columns of the relations that come first, by OID."""
     collations = {
         oid: f"{quote(schema)}.{quote(name)}" for oid, schema, name in parts["collations"]
     }
     columns: dict[str, list[Column]] = defaultdict(list)
     kinds = {row[0]: row[3] for row in parts["relations"]}
     referenced = _references(parts)
-    for owner, number, name, type_oid, formatted, not_null, generated, collation in parts[
-        "columns"
-    ]:
+    rows = parts["columns"][sum(map(len, known.values())) :]
+    for owner, number, name, type_oid, formatted, not_null, generated, collation in rows:
         if formatted is None:
             type_name = types.name(type_oid)
         else:
@@ -325,7 +327,7 @@ def _relations(
             schema=schemas[space],
             name=name,
             kind=RelationKind(kind),
-            columns=tuple(columns[oid]),
+            columns=known.get(oid) or tuple(columns[oid]),
             primary_key=keys.get(oid, ()),
             parents=tuple(parents[oid]),
             definition=definitions.get(oid),

@@ -13,6 +13,7 @@ from typing import Any
 
 from dbguard.sql.snapshot import (
     FIRST_NORMAL_OID,
+    Column,
     Function,
     Relation,
     Snapshot,
@@ -36,6 +37,8 @@ class SystemRows:
     parts: Parts
     memberships: frozenset[tuple[str, str]]
     """OID and extension of those functions that belong to one."""
+    around: list[list[Any]]
+    """What else columns are told by: which types can be compared, and their foreign keys."""
     objects: SystemObjects
 
     def complete(self, fingerprint: object, parts: Parts) -> dict[str, list[list[Any]]]:
@@ -51,6 +54,12 @@ class SystemRows:
     def functions(self, parts: Parts) -> tuple[Function, ...]:
         """Those of `objects`, if they are in the extensions that they were in; else none."""
         return self.objects.functions if self.memberships == _memberships(parts) else ()
+
+    def columns(self, parts: Parts) -> dict[str, tuple[Column, ...]]:
+        """Those of `objects` by their relation's OID, if they are what they were; else none."""
+        if self.around != _around(parts):
+            return {}
+        return {str(r.oid): r.columns for r in self.objects.relations}
 
     def share(self, relations: Sequence[Relation]) -> tuple[tuple[Relation, ...], SystemObjects]:
         """`relations` and the objects, the same as before as far as they are equal."""
@@ -68,6 +77,7 @@ def system_rows(parts: Parts, snapshot: Snapshot, fingerprint: str) -> SystemRow
         fingerprint,
         {name: [row for row in parts[name] if _is_system(row[0])] for name in SYSTEM_PARTS},
         _memberships(parts),
+        _around(parts),
         SystemObjects(functions, relations),
     )
 
@@ -82,6 +92,13 @@ def _memberships(parts: Parts) -> frozenset[tuple[str, str]]:
         for catalog, oid, name in parts["extensions"]
         if catalog == "pg_proc" and _is_system(oid)
     )
+
+
+def _around(parts: Parts) -> list[list[Any]]:
+    return [
+        sorted(parts["comparable"]),
+        [row for row in parts["references"] if _is_system(row[0])],
+    ]
 
 
 def _system_relations(relations: Sequence[Relation]) -> int:

@@ -50,6 +50,14 @@ SERVERS_OWN = [
     "FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
     "ALTER EXTENSION plpgsql DROP FUNCTION pg_catalog.plpgsql_call_handler()",
     "ALTER TABLE information_schema.sql_parts ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE information_schema.sql_parts ADD UNIQUE (feature_id), "
+    "ADD FOREIGN KEY (feature_name) REFERENCES information_schema.sql_parts (feature_id) NOT VALID",
+    "ALTER TABLE information_schema.sql_parts ADD COLUMN more json",
+    "CREATE FUNCTION public.below(xml, xml) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';"
+    "CREATE OPERATOR public.<<< (LEFTARG = xml, RIGHTARG = xml, FUNCTION = public.below);"
+    "CREATE FUNCTION public.cmp(xml, xml) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 0';"
+    "CREATE OPERATOR CLASS public.xmls DEFAULT FOR TYPE xml USING btree AS OPERATOR 1 public.<<<, "
+    "FUNCTION 1 public.cmp(xml, xml)",
 ]
 
 
