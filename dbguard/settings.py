@@ -186,8 +186,9 @@ class LimitsSettings(Section):
         ge=1024,
         le=64 * 1024**2,
         examples=["1MiB"],
-        description="Text of one statement. Both parsers need about a hundred times its size in "
-        "memory.",
+        description="Text of one statement outside of constants in quotes. Both parsers need about "
+        "a hundred times its size in memory; constants cost little, and count for "
+        "`message_bytes` alone.",
     )
     analysis_timeout: Seconds = Field(
         default=5.0,

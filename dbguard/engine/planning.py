@@ -45,7 +45,7 @@ from dbguard.sql.precheck import check_text
 from dbguard.sql.redact import redact
 from dbguard.sql.resolver import DOUBT
 from dbguard.sql.rewrite import Rewritten, rewrite
-from dbguard.sql.sites import Reading
+from dbguard.sql.sites import Reading, SiteRole
 from dbguard.sql.snapshot import Relation, SessionView, Snapshot
 from dbguard.sql.verify import verify
 
@@ -163,6 +163,9 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
     if raw_access and any(s.doubtful for s in statements):
         # what a name means by then is the server's to say: it must not be pinned to a guess
         return Plan(request.text, None, statements, None, raw_access, 5 * len(request.text) + 1000)
+    if raw_access and _asks_the_server_only(readings, world.snapshot):
+        # pg_stat_activity and the like show texts: whoever looks there for his own has to find it
+        return Plan(request.text, None, statements, None, raw_access)
     try:
         rewritten = _rewritten(world, request, readings, statements)
     except StatementError as error:
@@ -176,6 +179,18 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         positions=rewritten.positions if rewritten is not None and changed else None,
         statements=statements,
         raw_access=raw_access,
+    )
+
+
+def _asks_the_server_only(readings: tuple[Reading, ...], snapshot: Snapshot) -> bool:
+    """Whether relations of pg_catalog are all that the text reads, and nothing else is named."""
+    found = snapshot.relation_by_oid
+    return all(
+        site.role is SiteRole.READ
+        and site.relation in found
+        and found[site.relation].schema == "pg_catalog"
+        for reading in readings
+        for site in reading.relations
     )
 
 
@@ -389,14 +404,17 @@ def principal_of(snapshot: Snapshot, user: str) -> Principal:
     return Principal(user, groups, snapshot.database, bool(role and role.superuser))
 
 
-def effective_view(snapshot: Snapshot, user: str, search_path: str) -> SessionView:
+def effective_view(
+    snapshot: Snapshot, user: str, search_path: str, temporary: str | None = None
+) -> SessionView:
     """current_schemas(true) computed from the settings, as namespace.c's recomputeNamespacePath.
 
-    `search_path` is the setting's text as SHOW prints it.
+    `search_path` is the setting's text as SHOW prints it, `temporary` the session's temporary
+    schema where the snapshot does not show it.
     """
     role = snapshot.role_by_name.get(user)
     hidden = role.hidden_schemas if role and not role.superuser else frozenset()
-    temporary = next((r.schema for r in snapshot.relations if r.temporary), None)
+    temporary = temporary or next((r.schema for r in snapshot.relations if r.temporary), None)
     path: list[str] = []
     for item in split_identifier_list(search_path):
         name = user if item == "$user" else item

@@ -68,6 +68,11 @@ class Scope:
     temporary_touched: bool = False
     """The open transaction made or dropped temporary objects: its end may undo that, or drop
     them (ON COMMIT DROP)."""
+    temporary: tuple[CatalogChange, ...] | None = ()
+    """What was done to temporary relations since the session began; None when it was not told by
+    texts alone, so that the server has to be asked."""
+    temporary_before: tuple[CatalogChange, ...] | None = ()
+    """The same as of the beginning of the transaction that touched them."""
     uncommitted: list[CatalogChange] = field(default_factory=list)
     """What the open transaction did to names of relations."""
     behind_overlay: list[CatalogChange] = field(default_factory=list)
@@ -158,6 +163,7 @@ class Scope:
         changes: tuple[CatalogChange, ...] | None = None,
     ) -> None:
         """A statement with these effects succeeded; `changes` as in `StatementFacts`."""
+        self._tell_temporary(effects, changes)
         for effect in effects:
             match effect.kind:
                 case EffectKind.SET | EffectKind.SET_LOCAL | EffectKind.RESET:
@@ -171,12 +177,12 @@ class Scope:
                     self.catalog_touched = True
                     self.overlay_stale = True
                     found = (EVERYTHING,) if changes is None else changes
-                    self.uncommitted += found
+                    self.uncommitted += [c for c in found if not c.temporary]
                     self.behind_overlay += found
                 case EffectKind.TEMPORARY:
                     self.has_temporary = self.temporary_touched = True
                     self.overlay_stale = True
-                    self.view = None
+                    self._temporary_changed()
                 case EffectKind.BEGIN:
                     self.status = b"T"
                 case EffectKind.COMMIT | EffectKind.ROLLBACK:
@@ -185,12 +191,39 @@ class Scope:
                     self.transaction_ended(committed=committed)
                 case EffectKind.ROLLBACK_TO:
                     self.status = b"T"
+                    if self.temporary_touched:
+                        self.temporary = None
                     if self.names_touched or self.temporary_touched:
                         self.view = None
                     if self.catalog_touched or self.temporary_touched:
                         self.overlay_stale = True
                         self.uncommitted = [EVERYTHING]
                         self.behind_overlay = [EVERYTHING]
+
+    def _tell_temporary(
+        self, effects: tuple[SessionEffect, ...], changes: tuple[CatalogChange, ...] | None
+    ) -> None:
+        """Note what a statement did to temporary relations, as far as its text tells."""
+        kinds = {effect.kind for effect in effects}
+        makes = any(e.kind is EffectKind.TEMPORARY and e.name is not None for e in effects)
+        if not self.temporary_touched:
+            self.temporary_before = self.temporary
+        if changes is None:
+            # A change that is not told may be one of them as well, and so may what unseen code did.
+            if makes or (self.has_temporary and kinds & {EffectKind.CATALOG, EffectKind.PATH}):
+                self.temporary = None
+        elif self.temporary is not None:
+            own = {c.name: c for c in changes if c.temporary}
+            kept = (c for c in self.temporary if c.name not in own)
+            made = (c for c in own.values() if c.relation is not None)
+            self.temporary = None if any(c.unclear for c in own.values()) else (*kept, *made)
+
+    def _temporary_changed(self) -> None:
+        """Names are found in the temporary schema too, or no longer."""
+        if self.temporary is None or self.said is None:
+            self.view = None
+        else:
+            self.seen = ()
 
     def _names_changed(self) -> None:
         self.view = None
@@ -200,9 +233,11 @@ class Scope:
         if what == "all":  # never inside a transaction: nothing takes it back
             self._names_changed()
             self.has_temporary = self.overlay_stale = False
+            self.temporary = self.temporary_before = ()
             self.overlay = None
         elif what in ("temp", "temporary"):
             self.temporary_touched = self.overlay_stale = self.has_temporary
+            self.temporary = None if self.temporary is None else ()
             self.view = None
 
     def transaction_ended(self, *, committed: bool) -> None:
@@ -213,7 +248,13 @@ class Scope:
         if self.temporary_touched:
             self.temporary_touched = False
             self.overlay_stale = True
-            self.view = None
+            if self.failed:
+                self.temporary = None
+            elif not committed:
+                self.temporary = self.temporary_before
+            elif self.temporary is not None:
+                self.temporary = tuple(c for c in self.temporary if not c.passing)
+            self._temporary_changed()
         if self.catalog_touched:
             self.catalog_touched = False
             if committed:

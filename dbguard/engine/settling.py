@@ -6,7 +6,7 @@ from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbguard.errors import NotUnderstood
-from dbguard.sql.changes import CatalogChange, relevant
+from dbguard.sql.changes import TEMPORARY, CatalogChange, relevant
 from dbguard.sql.snapshot import SessionView
 
 from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
@@ -56,7 +56,7 @@ class Settling:
     @property
     def knows_changes(self) -> bool:
         """What the session did to the catalog is known without asking the server."""
-        return self.scope.raw_access and self.scope.overlay is None and not self.scope.has_temporary
+        return self.scope.raw_access and self.scope.overlay is None and not self._temporary_unknown
 
     def changes_for(self, raw: bytes) -> tuple[CatalogChange, ...]:
         """What is known to be different from the snapshot in use, as far as a text may name it."""
@@ -68,7 +68,15 @@ class Settling:
     def _changes(self) -> tuple[CatalogChange, ...]:
         if self.scope.needs_overlay and self.scope.overlay is not None:
             return tuple(self.scope.behind_overlay)
-        return (*self.surroundings.recent(), *self.scope.uncommitted)
+        own = self.scope.temporary or ()
+        return (*self.surroundings.recent(), *self.scope.uncommitted, *own)
+
+    @property
+    def _temporary_unknown(self) -> bool:
+        """The session has temporary relations, and it takes a look at them to know which."""
+        scope = self.scope
+        told = self.scope.raw_access and scope.overlay is None and scope.temporary is not None
+        return scope.has_temporary and not told
 
     def plan(
         self, raw: bytes, parameter_types: tuple[int, ...] = ()
@@ -114,8 +122,13 @@ class Settling:
         if self.scope.status == b"E":
             return replace(planned, plan=_refused(planned.plan, _ABORTED))
         if self.scope.needs_overlay and (self.scope.overlay is None or self.scope.overlay_stale):
+            told = not (self._temporary_unknown or self.scope.catalog_touched)
             yield from self._load_overlay()
-            return (yield from self._ask(text, types, ()))
+            found = yield from self._ask(text, types, ())
+            refusal = found.plan.refusal
+            if told and refusal is not None and refusal.sqlstate in _UNKNOWN_NAME:
+                self._leave_overlay()  # what the session is known to have done is all there is
+            return found
         before = self.surroundings.state_key()
         yield AskFreshCatalog()
         if self.surroundings.state_key() != before:
@@ -176,7 +189,7 @@ class Settling:
         if self.scope.needs_overlay and self.scope.overlay_stale:
             own = self.scope.behind_overlay
             moved = self.scope.overlay_base not in (None, self.surroundings.state_key())
-            if self.scope.has_temporary or moved or self._obscure(own, raw, own=True):
+            if self._temporary_unknown or moved or self._obscure(own, raw, own=True):
                 yield from self._load_overlay()
         if self.scope.view is None:
             yield from self._load_view()
@@ -210,7 +223,8 @@ class Settling:
         overlay = self.scope.overlay
         snapshot = overlay.snapshot if overlay is not None else self.surroundings.snapshot()
         self.scope.said, self.scope.seen = (path, user), self._catalog()
-        self.scope.view = view = effective_view(snapshot, user, path)
+        own = TEMPORARY if overlay is None and self.scope.temporary else None
+        self.scope.view = view = effective_view(snapshot, user, path, own)
         return view
 
     def _catalog(self) -> tuple[Hashable, ...]:
@@ -218,6 +232,13 @@ class Settling:
         if self.scope.overlay is not None:
             return (self.scope.overlay.key,)
         return self.surroundings.state_key()
+
+    def _leave_overlay(self) -> None:
+        """Go on with the shared catalog and what is known to be different from it."""
+        scope = self.scope
+        scope.overlay, scope.overlay_base, scope.overlay_stale = None, None, True
+        if scope.said is not None:
+            self._resolve_path(*scope.said)
 
     def _load_overlay(self) -> Generator[Ask, Answer, None]:
         base, included = self.surroundings.state_key(), len(self.scope.behind_overlay)

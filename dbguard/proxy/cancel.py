@@ -24,6 +24,9 @@ LONG_SECRET_BYTES: Final = 32
 PATIENCE_SECONDS: Final = 1.0
 """How long dbguard may work on a statement before what it asks the server itself is cancelled."""
 
+AGAIN_SECONDS: Final = (0.05, 0.2, 1.0)
+"""After which pauses a cancel request that had to wait is sent again, if it did not help."""
+
 
 @dataclass(frozen=True, slots=True)
 class CancelTarget:
@@ -37,6 +40,8 @@ class CancelTarget:
     what to cancel. None: there is never such a while."""
     at_rest: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
     """Whether the session has nothing to cancel any more."""
+    under_way: Callable[[], object] = field(default=lambda: None, repr=False, compare=False)
+    """What the server works on for the client, None when nothing: compared by identity."""
 
     async def cancel(self) -> None:
         """Send a CancelRequest, after the statement that it is meant for.
@@ -44,6 +49,7 @@ class CancelTarget:
         As with PostgreSQL, nobody learns whether it worked.
         """
         request = CancelRequest(self.process_id, self.secret)
+        waited = self.forwarded is not None and not self.forwarded.is_set()
         if self.forwarded is not None:
             try:
                 await asyncio.wait_for(self.forwarded.wait(), PATIENCE_SECONDS)
@@ -53,7 +59,14 @@ class CancelTarget:
                 await self.forwarded.wait()
                 if self.at_rest():
                     return
+        meant = self.under_way() if waited else None
         await self.upstream.cancel(request)
+        for pause in AGAIN_SECONDS if meant is not None else ():
+            # the statement has just gone out: a backend that has not read it yet ignores this
+            await asyncio.sleep(pause)
+            if self.under_way() is not meant:
+                return
+            await self.upstream.cancel(request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,9 +92,8 @@ class Connection:
         except DbguardError as error:
             self._fatal(error)
         except asyncio.CancelledError:
-            self._fatal(
-                self._displaced or ShuttingDown("terminating connection: dbguard is stopping")
-            )
+            stopping = ShuttingDown("terminating connection: dbguard is stopping")
+            self._fatal(self._displaced or stopping)
             if self._displaced is None:
                 raise
         except Exception as error:  # noqa: BLE001 - the border: fail closed, tell nobody a value
@@ -227,6 +226,7 @@ class Connection:
                 login.server_secret,
                 self._forwarded,
                 lambda: self._session is not None and self._session.link.at_rest,
+                lambda: self._session and self._session.link.queue.head,
             ),
             LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from dbguard.errors import ProtocolViolation
-from dbguard.wire.framing import FrontendSplitter
+from dbguard.wire.framing import FrontendSplitter, InvalidStartupLength
 from dbguard.wire.startup import (
     CancelRequest,
     GSSENCRequest,
@@ -21,14 +21,18 @@ from .streams import Stream, unencrypted_data
 async def read_startup(
     client: Stream, splitter: FrontendSplitter, tls: ssl.SSLContext | None, cancels: CancelRegistry
 ) -> StartupMessage | None:
-    """The client's StartupMessage; None when it hung up, or wanted to cancel and has been served.
+    """The client's StartupMessage; None when it hung up, sent what is no packet at all, or wanted
+    to cancel and has been served.
 
     Raises:
         ProtocolViolation: nothing that PostgreSQL would accept here.
     """
     seen: set[type] = set()
     while True:
-        packet = splitter.next_startup()
+        try:
+            packet = splitter.next_startup()
+        except InvalidStartupLength:
+            return None  # no answer, as PostgreSQL: clients that say goodbye at once take none
         if packet is None:
             data = await client.read()
             if not data:

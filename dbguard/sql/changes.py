@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 
 from .snapshot import Relation, Snapshot
 
+TEMPORARY = "pg_temp"
+"""What a session may call its own temporary schema, whatever its name (namespace.c)."""
+
 _PROVISIONAL = 1 << 32
 """OIDs of relations that no catalog was read with start here: the server's have 32 bits."""
 
@@ -29,6 +32,13 @@ class CatalogChange:
     """What it is now cannot be told."""
     parent: str = ""
     """Name of the table it inherits from: what happens to that one happens to it."""
+    passing: bool = False
+    """ON COMMIT DROP: the relation is gone when the transaction is over."""
+
+    @property
+    def temporary(self) -> bool:
+        """It is one of the session's own temporary relations."""
+        return self.schema == TEMPORARY or self.schema.startswith(f"{TEMPORARY}_")
 
 
 EVERYTHING = CatalogChange("", "", unclear=True)

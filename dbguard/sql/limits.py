@@ -14,8 +14,8 @@ class Limits:
     """What one text (a Query or Parse message) may hold."""
 
     max_text_bytes: int = 1_000_000
-    """UTF-8 bytes. Multi-row INSERTs of loaders stay below 200 kB; every byte costs both
-    parsers about 2 µs."""
+    """UTF-8 bytes outside of constants in quotes. Multi-row INSERTs of loaders stay below 200 kB;
+    every byte costs both parsers about 2 µs."""
     max_tokens: int = 100_000
     """Tokens without comments and without long runs of constants. An INSERT of 1,000 rows of 40
     columns, each with a function call in it, has 80,000."""

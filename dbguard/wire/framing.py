@@ -193,6 +193,10 @@ def _unknown(tag: int, side: str) -> ProtocolViolation:
     return ProtocolViolation(f"invalid {side} message type {tag}")
 
 
+class InvalidStartupLength(ProtocolViolation):
+    """The first bytes are no startup packet: what sent them need not speak this protocol."""
+
+
 class FrontendSplitter(_Window):
     """A client's bytes: startup packets first, then frames.
 
@@ -238,7 +242,7 @@ class FrontendSplitter(_Window):
             return None
         (length,) = _LENGTH.unpack_from(self._data, start)
         if not 8 <= length <= self._limits.max_startup:
-            raise ProtocolViolation(
+            raise InvalidStartupLength(
                 "invalid length of startup packet",
                 detail=f"At least 8 and at most {self._limits.max_startup} bytes are accepted.",
             )

@@ -96,6 +96,18 @@ class CancelRequest:
         return _packet(_CODE_AND_ID.pack(CANCEL_REQUEST_CODE, self.process_id) + self.secret)
 
 
+class UnsupportedProtocol(ProtocolViolation):
+    """A protocol version that is not spoken: ProcessStartupPacket's code for it."""
+
+    sqlstate = "0A000"
+
+
+class NoUserName(ProtocolViolation):
+    """A StartupMessage without a user: ProcessStartupPacket's code for it."""
+
+    sqlstate = "28000"
+
+
 Startup = StartupMessage | SSLRequest | GSSENCRequest | CancelRequest
 
 
@@ -116,7 +128,7 @@ def decode_startup(payload: bytes) -> Startup:
             raise reader.violation("The cancel secret has a wrong length.")
         return CancelRequest(process_id, secret)
     if code >> 16 != PROTOCOL_3_0 >> 16:
-        raise ProtocolViolation(
+        raise UnsupportedProtocol(
             f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}",
             detail="Protocol 3.0 is supported.",
         )
@@ -132,5 +144,5 @@ def _parameters(reader: Reader) -> tuple[tuple[str, str], ...]:
         pairs[key] = reader.string().decode("utf-8", "surrogateescape")
     reader.end()
     if not pairs.get("user"):
-        raise ProtocolViolation("no PostgreSQL user name specified in startup packet")
+        raise NoUserName("no PostgreSQL user name specified in startup packet")
     return tuple(pairs.items())

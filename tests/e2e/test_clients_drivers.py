@@ -27,12 +27,12 @@ def test_unicode_is_another_name_of_utf8(guard: Callable[..., Guarded], pg_datab
 def test_cancelled_while_dbguard_asks_the_server(
     guard: Callable[..., Guarded], pg_database: Any
 ) -> None:
-    """What a temporary table changed is looked up first: the cancel request does not go there."""
+    """What a temporary view changed is looked up first: the cancel request does not go there."""
     pg_database.create_user("app")
     guarded = guard(pg_database, rules=None)
     with guarded.connect("app", autocommit=True) as client:
         for number, delay in enumerate((0.02, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3)):
-            client.execute(f"CREATE TEMP TABLE t{number} (id int PRIMARY KEY)")
+            client.execute(f"CREATE TEMP VIEW v{number} AS SELECT 1 AS id")
             timer = threading.Timer(delay, client.cancel_safe)
             outcome: str | None = ""
             timer.start()
@@ -69,3 +69,113 @@ def test_cancelled_while_the_statement_is_analysed(
                 thread.join(1)
             assert outcome == ["57014"], delay
             assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+ACTIVE = "SELECT count(*) FROM pg_stat_activity WHERE query = %s"
+
+
+def test_a_session_finds_its_own_texts(guard: Callable[..., Guarded], pg_database: Any) -> None:
+    """pg-pool counts them."""
+    pg_database.create_user("app")
+    with guard(pg_database, rules=None).connect("app", autocommit=True) as client:
+        text = ACTIVE.replace("%s", "$1")
+        assert client.execute(ACTIVE, (text,)).fetchone() == (1,)
+        client.execute("PREPARE own AS SELECT name FROM pg_prepared_statements")
+        (found,) = client.execute("SELECT statement FROM pg_prepared_statements").fetchall()
+        assert found == ("PREPARE own AS SELECT name FROM pg_prepared_statements",)
+
+
+def test_large_constants(guard: Callable[..., Guarded], pg_database: Any) -> None:
+    """psycopg2 writes parameters into the text."""
+    pg_database.create_user("app")
+    with guard(pg_database, rules=None).connect("app", autocommit=True) as client:
+        large = "x" * (5 << 20)
+        assert client.execute(f"SELECT '{large}'").fetchone() == (large,)
+
+
+TEMPORARY = """
+CREATE TABLE t (kind text); INSERT INTO t VALUES ('lasting')
+CREATE TEMP TABLE own (a int, b serial)
+INSERT INTO own (a) VALUES (1), (2); SELECT * FROM own
+SELECT * FROM own WHERE nosuch = 1
+SELECT * FROM nosuch
+SELECT count(*) FROM own, pg_temp.own o
+CREATE TEMP TABLE t (kind text, more int)
+INSERT INTO t VALUES ('temporary', 1); SELECT * FROM t
+SELECT * FROM public.t
+ALTER TABLE t ADD COLUMN again int
+SELECT * FROM t
+DROP TABLE t
+SELECT * FROM t
+BEGIN
+CREATE TEMP TABLE t (kind text) ON COMMIT DROP
+SELECT count(*) FROM t
+COMMIT
+SELECT count(*) FROM t
+BEGIN
+CREATE TEMP TABLE t AS SELECT 'rolled back'::text AS kind
+SELECT * FROM t
+ROLLBACK
+SELECT * FROM t
+BEGIN; SAVEPOINT s; CREATE TEMP TABLE t (a int); ROLLBACK TO s
+SELECT * FROM t
+COMMIT
+BEGIN; CREATE TEMP TABLE t (a int)
+SELECT 1/0
+ROLLBACK
+SELECT * FROM t
+CREATE TEMP TABLE t (a int); SELECT 1/0
+SELECT * FROM t
+CREATE TEMP TABLE IF NOT EXISTS own (other text)
+SELECT * FROM own
+TRUNCATE own; ANALYZE own; SELECT * FROM own
+CREATE INDEX i ON own (a); DROP INDEX i
+DO $$ BEGIN CREATE TEMP TABLE t (made text); DROP TABLE own; END $$
+SELECT * FROM t
+SELECT * FROM own
+DISCARD TEMP
+SELECT * FROM t
+CREATE TEMP TABLE t (a int); ALTER TABLE t RENAME TO u
+SELECT * FROM u
+SELECT * FROM t
+CREATE TEMP VIEW t AS SELECT 'view' AS kind
+SELECT * FROM t
+DROP VIEW t
+DISCARD ALL
+SELECT * FROM t
+SET search_path = pg_temp, public; CREATE TABLE t (first int)
+SELECT * FROM t
+RESET search_path
+SELECT * FROM t
+DROP TABLE t
+SELECT * FROM t
+DROP TABLE t
+"""
+
+
+def test_temporary_tables(guard: Callable[..., Guarded], pg_database: Any) -> None:
+    """Every suite makes them, and names in them what there is already."""
+    pg_database.create_user("app")
+    pg_database.execute("GRANT CREATE ON SCHEMA public TO app")
+    guarded = guard(pg_database, rules=None)
+    found = []
+    for connect in (
+        lambda: psycopg.connect(pg_database.dsn("app")),
+        lambda: guarded.connect("app"),
+    ):
+        with connect() as client:
+            client.autocommit = True
+            found.append([(text, _outcome(client, text)) for text in TEMPORARY.split("\n") if text])
+    assert found[0] == found[1]
+
+
+def _outcome(client: psycopg.Connection[Any], text: str) -> list[object]:
+    try:
+        cursor = client.execute(text)
+    except psycopg.Error as error:
+        return [error.sqlstate, error.diag.message_primary, error.diag.statement_position]
+    results: list[object] = []
+    while True:
+        results.append(cursor.fetchall() if cursor.description else cursor.statusmessage)
+        if not cursor.nextset():
+            return results

@@ -65,14 +65,11 @@ def test_strangers_open_no_databases(proxy: Guarded, pg_server: Any) -> None:
     [
         (startup("app", "x", replication="true"), "0A000"),
         (startup("app", "x", replication="database"), "0A000"),
-        (startup("app", "x", 2 << 16), "08P01"),
-        (struct.pack("!II", 8, 2 << 16), "08P01"),
-        (b"GET / HTTP/1.1\r\n\r\n", "08P01"),
-        (struct.pack("!I", 20_000) + b"x" * 100, "08P01"),
-        (struct.pack("!I", 7), "08P01"),
-        (struct.pack("!II", 9, 3 << 16) + b"\0", "08P01"),
+        (startup("app", "x", 2 << 16), "0A000"),
+        (struct.pack("!II", 8, 2 << 16), "0A000"),
+        (struct.pack("!II", 8, 3 << 16), "08P01"),
+        (struct.pack("!II", 9, 3 << 16) + b"\0", "28000"),
         (SSLRequest().encode() + b"x" * 8, ""),
-        (pack(ord("Q"), b"SELECT 1\0"), "08P01"),
     ],
 )
 def test_what_cannot_be_served(proxy: Guarded, data: bytes, code: str) -> None:
@@ -82,6 +79,23 @@ def test_what_cannot_be_served(proxy: Guarded, data: bytes, code: str) -> None:
             assert client.socket.recv(1) == b"N"
             code = "08P01"
         assert error_of([client.message()])[0] == code
+        assert client.message() == b""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        struct.pack("!I", 20_000) + b"x" * 100,
+        struct.pack("!I", 7),
+        pack(ord("Q"), b"SELECT 1\0"),
+        pack(ord("X"), b""),
+    ],
+)
+def test_what_is_no_startup_packet_gets_no_answer(proxy: Guarded, data: bytes) -> None:
+    """Node's driver says goodbye in front of its startup packet and takes no error for it."""
+    with Client(proxy.port) as client:
+        client.send(data)
         assert client.message() == b""
 
 

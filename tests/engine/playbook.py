@@ -44,7 +44,7 @@ from dbguard.policy.decision import (
 )
 from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect
-from dbguard.sql.snapshot import Role, SessionView, Snapshot
+from dbguard.sql.snapshot import Relation, RelationKind, Role, SessionView, Snapshot
 from dbguard.sql.splices import PositionMap
 from dbguard.wire import backend, frontend
 from dbguard.wire.errorfields import ErrorFields
@@ -83,7 +83,8 @@ NAMED = {
 def plan_of(text: str, epoch: int = 1) -> Plan:
     """`deny …`, `mask …`, `secret …` (errors withheld), `backup …`, the words of EFFECTS; `raw …`
     is allowed for somebody who sees everything; `drop x` is DDL whose effect is known, `ddl` DDL
-    whose effect is not; `moving …` is sent as another text in each catalog epoch; anything else is
+    whose effect is not; `maketemp x` makes a temporary table, `passing x` one that ends with its
+    transaction; `moving …` is sent as another text in each catalog epoch; anything else is
     allowed as it is. A semicolon separates statements."""
     parts = [p.strip() for p in text.split(";")]
     statements = tuple(_statement(part) for part in parts)
@@ -98,6 +99,12 @@ def plan_of(text: str, epoch: int = 1) -> Plan:
     return Plan(sent, positions, statements, refusal, raw_access=parts[0].startswith("raw"))
 
 
+def temporary(name: str, *, passing: bool = False) -> CatalogChange:
+    """What making a temporary table does."""
+    relation = Relation(0, "pg_temp", name, RelationKind.TABLE, (), temporary=True)
+    return CatalogChange("pg_temp", name, relation, passing=passing)
+
+
 def _statement(part: str) -> PlannedStatement:
     word, _, rest = part.partition(" ")
     name = rest.split(" ")[0] if rest else ""
@@ -105,6 +112,9 @@ def _statement(part: str) -> PlannedStatement:
     changes: tuple[CatalogChange, ...] | None = None
     if word == "drop":
         effects, changes = (EFFECTS["ddl"],), (CatalogChange("public", name),)
+    if word in ("maketemp", "passing"):
+        effects = (SessionEffect(EffectKind.TEMPORARY, name),)
+        changes = (temporary(name, passing=word == "passing"),)
     if word in EFFECTS:
         effects = (EFFECTS[word],)
     elif word in NAMED:

@@ -6,7 +6,7 @@ import pytest
 
 from dbguard.sql.changes import EVERYTHING, CatalogChange
 
-from .playbook import Play
+from .playbook import Play, temporary
 
 T_GONE = CatalogChange("public", "t")
 
@@ -21,7 +21,9 @@ def ran(play: Play, text: str, answers: str = "C X", status: str = "I") -> Play:
 
 def raw_session() -> Play:
     """A session that is known to see everything."""
-    return ran(Play(), "raw a")
+    play = Play()
+    play.session.scope.said = ("clinic, public", "analyst")
+    return ran(play, "raw a")
 
 
 def test_who_sees_masked_data_waits_for_the_catalog() -> None:
@@ -122,6 +124,71 @@ def test_a_prepared_statement_is_planned_again_when_a_name_in_it_changed() -> No
         """
     )
     assert play.world.told[planned:] == [(T_GONE,)]
+
+
+TEMP_T = temporary("t")
+
+
+def test_temporary_tables_are_told_by_texts() -> None:
+    play = raw_session()
+    ran(play, "raw x; maketemp t", "C X | C CREATE TABLE")
+    ran(play, "raw from t", "C SELECT 0")
+    assert play.world.told[-1] == (TEMP_T,)
+    assert play.world.views[-1].search_path[0] == "pg_temp"
+    assert play.world.noted == ()  # nobody else sees it
+    ran(play, "raw x; discard", "C X | C DISCARD ALL")
+    assert play.session.scope.temporary == ()
+
+
+TEMP_ENDS = [
+    ("raw z; commit", "C X | C COMMIT", (TEMP_T,)),
+    ("raw z; rollback", "C X | C ROLLBACK", ()),
+]
+
+
+@pytest.mark.parametrize("made", ["maketemp", "passing"])
+@pytest.mark.parametrize(("end", "answers", "known"), TEMP_ENDS)
+def test_temporary_tables_at_the_end_of_their_transaction(
+    made: str, end: str, answers: str, known: tuple[CatalogChange, ...]
+) -> None:
+    play = raw_session()
+    ran(play, "raw x; begin", "C X | C BEGIN", "T")
+    ran(play, f"raw x; {made} t", "C X | C CREATE TABLE", "T")
+    ran(play, "raw from t", "C SELECT 0", "T")
+    assert [c.name for c in play.world.told[-1]] == ["t"]
+    ran(play, end, answers)
+    ran(play, "raw from t", "C SELECT 0")
+    assert play.world.told[-1] == (known if made == "maketemp" else ())
+
+
+UNSEEN = ["raw x; maketemp t; back", "raw x; maketemp t; config", "raw x; maketemp t; ddl"]
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_what_may_have_changed_temporary_tables_unseen_is_looked_at(text: str) -> None:
+    play = raw_session()
+    ran(play, text, "C X | C CREATE TABLE | C X", "T")
+    assert overlays_read(play, "raw from u") == 1
+
+
+def test_who_sees_masked_data_has_temporary_tables_looked_at() -> None:
+    play = Play()
+    ran(play, "a b")
+    ran(play, "a x; maketemp t", "C X | C CREATE TABLE")
+    assert overlays_read(play, "a from t") == 1
+    assert play.world.told[-1] == ()
+
+
+def test_a_name_that_is_nowhere_is_looked_for_and_the_texts_count_again() -> None:
+    play = raw_session()
+    ran(play, "raw x; maketemp t", "C X | C CREATE TABLE")
+    play.script(">> Q raw unknown u")
+    while (message := play.next_to_server()) is not None:
+        play.script(f"<= {PROBED[message[0]]}")
+    while play.next_to_client() is not None:
+        pass
+    ran(play, "raw from t", "C SELECT 0")
+    assert play.world.told[-1] == (TEMP_T,)
 
 
 PROBED = {"C": "3", "P": "1", "B": "2", "E": "D public | C SELECT 1", "S": "Z I"}

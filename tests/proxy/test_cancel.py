@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+
+import pytest
 
 from dbguard.proxy.cancel import SECRET_BYTES, CancelRegistry, CancelTarget
 from dbguard.proxy.upstream import Upstream
@@ -46,3 +49,51 @@ def test_no_secret_in_repr() -> None:
     registry = CancelRegistry(replay(b"hush"))
     assert "hush" not in repr(registry.register(TARGET))
     assert "server" not in repr(TARGET)
+
+
+@pytest.mark.parametrize(("outlives", "sent"), [(0, 1), (1, 2), (9, 4)])
+async def test_one_that_had_to_wait_is_sent_again_until_it_helps(outlives: int, sent: int) -> None:
+    """A backend ignores it when it has not read the statement yet."""
+    statement: object | None = None
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal statement
+        requests.append(await reader.readexactly(18))
+        if len(requests) > outlives:
+            statement = None
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    forwarded = asyncio.Event()
+    port = server.sockets[0].getsockname()[1]
+    target = CancelTarget(
+        Upstream("127.0.0.1", port), 1, b"secret", forwarded, under_way=lambda: statement
+    )
+    async with server:
+        waiting = asyncio.create_task(target.cancel())
+        await asyncio.sleep(0)
+        assert not requests
+        statement = object()
+        forwarded.set()
+        await waiting
+    assert len(requests) == sent
+
+
+async def test_one_that_did_not_wait_is_sent_once() -> None:
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readexactly(18))
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    forwarded = asyncio.Event()
+    forwarded.set()
+    port = server.sockets[0].getsockname()[1]
+    upstream = Upstream("127.0.0.1", port)
+    async with server:
+        await CancelTarget(upstream, 1, b"secret", forwarded, under_way=lambda: 1).cancel()
+    assert len(requests) == 1

@@ -6,6 +6,7 @@ import pytest
 
 from dbguard.sql.analysis import analyze
 from dbguard.sql.changes import EVERYTHING, CatalogChange, as_created, relevant, with_changes
+from dbguard.sql.facts import EffectKind
 from dbguard.sql.limits import DEFAULT_LIMITS
 
 from .catalogs import SNAPSHOT, VIEW
@@ -28,6 +29,10 @@ TOLD = [
     ("GRANT SELECT ON notes TO public", []),
     ("ALTER TABLE notes ALTER COLUMN body SET NOT NULL", []),
     ("ALTER TABLE notes ADD FOREIGN KEY (id) REFERENCES patients", []),
+    ("CREATE TEMP TABLE t (a int)", [("pg_temp_3", "t", ["a"])]),
+    ("CREATE TEMP TABLE notes AS SELECT 1 AS a", [("pg_temp_3", "notes", ["a"])]),
+    ("SELECT id INTO TEMP t FROM patients", [("pg_temp_3", "t", ["id"])]),
+    ("CREATE TEMP SEQUENCE q", [("pg_temp_3", "q", ["last_value", "log_cnt", "is_called"])]),
 ]
 
 UNTOLD = [
@@ -51,6 +56,9 @@ UNTOLD = [
     "ALTER TABLE notes ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE notes SET SCHEMA archive",
     "GRANT USAGE ON SCHEMA archive TO public",
+    "CREATE TEMP TABLE t (LIKE notes)",
+    "CREATE TEMP TABLE t (a int DEFAULT nosuch())",
+    "CREATE TEMP VIEW v AS SELECT 1 AS a",
 ]
 
 
@@ -70,6 +78,24 @@ def test_told(text: str, expected: list[object]) -> None:
 def test_untold(text: str) -> None:
     (reading,) = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
     assert reading.facts.changes is None
+
+
+@pytest.mark.parametrize(
+    ("text", "passing"),
+    [
+        ("CREATE TEMP TABLE t (a int)", False),
+        ("CREATE TEMP TABLE t (a int) ON COMMIT DROP", True),
+        ("CREATE TEMP TABLE t ON COMMIT DROP AS SELECT 1 AS a", True),
+    ],
+)
+def test_temporary_tables_are_the_session_s_own(text: str, passing: bool) -> None:
+    (reading,) = analyze(text, SNAPSHOT, VIEW, DEFAULT_LIMITS)
+    assert [e.kind for e in reading.facts.effects] == [EffectKind.TEMPORARY]
+    (change,) = reading.facts.changes or ()
+    assert change.temporary
+    assert change.passing is passing
+    assert change.relation is not None
+    assert change.relation.temporary
 
 
 def test_a_new_view_and_one_that_may_be_there() -> None:

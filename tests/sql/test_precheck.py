@@ -55,7 +55,8 @@ def test_characters_that_readers_see_differently_are_refused(text: str, position
 @pytest.mark.parametrize(
     ("text", "limits", "name"),
     [
-        ("SELECT 'éé'", Limits(max_text_bytes=12), "statement_bytes"),
+        ("SELECT é + é", Limits(max_text_bytes=12), "statement_bytes"),
+        ("SELECT 'é', é, é", Limits(max_text_bytes=12), "statement_bytes"),
         ("SELECT a, b", Limits(max_tokens=3), "max_tokens"),
         (";;;", Limits(max_statements=2), "max_statements"),
         ("SELECT " + "(" * 101 + "1" + ")" * 101, DEFAULT_LIMITS, "max_nesting"),
@@ -73,6 +74,11 @@ def test_limits(text: str, limits: Limits, name: str) -> None:
     with pytest.raises(LimitExceeded) as caught:
         check_text(text, limits)
     assert caught.value.detail == f"limits.{name}"
+
+
+@pytest.mark.parametrize("text", ["SELECT 'éé'", "SELECT 'it''s more than twelve'"])
+def test_constants_in_quotes_do_not_count(text: str) -> None:
+    assert check_text(text, Limits(max_text_bytes=12))
 
 
 def test_comments_do_not_count_as_tokens() -> None:

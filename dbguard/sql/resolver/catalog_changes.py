@@ -22,34 +22,43 @@ def catalog_change(ctx: Context, *names: str, code: bool = False) -> None:
 
 def known_changes(ctx: Context, *changes: CatalogChange) -> None:
     """Note a change of the catalog whose effect on names the text tells: unless code other than
-    the server's own is in it, which then runs unseen behind what was changed."""
-    ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
-    if {use.trust for use in ctx.ledger.functions} - {
+    the server's own is in it, which then runs unseen behind what was changed. What a session does
+    to its temporary relations is no change of the catalog that others see."""
+    own = bool(changes) and all(change.temporary for change in changes)
+    if not own:
+        ctx.ledger.effect(SessionEffect(EffectKind.CATALOG))
+    unseen = {use.trust for use in ctx.ledger.functions} - {
         FunctionTrust.BUILTIN,
         FunctionTrust.EXTENSION,
-    }:
+    }
+    if unseen and not own:
         catalog_change(ctx, *(change.name for change in changes))
         return
-    ctx.ledger.changes = [*(ctx.ledger.changes or ()), *changes]
+    if not unseen:
+        ctx.ledger.changes = [*(ctx.ledger.changes or ()), *changes]
     for change in changes:
         if not change.unclear:
             ctx.names.apply(change)
 
 
 def note_created(
-    ctx: Context, relation: Relation, *, unless_there: bool = False, parent: str = ""
+    ctx: Context,
+    relation: Relation,
+    *,
+    unless_there: bool = False,
+    parent: str = "",
+    passing: bool = False,
 ) -> None:
-    """Note a relation that is made; `unless_there`: IF NOT EXISTS."""
+    """Note a relation that is made; `unless_there`: IF NOT EXISTS, `passing`: ON COMMIT DROP."""
     key = (relation.schema, relation.name)
-    change = CatalogChange(*key, relation, parent=parent)
+    change = CatalogChange(*key, relation, parent=parent, passing=passing)
+    if change.temporary:
+        change = replace(change, relation=replace(relation, temporary=True))
     if ctx.names.created.get(key, ctx.snapshot.relation_by_name.get(key)) is not None:
         change = CatalogChange(*key, unclear=True)  # left as it is, or there is an error
     if change.unclear or unless_there:
         ctx.names.alter(relation.name)
-    if not relation.schema.startswith("pg_temp"):
-        known_changes(ctx, change)
-    elif not change.unclear:
-        ctx.names.apply(change)
+    known_changes(ctx, change)
 
 
 _NAMELESS = frozenset(

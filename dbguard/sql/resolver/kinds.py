@@ -74,7 +74,8 @@ def _into(
                 ctx.ledger.fill(ColumnName(0, number, schema, name, label), column.value)
         made = tuple(Column(n, label, "text", "text", "U") for n, label in enumerate(labels, 1))
         relation = Relation(0, schema, name, RelationKind.TABLE, made)
-        note_created(ctx, relation, unless_there=unless_there)
+        passing = into.get("onCommit") == "ONCOMMIT_DROP"
+        note_created(ctx, relation, unless_there=unless_there, passing=passing)
     else:
         ctx.names.alter(name)
     ctx.ledger.mark_all([c.value for c in columns], Use.OUTPUT)

@@ -40,6 +40,7 @@ def create_table(ctx: Context, fields: Node) -> Outcome:
             Relation(0, schema, name, kind, columns, parents=above),
             unless_there=bool(fields.get("if_not_exists")),
             parent="".join(p.name for p in parents if p is not None),
+            passing=fields.get("oncommit") == "ONCOMMIT_DROP",
         )
     return Outcome(Action.CREATE)
 
