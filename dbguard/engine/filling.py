@@ -38,12 +38,13 @@ def followed(
     for statement, told in zip(statements, facts, strict=True):
         moved = _moved(waiting, told)
         fills = (*statement.fills, *moved)
-        unbound = [f for f in fills if not f.relation and not f.temporary]
-        waiting += unbound
-        if unbound:
+        made = [f for f in fills if not f.relation]
+        waiting += made
+        statement = replace(statement, fills=fills)
+        if not all(f.temporary for f in made):
             effects = statement.effects
             effects = effects if _CATALOG in effects else (*effects, _CATALOG)
-            statement = replace(statement, fills=fills, effects=effects, changes=(EVERYTHING,))
+            statement = replace(statement, effects=effects, changes=(EVERYTHING,))
         found.append(statement)
     return tuple(found)
 

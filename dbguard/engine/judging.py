@@ -195,6 +195,8 @@ class Judging:
             decisions = self._record(refused, planned, phase, statement, tuple(met))
             raise RefusedWithRecord(refusal, decisions[0])
         if plan.refusal is None and phase != "parse" and (filled := plan.fillings):
+            if any(filling.temporary for filling in filled):
+                self.scope.temporary = None  # what is in them now, only the session's view tells
             yield AskFilling(filled)
         return self._record(plan, planned, phase, statement, tuple(met))
 

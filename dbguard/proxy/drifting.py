@@ -123,9 +123,14 @@ class Drifts:
             if kept != known.filled:
                 await self._replace(snapshot.database, known, kept)
 
-    async def bind(self, snapshot: Snapshot) -> None:
-        """Bind fillings of tables that a session has made and not committed yet to their OIDs, so
-        that renaming them does not lose them. Raises StateUnavailable."""
+    async def bind(self, snapshot: Snapshot, session: str) -> None:
+        """Bind fillings of tables that a session has made and not committed yet, and of those that
+        it alone sees, to their OIDs, so that renaming them does not lose them.
+
+        Raises StateUnavailable.
+        """
+        if own := self._own.get(session):
+            self._own[session] = {_bound(filling, snapshot): None for filling in own}
         known = self._databases.get(snapshot.database)
         if known is None or not any(known.filled.values()):
             return

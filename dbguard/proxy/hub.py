@@ -130,7 +130,7 @@ class Hub:
                 key = self.key_of(snapshot)
         else:
             snapshot = overlay.snapshot
-            await self.drifts.bind(snapshot)
+            await self.drifts.bind(snapshot, _session_of(overlay.key))
             key = self._overlay_key(overlay)
         if isinstance(ask.request, PlanRequest):
             known = self.plans.find(ask.request, key)

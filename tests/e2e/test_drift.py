@@ -46,6 +46,28 @@ FILLING = {
         "CREATE TEMP TABLE between{n} AS SELECT id, ssn FROM clinic.patients",
         "CREATE TABLE clinic.copy{n} AS SELECT id, ssn AS a FROM between{n}",
     ],
+    "temporary table, filled": [
+        "CREATE TEMP TABLE between{n} (id int, a text)",
+        "SELECT * FROM between{n}",
+        "INSERT INTO between{n} SELECT id, ssn FROM clinic.patients",
+        "CREATE TABLE clinic.copy{n} AS SELECT id, a FROM between{n}",
+    ],
+    "temporary table, renamed": [
+        "CREATE TEMP TABLE before{n} AS SELECT id, ssn FROM clinic.patients",
+        "ALTER TABLE before{n} RENAME TO between{n}",
+        "CREATE TABLE clinic.copy{n} AS SELECT id, ssn AS a FROM between{n}",
+    ],
+    "temporary table, filled and renamed": [
+        "CREATE TEMP TABLE before{n} (id int, a text)",
+        "INSERT INTO before{n} SELECT id, ssn FROM clinic.patients",
+        "ALTER TABLE before{n} RENAME TO between{n}",
+        "CREATE TABLE clinic.copy{n} AS SELECT id, a FROM between{n}",
+    ],
+    "temporary table, renamed in the same text": [
+        "CREATE TEMP TABLE before{n} AS SELECT id, ssn FROM clinic.patients;"
+        "ALTER TABLE before{n} RENAME TO between{n}",
+        "CREATE TABLE clinic.copy{n} AS SELECT id, ssn AS a FROM between{n}",
+    ],
     "copy of a copy": [
         "CREATE TABLE clinic.first{n} AS SELECT id, ssn AS a FROM clinic.patients",
         "CREATE TABLE clinic.copy{n} AS SELECT * FROM clinic.first{n}",
