@@ -75,7 +75,7 @@ class Settling:
     def _temporary_unknown(self) -> bool:
         """The session has temporary relations, and it takes a look at them to know which."""
         scope = self.scope
-        told = self.scope.raw_access and scope.overlay is None and scope.temporary is not None
+        told = scope.raw_access and scope.overlay is None and scope.temporary is not None
         return scope.has_temporary and not told
 
     def plan(
