@@ -14,6 +14,7 @@ from pydantic import (
 
 from dbguard.errors import ConfigurationError
 
+from .authentication_settings import AuthenticationSettings
 from .routes import Overlap, Routes
 from .server_settings import (
     BackupSettings,
@@ -257,6 +258,9 @@ class Settings(Section):
         default={}, examples=["{europe: {host: db.eu.internal, databases: [clinic_eu]}}"]
     )
     """More servers, by names of one's own choice; their databases don't go to `upstream`."""
+    authentication: AuthenticationSettings = Field(
+        default=AuthenticationSettings(), examples=["{mode: server-users}"]
+    )
     environment: str = Field(
         default="production",
         min_length=1,

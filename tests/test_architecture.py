@@ -17,7 +17,8 @@ MAX_LINES = 450
 """A module that is longer has more than one subject."""
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools", "base", "core"}
 GROUND = (
-    "errors", "config_file", "routes", "setting_types", "server_settings", "settings", "config",
+    "errors", "config_file", "routes", "setting_types", "server_settings",
+    "authentication_settings", "settings", "config",
 )  # fmt: skip
 """The modules beside the packages, lowest first: all of the layer "errors, config"."""
 

@@ -185,6 +185,8 @@ def test_sql_runs(block: Block, pg_server: Any) -> None:
     # roles belong to the whole server, and other tests made the documented ones already
     text = re.sub(r"\bdbguard(_backup)?\b", r"dbguard_documented\1", block.text)
     with psycopg.connect(pg_server.dsn()) as connection:
+        if "CREATE ROLE" not in text:
+            connection.execute("CREATE ROLE dbguard_documented")
         connection.execute(text)  # type: ignore[arg-type]
         connection.rollback()
 

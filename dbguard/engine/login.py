@@ -57,6 +57,13 @@ def check_startup(message: StartupMessage) -> None:
         )
 
 
+def hello(startup: StartupMessage) -> bytes:
+    """The StartupMessage for the server: the client's, as far as dbguard understands it."""
+    known = tuple(p for p in startup.parameters if not p[0].startswith("_pq_."))
+    minor = min(startup.minor, NEWEST_MINOR)
+    return StartupMessage(PROTOCOL_3_0 | minor, known).encode()
+
+
 @dataclass(slots=True)
 class Login:
     """One authentication exchange."""
@@ -72,7 +79,9 @@ class Login:
     held: list[bytes] = field(default_factory=list)
     """Messages for the client that wait for the cancel key to be replaced."""
     sqlstate: str = ""
-    """Of the error the server ended the login with."""
+    """Of the error that ended the login."""
+    reason: str = ""
+    """Why it ended so, for the audit trail only."""
     minor: int = 0
     """The minor version that is spoken with both; until the server answers, the one asked for."""
     negotiated: bool = False
@@ -81,9 +90,7 @@ class Login:
     """The server offers channel binding, and the client's first SASL message is still to come."""
 
     def __post_init__(self) -> None:
-        known = tuple(p for p in self.startup.parameters if not p[0].startswith("_pq_."))
         self.minor = min(self.startup.minor, NEWEST_MINOR)
-        self.to_server.append(StartupMessage(PROTOCOL_3_0 | self.minor, known).encode())
 
     def from_client(self, frame: Frame) -> None:
         """A client message during login: only the answer to a question is legal.
@@ -215,18 +222,15 @@ class Login:
                 )
 
     def _refuse(self, message: str, detail: str, hint: str) -> None:
+        self._fail(FeatureNotSupported.sqlstate, message, detail, hint)
+
+    def _fail(self, sqlstate: str, message: str, detail: str = "", hint: str = "") -> None:
+        pairs = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlstate), ("M", message)]
+        pairs += [(code, text) for code, text in (("D", detail), ("H", hint)) if text]
         fields = ErrorFields(
-            (
-                ("S", b"FATAL"),
-                ("V", b"FATAL"),
-                ("C", b"0A000"),
-                ("M", message.encode()),
-                ("D", detail.encode()),
-                ("H", hint.encode()),
-            )
+            tuple((code, text.encode("utf-8", "surrogateescape")) for code, text in pairs)
         )
-        self.sqlstate = "0A000"
-        self.state = LoginState.FAILED
+        self.sqlstate, self.state = sqlstate, LoginState.FAILED
         self.to_client.append(fields.encode_error())
 
     def finish(self, secret: bytes) -> list[bytes]:

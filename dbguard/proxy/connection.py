@@ -22,14 +22,20 @@ from dbguard.engine.asks import (
 )
 from dbguard.engine.auditing import SessionIdentity
 from dbguard.engine.link import Steps
-from dbguard.engine.login import Login, LoginState, check_startup
+from dbguard.engine.login import LoginState, check_startup, hello
 from dbguard.engine.planning import principal_of
 from dbguard.engine.session import Session
-from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, ProtocolViolation
+from dbguard.errors import (
+    AuditUnavailable,
+    DbguardError,
+    LimitExceeded,
+    ProtocolViolation,
+    sqlstate_of,
+)
 from dbguard.wire.errorfields import from_error
-from dbguard.wire.framing import BackendSplitter, Frame, FrontendSplitter
-from dbguard.wire.tags import Frontend
+from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 
+from .authenticating import authenticate
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
@@ -39,7 +45,6 @@ from .opening import read_startup, readable
 from .sites import Sites
 from .streams import Stream
 from .tasks import places, spawn
-from .upstream import Answered
 
 log = structlog.get_logger(__name__)
 
@@ -192,12 +197,17 @@ class Connection:
             application=application,
             **({"upstream": cluster.name} if cluster.name else {}),
         )
-        login = Login(startup, self._client.uses_tls)
-        hello = b"".join(login.to_server)
-        login.to_server.clear()
-        place, upstream, answered = await self._sites.choosing.greet(cluster, hello)
-        self._server = server = answered.stream
-        await self._authenticate(login, answered)
+        place, upstream, answered = await self._sites.choosing.greet(cluster, hello(startup))
+        self._server, self._from_server = answered.stream, answered.splitter
+        try:
+            login = await self._settings.authentication.begin(
+                startup, self._client, answered.stream, place, self._sites.verifiers
+            )
+            await authenticate(login, self._client, self._splitter, answered)
+        except DbguardError as error:
+            failed = f"failed {sqlstate_of(error)}"
+            self._event(RecordKind.AUTHENTICATION, user=readable(startup.user), result=failed)
+            raise
         accepted = login.state is LoginState.READY
         # the server's own word on who this is: it cuts long names, and maps some
         user = login.parameters.get("session_authorization", startup.user)
@@ -205,6 +215,7 @@ class Connection:
             RecordKind.AUTHENTICATION,
             user=readable(user),
             result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
+            **({"reason": login.reason} if login.reason else {}),
         )
         if not accepted:
             return None
@@ -221,7 +232,7 @@ class Connection:
         self._counted = counted
         self._key = self._hub.cancels.register(
             CancelTarget(
-                upstream.same_way(server),
+                upstream.same_way(answered.stream),
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
@@ -246,40 +257,6 @@ class Connection:
         self._client.write(b"".join(login.finish(self._key.secret)))
         await self._client.drain()
         return self._session
-
-    async def _authenticate(self, login: Login, answered: Answered) -> None:
-        server = answered.stream
-        self._from_server = answered.splitter
-        if answered.first is None:
-            login.state = LoginState.FAILED
-        else:
-            login.from_server(answered.first)
-        self._splitter.accept_only(Frontend.PASSWORD, Frontend.TERMINATE)
-        try:
-            while login.state not in (LoginState.READY, LoginState.FAILED):
-                if login.state is LoginState.ASKED:
-                    frame = self._splitter.next()
-                    if isinstance(frame, Frame):
-                        login.from_client(frame)
-                        continue
-                elif (item := self._from_server.next()) is not None:
-                    login.from_server(item)
-                    continue
-                # all that is at hand has been looked at: what came of it goes out together
-                self._write(login.to_client, login.to_server)
-                await self._client.drain()
-                await server.drain()
-                source = self._client if login.state is LoginState.ASKED else server
-                data = await source.read()
-                if not data:
-                    login.state = LoginState.FAILED
-                elif source is server:
-                    self._from_server.feed(data)
-                else:
-                    self._splitter.feed(data)
-        finally:  # also ahead of the error that ends it
-            self._write(login.to_client, login.to_server)
-        self._splitter.accept_only()
 
     # -- relay ----------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dbguard.engine.session import SessionLimits
 from dbguard.wire.framing import FrameLimits
 
+from .authenticating import Authenticating
 from .servers import Servers
 
 
@@ -16,6 +17,7 @@ class ConnectionSettings:
     """In force when it began."""
 
     servers: Servers
+    authentication: Authenticating
     tls: ssl.SSLContext | None
     tls_required: bool
     startup_timeout: float

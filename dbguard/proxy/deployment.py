@@ -6,9 +6,10 @@ from dbguard.engine.session import SessionLimits
 from dbguard.settings import ServerTlsMode, Settings
 from dbguard.wire.framing import FrameLimits
 
+from .authenticating import authenticating
 from .connection_settings import ConnectionSettings
 from .servers import Servers
-from .tls import downstream_context
+from .tls import downstream_context, own_certificate
 
 
 class Deployment:
@@ -64,11 +65,14 @@ def _connection_settings(settings: Settings) -> ConnectionSettings:
     """Raises ConfigurationError when certificate files cannot be used."""
     tls = settings.listen.tls
     limits = settings.limits
+    context = certificate = None
+    if tls is not None and tls.mode is not ServerTlsMode.DISABLE:
+        context = downstream_context(tls.certificate, tls.key, tls.client_ca, tls.minimum_version)
+        certificate = own_certificate(tls.certificate)
     return ConnectionSettings(
         servers=Servers(settings),
-        tls=downstream_context(tls.certificate, tls.key, tls.client_ca, tls.minimum_version)
-        if tls is not None and tls.mode is not ServerTlsMode.DISABLE
-        else None,
+        authentication=authenticating(settings.authentication, certificate, settings.state.path),
+        tls=context,
         tls_required=tls is not None and tls.mode is ServerTlsMode.REQUIRE,
         startup_timeout=limits.startup_timeout,
         frame_limits=FrameLimits(

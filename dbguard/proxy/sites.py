@@ -19,6 +19,7 @@ import asyncpg
 import structlog
 
 from dbguard.catalog.drift_registry import DriftRegistry
+from dbguard.catalog.verifiers import AskedVerifiers
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import BackupError, CatalogUnavailable, ConfigurationError
 from dbguard.guards.backup.access import ServerAccess, disconnect, identify
@@ -80,6 +81,7 @@ class Sites:
         self._numbers = itertools.count(1)
         self._current: frozenset[Place] = frozenset()
         self.choosing = Choosing()
+        self.verifiers = AskedVerifiers()
 
     async def start(self, servers: Servers) -> None:
         """Try the control connections. One that cannot be used stops the start if it is that of the
@@ -172,6 +174,7 @@ class Sites:
         await self._end_unused()
 
     async def close(self) -> None:
+        await self.verifiers.close()
         for site in self._sites.values():
             await site.close()
         self._sites.clear()

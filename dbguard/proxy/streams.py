@@ -88,6 +88,12 @@ class Stream:
         encrypted = self._writer.get_extra_info("ssl_object")
         return encrypted.selected_alpn_protocol() if encrypted is not None else None
 
+    @property
+    def certificate(self) -> bytes | None:
+        """What the other side has shown, in DER; None without TLS, or when it showed none."""
+        encrypted = self._writer.get_extra_info("ssl_object")
+        return encrypted.getpeercert(binary_form=True) if encrypted is not None else None
+
     async def read(self) -> bytes:
         try:
             return await self._reader.take()

@@ -7,9 +7,14 @@ secrecy.
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from pathlib import Path
 from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 
 from dbguard.errors import ConfigurationError
 from dbguard.server_settings import TlsVersion, UpstreamTlsMode
@@ -86,6 +91,37 @@ def upstream_context(
             )
         _load_pair(context, certificate, key)
     return context
+
+
+def own_certificate(path: Path) -> bytes:
+    """The first certificate of a file in PEM format, which is the one that is shown, in DER.
+
+    Raises ConfigurationError when there is none.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(_read(path, "TLS certificate"))
+    except ValueError:
+        raise ConfigurationError(
+            f"{path}: holds no valid certificate in PEM format",
+            hint="Check it with openssl x509.",
+        ) from None
+    return found.public_bytes(serialization.Encoding.DER)
+
+
+def end_point_of(certificate: bytes) -> bytes | None:
+    """tls-server-end-point data: the hash of a certificate in DER, by the algorithm it was signed
+    with, SHA-256 in place of MD5 and SHA-1. None where the signature names none (Ed25519).
+
+    Source: RFC 5929, section 4.1; pgtls_get_peer_certificate_hash of PostgreSQL.
+    """
+    try:
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if algorithm is None:
+        return None
+    name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
+    return hashlib.new(name, certificate).digest()
 
 
 def _harden(context: ssl.SSLContext, minimum: TlsVersion) -> None:

@@ -94,6 +94,27 @@ def without_plus(sasl: AuthenticationSASL) -> AuthenticationSASL:
     return AuthenticationSASL(tuple(n for n in sasl.mechanisms if n != SCRAM_SHA_256_PLUS))
 
 
+def sasl_initial_response(mechanism: str, data: bytes) -> bytes:
+    """The payload of a SASLInitialResponse."""
+    return cstring(mechanism.encode("ascii")) + _CODE.pack(len(data)) + data
+
+
+def split_sasl_initial_response(payload: bytes) -> tuple[str, bytes]:
+    """Mechanism and data of a SASLInitialResponse.
+
+    Raises:
+        ProtocolViolation: it is none; PostgreSQL lets a client leave the data out, no mechanism
+            of dbguard's does.
+    """
+    reader = Reader(payload, "SASLInitialResponse")
+    mechanism = reader.string()
+    length = reader.uint32()
+    data = reader.rest()
+    if length != len(data) or not mechanism.isascii():
+        raise reader.violation("Its data is not as long as it says.")
+    return mechanism.decode("ascii"), data
+
+
 def missed_channel_binding(payload: bytes) -> bool:
     """Whether a SASLInitialResponse says that its client could have bound the channel, had it been
     offered that: RFC 5802, section 7, gs2-cbind-flag `y`."""

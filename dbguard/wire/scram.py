@@ -52,6 +52,10 @@ class WrongServer(Exception):
     """The server does not know the verifier that it should have."""
 
 
+class NoKeys(Exception):
+    """The server has another verifier than the one that there are keys for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """What is kept of a password."""
@@ -248,7 +252,7 @@ class KeySource(Protocol):
         """The keys for this salt.
 
         Raises:
-            WrongServer: there are none.
+            NoKeys: there are none.
         """
 
 
@@ -261,7 +265,7 @@ class RecoveredKeys:
 
     def keys(self, salt: bytes, iterations: int) -> Keys:
         if (salt, iterations) != (self.verifier.salt, self.verifier.iterations):
-            raise WrongServer
+            raise NoKeys
         return self.recovered
 
 
@@ -311,7 +315,7 @@ class ScramClient:
 
         Raises:
             MalformedScram: it is not one, or not an answer to this exchange.
-            WrongServer: there are no keys for its salt.
+            NoKeys: there are none for its salt.
         """
         fields = first.split(b",")
         if len(fields) < 3 or len(first) > MAX_MESSAGE_BYTES:

@@ -16,6 +16,7 @@ from dbguard.wire.scram import (
     SCRAM_SHA_256,
     Keys,
     MalformedScram,
+    NoKeys,
     Password,
     RecoveredKeys,
     ScramClient,
@@ -287,7 +288,7 @@ def test_servers_that_do_not_know_the_password(final: bytes) -> None:
 def test_recovered_keys_are_for_their_own_salt_only() -> None:
     source = RecoveredKeys(VERIFIER, Keys(b"c" * 32, b"s" * 32))
     for salt, iterations in ((b"other", 64), (SALT, 65)):
-        with pytest.raises(WrongServer):
+        with pytest.raises(NoKeys):
             source.keys(salt, iterations)
 
 
