@@ -129,10 +129,19 @@ class Queue:
     """Bytes of the messages that are not answered."""
     copies: list[Pending] = field(default_factory=list)
     """Those that hold COPY FROM STDIN."""
+    rounds: int = 0
+    """How many ReadyForQuery have come: statements of different rounds are never the same."""
 
     @property
     def head(self) -> Pending | None:
         return self.entries[0] if self.entries else None
+
+    @property
+    def under_way(self) -> tuple[int, float] | None:
+        """The round that the server works on for the client, and when (monotonic seconds) its last
+        statement was sent; None when the client waits for nothing."""
+        started = [entry.started for entry in self.entries if not entry.unseen]
+        return (self.rounds, max(started)) if started else None
 
     @property
     def copy_awaited(self) -> bool:
@@ -158,6 +167,7 @@ class Queue:
 
     def _pop(self) -> Pending:
         entry = self.entries.popleft()
+        self.rounds += entry.owed.ends_with_ready
         self.unsettled -= entry.settles
         self.size -= entry.size
         if self.copies and entry in self.copies:

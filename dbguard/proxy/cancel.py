@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,8 +25,13 @@ LONG_SECRET_BYTES: Final = 32
 PATIENCE_SECONDS: Final = 1.0
 """How long dbguard may work on a statement before what it asks the server itself is cancelled."""
 
-AGAIN_SECONDS: Final = (0.05, 0.2, 1.0)
-"""After which pauses a cancel request that had to wait is sent again, if it did not help."""
+AGAIN_SECONDS: Final = (0.05, 0.2, 0.5)
+"""After which pauses a cancel request for a statement that has just been sent is sent again, if
+it did not help: to the server both come at about the same time, by two ways."""
+POLL_SECONDS: Final = 0.005
+"""How often it is looked whether it helped: the client waits for the end of its request."""
+LATELY_SECONDS: Final = 1.0
+"""How old a statement may be for that. One that lives on later catches the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,11 @@ class CancelTarget:
     what to cancel. None: there is never such a while."""
     at_rest: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
     """Whether the session has nothing to cancel any more."""
-    under_way: Callable[[], object] = field(default=lambda: None, repr=False, compare=False)
-    """What the server works on for the client, None when nothing: compared by identity."""
+    under_way: Callable[[], tuple[int, float] | None] = field(
+        default=lambda: None, repr=False, compare=False
+    )
+    """Which round of statements the server works on for the client, and since when (monotonic
+    seconds); None when it works on nothing."""
 
     async def cancel(self) -> None:
         """Send a CancelRequest, after the statement that it is meant for.
@@ -49,7 +58,6 @@ class CancelTarget:
         As with PostgreSQL, nobody learns whether it worked.
         """
         request = CancelRequest(self.process_id, self.secret)
-        waited = self.forwarded is not None and not self.forwarded.is_set()
         if self.forwarded is not None:
             try:
                 await asyncio.wait_for(self.forwarded.wait(), PATIENCE_SECONDS)
@@ -59,14 +67,23 @@ class CancelTarget:
                 await self.forwarded.wait()
                 if self.at_rest():
                     return
-        meant = self.under_way() if waited else None
+        meant = self.under_way()
         await self.upstream.cancel(request)
-        for pause in AGAIN_SECONDS if meant is not None else ():
-            # the statement has just gone out: a backend that has not read it yet ignores this
-            await asyncio.sleep(pause)
-            if self.under_way() is not meant:
+        if meant is None or time.monotonic() - meant[1] > LATELY_SECONDS:
+            return
+        for pause in AGAIN_SECONDS:
+            # a backend that has not read the statement yet ignores the request
+            if await self._over(meant[0], time.monotonic() + pause):
                 return
             await self.upstream.cancel(request)
+
+    async def _over(self, what: int, until: float) -> bool:
+        """Whether that round ends before `until` (monotonic seconds)."""
+        while (now := self.under_way()) is not None and now[0] == what:
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -51,49 +52,36 @@ def test_no_secret_in_repr() -> None:
     assert "server" not in repr(TARGET)
 
 
-@pytest.mark.parametrize(("outlives", "sent"), [(0, 1), (1, 2), (9, 4)])
-async def test_one_that_had_to_wait_is_sent_again_until_it_helps(outlives: int, sent: int) -> None:
+@pytest.mark.parametrize(
+    ("age", "outlives", "sent"),
+    [(0.0, 0, 1), (0.0, 1, 2), (0.0, 9, 4), (5.0, 9, 1), (None, 9, 1)],
+)
+@pytest.mark.parametrize("waits", [True, False])
+async def test_one_for_a_new_statement_is_sent_again_until_it_helps(
+    age: float | None, outlives: int, sent: int, waits: bool
+) -> None:
     """A backend ignores it when it has not read the statement yet."""
-    statement: object | None = None
+    under_way = None if age is None else (1, time.monotonic() - age)
     requests: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal statement
+        nonlocal under_way
         requests.append(await reader.readexactly(18))
-        if len(requests) > outlives:
-            statement = None
+        if len(requests) > outlives and under_way is not None:
+            under_way = (2, under_way[1])
         writer.close()
         await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     forwarded = asyncio.Event()
-    port = server.sockets[0].getsockname()[1]
-    target = CancelTarget(
-        Upstream("127.0.0.1", port), 1, b"secret", forwarded, under_way=lambda: statement
-    )
+    upstream = Upstream("127.0.0.1", server.sockets[0].getsockname()[1])
+    target = CancelTarget(upstream, 1, b"secret", forwarded, under_way=lambda: under_way)
+    if not waits:
+        forwarded.set()
     async with server:
         waiting = asyncio.create_task(target.cancel())
         await asyncio.sleep(0)
         assert not requests
-        statement = object()
         forwarded.set()
         await waiting
     assert len(requests) == sent
-
-
-async def test_one_that_did_not_wait_is_sent_once() -> None:
-    requests: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await reader.readexactly(18))
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    forwarded = asyncio.Event()
-    forwarded.set()
-    port = server.sockets[0].getsockname()[1]
-    upstream = Upstream("127.0.0.1", port)
-    async with server:
-        await CancelTarget(upstream, 1, b"secret", forwarded, under_way=lambda: 1).cancel()
-    assert len(requests) == 1
