@@ -237,7 +237,7 @@ class Connection:
                 login.server_secret,
                 self._forwarded,
                 lambda: self._session is not None and self._session.link.at_rest,
-                lambda: self._session and self._session.link.queue.under_way,
+                lambda: self._session.link.queue.under_way if self._session else None,
             ),
             LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES,
         )
