@@ -12,8 +12,9 @@ def quote(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string literal, under standard_conforming_strings, which dbguard insists on."""
-    return "'" + text.replace("'", "''") + "'"
+    """A string constant that reads the same whatever standard_conforming_strings is."""
+    quoted = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return f" E{quoted}" if "\\" in text else quoted
 
 
 def truncate(name: str) -> str:

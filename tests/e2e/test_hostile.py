@@ -356,6 +356,19 @@ def test_describing_a_fetch_without_its_cursor_crashes_no_server(ready: Guarded,
         bystander.execute("SELECT 1")
 
 
+def test_names_of_cursors_end_where_they_end(ready: Guarded, database: Any) -> None:
+    """dbguard asks the server for them: a name is no place to hide a statement in."""
+    name = r"\' OR set_config('application_name', 'inside', false) = '"
+    quoted = name.encode()
+    with closing(ready.connect("app", autocommit=True)) as session:
+        fetch = b'FETCH 1 FROM "' + quoted + b'"'
+        assert session.pgconn.prepare(b"f", fetch).error_message == b""
+        session.execute("SET standard_conforming_strings = off")
+        told = session.pgconn.describe_prepared(b"f").error_message
+        assert b"does not exist" in told
+        assert session.execute("SHOW application_name").fetchone() == ("",)
+
+
 def test_cursors_that_only_the_server_knows_are_described(ready: Guarded) -> None:
     with closing(ready.connect("app", autocommit=True)) as session:
         session.execute("BEGIN")

@@ -144,12 +144,3 @@ async def disconnect(connection: Connection) -> None:
 def quote_identifier(name: str) -> str:
     """`name` as an SQL identifier, always in double quotes."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def quote_literal(text: str) -> str:
-    """`text` as an SQL string constant that reads the same under every setting."""
-    return (
-        "'" + text.replace("'", "''") + "'"
-        if "\\" not in text
-        else (" E'" + text.replace("\\", "\\\\").replace("'", "''") + "'")
-    )

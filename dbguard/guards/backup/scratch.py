@@ -22,8 +22,8 @@ from dbguard.guards.backup.access import (
     ServerAccess,
     disconnect,
     quote_identifier,
-    quote_literal,
 )
+from dbguard.sql.names import literal
 
 PREFIX: Final = "dbguard_scratch_"
 MARKER_SUFFIX: Final = ".scratch"
@@ -124,18 +124,18 @@ async def _locale(connection: Connection, like: str) -> str:
         "ORDER BY d.datname = $1 DESC LIMIT 1",
         like,
     )
-    options = [f"ENCODING {quote_literal(row['encoding_name'])}"]
-    options.append(f"LC_COLLATE {quote_literal(row['datcollate'])}")
-    options.append(f"LC_CTYPE {quote_literal(row['datctype'])}")
+    options = [f"ENCODING {literal(row['encoding_name'])}"]
+    options.append(f"LC_COLLATE {literal(row['datcollate'])}")
+    options.append(f"LC_CTYPE {literal(row['datctype'])}")
     # Providers came with 15; their locale is daticulocale until 16 and datlocale from 17.
     provider = row.get("datlocprovider")
     locale = row.get("datlocale") or row.get("daticulocale")
     if provider == b"i" and locale:
-        options.append(f"LOCALE_PROVIDER icu ICU_LOCALE {quote_literal(locale)}")
+        options.append(f"LOCALE_PROVIDER icu ICU_LOCALE {literal(locale)}")
         if row.get("daticurules"):
-            options.append(f"ICU_RULES {quote_literal(row['daticurules'])}")
+            options.append(f"ICU_RULES {literal(row['daticurules'])}")
     elif provider == b"b" and locale:
-        options.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {quote_literal(locale)}")
+        options.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(locale)}")
     elif provider == b"c":
         options.append("LOCALE_PROVIDER libc")
     return " ".join(options)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dbguard.guards.backup.access import ServerAccess, quote_identifier, quote_literal
+from dbguard.guards.backup.access import ServerAccess, quote_identifier
 from dbguard.guards.backup.program import explain, only_unknown_timeout
+from dbguard.sql.names import literal
 
 WITHHELD = "its messages are withheld, since they may quote data"
 
@@ -70,8 +71,8 @@ def test_command_line_has_no_secret(dsn: str, url: str, password: str | None) ->
 
 def test_quoting() -> None:
     assert quote_identifier('a"b') == '"a""b"'
-    assert quote_literal("it's") == "'it''s'"
-    assert quote_literal("a\\'b") == " E'a\\\\''b'"
+    assert literal("it's") == "'it''s'"
+    assert literal("a\\'b") == " E'a\\\\''b'"
 
 
 SET_FAILED = (

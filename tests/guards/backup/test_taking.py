@@ -80,7 +80,7 @@ async def test_backup_is_made_verified_and_satisfies_the_guard(
     assert (verdict.satisfied, verdict.backup_id) == (True, backup.id)
     late = await guard_of(context, timedelta(hours=2)).check(HOUR, clinic.name)
     assert not late.satisfied
-    assert "2 h old" in late.detail
+    assert "it is 2 h" in late.detail
 
 
 async def test_restored_copy_equals_the_original_row_by_row(
