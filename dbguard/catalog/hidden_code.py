@@ -52,6 +52,9 @@ class HiddenCode:
             self._components[domain].add(base)
         for domain, middle in parts.get("domain_parents", []):
             self._components[str(domain)].add(str(middle))
+        self._rows_in: dict[str, tuple[int, ...]] = {}
+        self._of_type: dict[str, tuple[int, ...]] = {}
+        """What was found already: columns are many, types few."""
         self._written_too: dict[str, set[str]] = defaultdict(set)
         self._read_too: dict[str, set[str]] = defaultdict(set)
         for first, second in parts.get("written_too", []):
@@ -63,14 +66,21 @@ class HiddenCode:
 
     def rows_in(self, oid: str) -> tuple[int, ...]:
         """OIDs of relations whose rows a value of this type can hold."""
-        reached = _closure(oid, self._components)
-        return tuple(sorted(int(self._rows[t]) for t in reached if t in self._rows))
+        known = self._rows_in.get(oid)
+        if known is None:
+            reached = _closure(oid, self._components)
+            known = tuple(sorted(int(self._rows[t]) for t in reached if t in self._rows))
+            self._rows_in[oid] = known
+        return known
 
     def of_type(self, oid: str) -> tuple[int, ...]:
-        found: set[int] = set()
-        for reached in _closure(oid, self._components):
-            found |= self._direct.get(("type", reached), set())
-        return tuple(sorted(found))
+        known = self._of_type.get(oid)
+        if known is None:
+            found: set[int] = set()
+            for reached in _closure(oid, self._components):
+                found |= self._direct.get(("type", reached), set())
+            known = self._of_type[oid] = tuple(sorted(found))
+        return known
 
     def of_reading(self, oid: str) -> tuple[int, ...]:
         """A view runs what it calls, and what is behind all that it reads. Reading a materialized
