@@ -75,7 +75,10 @@ class Extended:
                 basis,
                 identity=identity,
                 forwarded=plan.text,
+                columnless=(yield from self._fetches_nothing(plan)),
             )
+            if self.judging.overtaken():
+                return
             data = frame.raw
             if plan.positions is not None:
                 text = self.scope.encoded(plan.text)
@@ -251,7 +254,8 @@ class Extended:
                 yield from self.judging.refreshed(prepared)
                 if self.judging.overtaken():
                     return
-                yield from self._cursors_exist(prepared.plan)
+                if not prepared.columnless:
+                    yield from self._cursors_exist(prepared.plan)
                 entry.plan, entry.basis = prepared.plan, prepared.basis
                 entry.shape = prepared.told
             else:
@@ -309,12 +313,27 @@ class Extended:
         """
         if not plan.has_effect(EffectKind.FETCH, EffectKind.EXECUTE):
             return
+        for name in (yield from self._missing_cursors(plan)):
+            raise UndefinedName("34000", f'cursor "{name}" does not exist')
+
+    def _fetches_nothing(self, plan: Plan) -> Generator[Ask, Answer, bool]:
+        """Whether it is a FETCH from a cursor that does not exist yet: drivers prepare it first."""
+        if not plan.has_effect(EffectKind.FETCH) or plan.has_effect(EffectKind.EXECUTE):
+            return False
+        return bool((yield from self._missing_cursors(plan)))
+
+    def _missing_cursors(self, plan: Plan) -> Generator[Ask, Answer, list[str]]:
+        """The cursors that a plan fetches from and that neither dbguard nor the server knows."""
         yield from self.link.answered()
+        missing: list[str] = []
         for name in sorted(fetched(plan, self.names)):
-            if name not in self.names.portals and self.scope.status != b"E":
+            if self.judging.overtaken() or self.scope.status == b"E":
+                break
+            if name not in self.names.portals:
                 (found,) = yield from ask_server(self.link, CURSORS.format(literal(name)))
                 if found == b"0":
-                    raise UndefinedName("34000", f'cursor "{name}" does not exist')
+                    missing.append(name)
+        return missing
 
     def _statement(self, raw: bytes) -> Prepared | None:
         return self.names.statements.get(checked(self.scope.text(raw)))

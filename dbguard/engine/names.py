@@ -38,6 +38,9 @@ class Prepared:
     """Parsed anew, it no longer is what the client was told."""
     lost: bool = False
     """Closed to be parsed anew, which failed: the server does not hold it at present."""
+    columnless: bool = False
+    """A FETCH whose cursor did not exist when it was parsed: whatever becomes of the cursor, the
+    server describes it by NoData."""
 
     @property
     def weight(self) -> int:

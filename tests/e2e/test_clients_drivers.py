@@ -93,6 +93,27 @@ def test_large_constants(guard: Callable[..., Guarded], pg_database: Any) -> Non
         assert client.execute(f"SELECT '{large}'").fetchone() == (large,)
 
 
+def test_a_fetch_prepared_before_its_cursor(
+    guard: Callable[..., Guarded], pg_database: Any
+) -> None:
+    """pgx does, in batches too: it has no columns then, also when the cursor is gone again."""
+    pg_database.create_user("app")
+    guarded = guard(pg_database, rules=None)
+    found = []
+    for dsn in (pg_database.dsn("app"), guarded.dsn("app")):
+        with psycopg.connect(dsn, autocommit=True) as client:
+            link = client.pgconn
+            told = [link.prepare(b"f", b"FETCH ALL IN c").error_message]
+            for text in ("SELECT 1", "BEGIN; DECLARE c CURSOR FOR SELECT 7 AS n", "CLOSE c"):
+                client.execute(text)
+                told.append(str(link.describe_prepared(b"f").nfields))
+                if text.startswith("BEGIN"):
+                    result = link.exec_prepared(b"f", [])
+                    told.append(f"{result.fname(0)!r} {result.get_value(0, 0)!r}")
+            found.append(told)
+    assert found[0] == found[1]
+
+
 TEMPORARY = """
 CREATE TABLE t (kind text); INSERT INTO t VALUES ('lasting')
 CREATE TEMP TABLE own (a int, b serial)
