@@ -362,7 +362,9 @@ def test_names_of_cursors_end_where_they_end(ready: Guarded, database: Any) -> N
     quoted = name.encode()
     with closing(ready.connect("app", autocommit=True)) as session:
         fetch = b'FETCH 1 FROM "' + quoted + b'"'
+        session.execute(f'BEGIN; DECLARE "{name}" CURSOR FOR SELECT 1')
         assert session.pgconn.prepare(b"f", fetch).error_message == b""
+        session.execute("COMMIT")
         session.execute("SET standard_conforming_strings = off")
         told = session.pgconn.describe_prepared(b"f").error_message
         assert b"does not exist" in told
