@@ -166,6 +166,23 @@ class LimitsSettings(Section):
         description="From accepting a connection to the end of authentication. PostgreSQL's own "
         "authentication_timeout is 60 s; a half-open connection must not outlive it.",
     )
+    login_failures: Count = Field(
+        default=20,
+        ge=0,
+        le=1_000_000,
+        examples=["20"],
+        description="Failed logins of one user from one address within a minute, after which they "
+        "have to wait; five times as many from one address; 0: no limit. A pool with an old "
+        "password tries as often as it has connections.",
+    )
+    login_pause: Seconds = Field(
+        default=10.0,
+        ge=1,
+        le=86_400,
+        examples=["10s"],
+        description="How long they wait. Long enough to make guessing hopeless, short enough for "
+        "those whose password was just corrected.",
+    )
     shutdown_timeout: Seconds = Field(
         default=30.0,
         ge=0,

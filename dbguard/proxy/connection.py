@@ -22,7 +22,7 @@ from dbguard.engine.asks import (
 )
 from dbguard.engine.auditing import SessionIdentity
 from dbguard.engine.link import Steps
-from dbguard.engine.login import LoginState, check_startup, hello
+from dbguard.engine.login import Login, LoginState, check_startup, hello
 from dbguard.engine.planning import principal_of
 from dbguard.engine.session import Session
 from dbguard.errors import (
@@ -34,7 +34,9 @@ from dbguard.errors import (
 )
 from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
+from dbguard.wire.startup import StartupMessage
 
+from .attempts import COUNTED
 from .authenticating import authenticate
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
@@ -197,9 +199,10 @@ class Connection:
             application=application,
             **({"upstream": cluster.name} if cluster.name else {}),
         )
-        place, upstream, answered = await self._sites.choosing.greet(cluster, hello(startup))
-        self._server, self._from_server = answered.stream, answered.splitter
         try:
+            self._sites.attempts.check(startup.user, self._client.peer, time.monotonic())
+            place, upstream, answered = await self._sites.choosing.greet(cluster, hello(startup))
+            self._server, self._from_server = answered.stream, answered.splitter
             login = await self._settings.authentication.begin(
                 startup, self._client, answered.stream, place, self._sites.verifiers
             )
@@ -217,6 +220,7 @@ class Connection:
             result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
             **({"reason": login.reason} if login.reason else {}),
         )
+        self._count(startup, login)
         if not accepted:
             return None
         await self._hub.audit.persisted(sequence)
@@ -257,6 +261,21 @@ class Connection:
         self._client.write(b"".join(login.finish(self._key.secret)))
         await self._client.drain()
         return self._session
+
+    def _count(self, startup: StartupMessage, login: Login) -> None:
+        """Keep those waiting who guess passwords."""
+        attempts, address = self._sites.attempts, self._client.peer
+        if login.state is LoginState.READY:
+            attempts.succeeded(startup.user, address)
+        elif login.sqlstate in COUNTED and attempts.failed(
+            startup.user,
+            address,
+            time.monotonic(),
+            limit=self._settings.login_failures,
+            pause=self._settings.login_pause,
+        ):
+            fields = {"event": "failed logins", "user": readable(startup.user), "address": address}
+            self._event(RecordKind.SECURITY, **fields)
 
     # -- relay ----------------------------------------------------------------
 

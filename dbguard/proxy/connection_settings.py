@@ -24,3 +24,5 @@ class ConnectionSettings:
     frame_limits: FrameLimits
     session_limits: SessionLimits
     connections_per_user: int = 0
+    login_failures: int = 0
+    login_pause: float = 10.0

@@ -83,4 +83,6 @@ def _connection_settings(settings: Settings) -> ConnectionSettings:
             limits.prepared_statements, limits.prepared_bytes, limits.pipeline_messages
         ),
         connections_per_user=limits.connections_per_user,
+        login_failures=limits.login_failures,
+        login_pause=limits.login_pause,
     )

@@ -28,6 +28,7 @@ from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.model import Policy
 from dbguard.sql.snapshot import Snapshot
 
+from .attempts import Attempts
 from .choosing import Choosing
 from .drifting import Drifts
 from .hub import Hub
@@ -82,6 +83,7 @@ class Sites:
         self._current: frozenset[Place] = frozenset()
         self.choosing = Choosing()
         self.verifiers = AskedVerifiers()
+        self.attempts = Attempts()
 
     async def start(self, servers: Servers) -> None:
         """Try the control connections. One that cannot be used stops the start if it is that of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -229,3 +230,39 @@ def test_no_secret_is_written_anywhere(guarded: Guarded, server: TlsServer) -> N
     for path in written:
         for part in parts:
             assert part.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("mode", ["pass-through", "server-users"])
+def test_who_guesses_has_to_wait(
+    server: TlsServer, guard: Callable[..., Guarded], mode: str
+) -> None:
+    proxy = guard(
+        Known(server),
+        rules=None,
+        durability="buffered",
+        extra=SERVER_USERS.replace("server-users", mode)
+        + "\nlimits: {login_failures: 3, login_pause: 2s}",
+    )
+    for _ in range(3):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(proxy.dsn("app", password="wrong"))
+    with pytest.raises(psycopg.OperationalError, match="too many failed logins"):
+        proxy.connect("app")
+    with closing(proxy.connect("either")):
+        pass
+    (event,) = proxy.records("security")
+    assert event["fields"] == {"event": "failed logins", "user": "app", "address": "127.0.0.1"}
+    deadline = time.monotonic() + 20
+    while (refused := outcome(proxy)) is not None:
+        assert "too many failed logins" in refused
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def outcome(proxy: Guarded) -> str | None:
+    """Why `app` does not get in; None when it does."""
+    try:
+        proxy.connect("app").close()
+    except psycopg.OperationalError as error:
+        return str(error)
+    return None
