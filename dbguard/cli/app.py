@@ -14,6 +14,7 @@ from . import (
     backup,
     check,
     demo,
+    doctor,
     explain,
     psql,
     report,
@@ -54,6 +55,7 @@ app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_
     psql.psql
 )
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("test")(test_policy.test)
 app.command("analyze")(analyze.analyze)
 app.command("explain")(explain.explain)
