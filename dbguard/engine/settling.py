@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dbguard.errors import NotUnderstood
 from dbguard.sql.changes import TEMPORARY, CatalogChange, relevant
+from dbguard.sql.facts import Action
 from dbguard.sql.snapshot import SessionView
 
 from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
@@ -26,6 +27,23 @@ _ABORTED = Refusal(
     "current transaction is aborted, commands ignored until end of transaction block",
     denied=False,
 )
+
+
+_NAMING = frozenset(
+    {
+        Action.ALTER,
+        Action.CREATE,
+        Action.DELETE,
+        Action.EMPTY,
+        Action.INSERT,
+        Action.SELECT,
+        Action.SET,
+        Action.SHOW,
+        Action.TRANSACTION,
+        Action.UPDATE,
+    }
+)
+"""Actions on nothing but what the text names: TRUNCATE … CASCADE, GRANT … ON ALL TABLES are not."""
 
 
 @dataclass(slots=True)
@@ -101,6 +119,9 @@ class Settling:
                 view, seen = self.scope.view, self._catalog()
             if self.link.skip is not Skip.NOTHING or self.link.closed:
                 break
+            if self._reaches_unnamed(planned):
+                yield from self._load_overlay()
+                continue
             if hoped and not planned.lost and not planned.plan.raw_access and self._changes():
                 self.scope.raw_access = False  # no longer: others wait for what was changed
                 continue
@@ -207,11 +228,34 @@ class Settling:
     ) -> bool:
         """Whether it takes a look at the catalog to know what names mean after these changes."""
         if not self.scope.raw_access:
-            return own or bool(changes)
+            return self._concern(changes, raw) if own else bool(changes)
         if not changes:
             return False
         named = changes if raw is None else relevant(changes, self.scope.text(raw))
         return any(change.unclear for change in named)
+
+    def _concern(self, changes: Sequence[CatalogChange], raw: bytes | None) -> bool:
+        """Whether what the open transaction did can matter to this text of somebody who does not
+        see everything. Tables that it made, widened or dropped, and that the text does not name,
+        do not: they hold what the session itself put there, and nothing else shows them. What
+        belongs to an inheritance tree shows in others."""
+        if raw is None:
+            return True
+        for change in changes:
+            inherits = change.relation is not None and change.relation.parents
+            if change.unclear or change.parent or inherits:
+                return True
+        return bool(relevant(changes, self.scope.text(raw)))
+
+    def _reaches_unnamed(self, planned: Planned) -> bool:
+        """Whether it may be about more relations than its text names, some of them new."""
+        return (
+            not planned.plan.raw_access
+            and self.scope.status != b"E"
+            and self.scope.overlay_stale
+            and self.scope.catalog_touched
+            and any(s.action not in _NAMING for s in planned.plan.statements)
+        )
 
     def _load_view(self) -> Generator[Ask, Answer, SessionView]:
         path, role = yield from ask_server(self.link, "SHOW search_path", "SHOW role")

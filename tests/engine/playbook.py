@@ -83,7 +83,8 @@ NAMED = {
 def plan_of(text: str, epoch: int = 1) -> Plan:
     """`deny …`, `mask …`, `secret …` (errors withheld), `backup …`, the words of EFFECTS; `raw …`
     is allowed for somebody who sees everything; `drop x` is DDL whose effect is known, `ddl` DDL
-    whose effect is not; `maketemp x` makes a temporary table, `passing x` one that ends with its
+    whose effect is not; `inherit x` makes a table below
+    another; `maketemp x` makes a temporary table, `passing x` one that ends with its
     transaction; `moving …` is sent as another text in each catalog epoch; anything else is
     allowed as it is. A semicolon separates statements."""
     parts = [p.strip() for p in text.split(";")]
@@ -112,6 +113,9 @@ def _statement(part: str) -> PlannedStatement:
     changes: tuple[CatalogChange, ...] | None = None
     if word == "drop":
         effects, changes = (EFFECTS["ddl"],), (CatalogChange("public", name),)
+    if word == "inherit":
+        changes = (CatalogChange("public", name, parent="above"),)
+        effects = (EFFECTS["ddl"],)
     if word in ("maketemp", "passing"):
         effects = (SessionEffect(EffectKind.TEMPORARY, name),)
         changes = (temporary(name, passing=word == "passing"),)
@@ -132,7 +136,15 @@ def _statement(part: str) -> PlannedStatement:
     )
     relations = ("clinic.patients",)
     return PlannedStatement(
-        Action.SELECT, None, decision, effects, f"<{word}>", "f" * 16, relations, (), changes
+        Action.GRANT if word == "grant" else Action.SELECT,
+        None,
+        decision,
+        effects,
+        f"<{word}>",
+        "f" * 16,
+        relations,
+        (),
+        changes,
     )
 
 
