@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,6 +21,7 @@ from tests.tls_server import TlsServer, tls_server
 
 from .conftest import Factory
 from .proxies import Guarded
+from .test_clients_sessions import CLIENTS
 from .test_tls import Known, certificate, configured, reload
 
 pytestmark = pytest.mark.pg
@@ -125,6 +130,62 @@ def test_asyncpg_and_users_with_other_letters(guarded: Guarded) -> None:
 
     assert asyncio.run(log_in("app", "demo")) == "app"
     assert asyncio.run(log_in("Müller", "grüße")) == "Müller"
+
+
+def cells(guarded: Guarded, server: TlsServer) -> Iterator[None]:
+    """One TLS mode towards the server after the other."""
+    for mode in (f"mode: verify-full, ca: {server.ca}", "mode: disable"):
+        configured(guarded, server, "127.0.0.1", mode)
+        reload(guarded)
+        yield
+
+
+def shown_by(*command: str | Path) -> list[str]:
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return result.stdout.splitlines() or [result.stderr]
+
+
+def test_node_postgres(guarded: Guarded, server: TlsServer) -> None:
+    node = shutil.which("node")
+    if (
+        node is None
+        or subprocess.run([node, "-e", "require('pg')"], capture_output=True).returncode
+    ):
+        pytest.skip("no node on PATH, or node does not find pg (NODE_PATH)")
+    login = {"host": "127.0.0.1", "port": guarded.port, "user": "app", "database": "postgres"}
+    tls = {"ssl": {"rejectUnauthorized": False}}
+    options = [
+        {**login, "password": "demo"},
+        {**login, "password": "demo", **tls},
+        {**login, "password": "demo", **tls, "enableChannelBinding": True},
+        {**login, "password": "wrong", **tls, "enableChannelBinding": True},
+    ]
+    for _ in cells(guarded, server):
+        shown = shown_by(node, CLIENTS / "login.js", *map(json.dumps, options))
+        assert shown[:3] == ["app"] * 3
+        assert shown[3] == f"28P01 {WRONG.format('app')}"
+
+
+def test_jdbc(guarded: Guarded, server: TlsServer) -> None:
+    jars = sorted(Path("/usr/share/java").glob("postgresql*.jar"))
+    java, jar = shutil.which("java"), os.environ.get("PGJDBC_JAR") or (jars[0] if jars else None)
+    if java is None or jar is None:
+        pytest.skip("no java on PATH, or no pgjdbc (PGJDBC_JAR)")
+    url = f"jdbc:postgresql://127.0.0.1:{guarded.port}/postgres?user=app&password="
+    ca = guarded.folder / "clients-ca.crt"
+    options = [
+        "demo&sslmode=disable",
+        "demo&sslmode=require",
+        "demo&sslmode=require&channelBinding=require",
+        f"demo&sslmode=verify-full&sslrootcert={ca}",
+        "wrong&sslmode=require",
+    ]
+    for _ in cells(guarded, server):
+        shown = shown_by(
+            java, "-cp", str(jar), CLIENTS / "Login.java", *(url + more for more in options)
+        )
+        assert shown[:4] == ["app"] * 4
+        assert shown[4] == f"28P01 FATAL: {WRONG.format('app')}"
 
 
 WRONG = 'password authentication failed for user "{}"'
