@@ -62,7 +62,8 @@ class Move:
 
 
 def relevant(changes: Iterable[CatalogChange], text: str) -> tuple[CatalogChange, ...]:
-    """Those whose name, or whose parent's, may stand in `text`.
+    """Those whose name, or whose parent's, may stand in `text`: of children of the same parents
+    that are not named themselves one, which tells as well as a thousand that there are any.
 
     Identifiers hold the name as it is, in any case and perhaps with more behind it (truncation),
     but for doubled quotes and Unicode escapes: a text with these may name anything.
@@ -70,9 +71,16 @@ def relevant(changes: Iterable[CatalogChange], text: str) -> tuple[CatalogChange
     folded = text.lower()
     if 'u&"' in folded or '""' in folded:
         return tuple(changes)
-    return tuple(
-        c for c in changes if c.name.lower() in folded or (c.parent and c.parent.lower() in folded)
-    )
+    found: list[CatalogChange] = []
+    parents: set[tuple[int, ...]] = set()
+    for change in changes:
+        inherits = bool(change.parent) and change.parent.lower() in folded
+        above = change.relation.parents if change.relation is not None else ()
+        if change.name.lower() in folded or (inherits and above not in parents):
+            found.append(change)
+            if inherits:
+                parents.add(above)
+    return tuple(found)
 
 
 def lasting_oid(oid: int) -> int:

@@ -175,6 +175,15 @@ def test_a_child_is_remembered_where_its_parent_is_named() -> None:
     assert with_child.facts.changes is None
 
 
+def test_of_many_children_one_is_told() -> None:
+    """With each of a thousand, CREATE TABLE … INHERITS takes longer than with the one before."""
+    kids = [changed(f"CREATE TABLE kid{n} () INHERITS (providers)")[0] for n in range(9)]
+    alter = "ALTER TABLE providers ADD COLUMN y int"
+    assert relevant(kids, alter) == (kids[0],)
+    assert relevant(kids, "SELECT * FROM kid7, providers") == (kids[0], kids[7])
+    assert relevant(kids, "SELECT * FROM kid0, providers") == (kids[0],)
+
+
 def test_a_parent_with_code_of_its_own_hands_it_down_unseen() -> None:
     assert changed("CREATE TABLE t () INHERITS (notes)") == ()
 
