@@ -209,12 +209,13 @@ class LimitsSettings(Section):
         "`message_bytes` alone.",
     )
     analysis_timeout: Seconds = Field(
-        default=5.0,
+        default=15.0,
         ge=0.05,
         le=300,
-        examples=["5s"],
+        examples=["15s"],
         description="Analysis of one statement in a worker; then the worker is replaced and the "
-        "statement refused. Ordinary statements take milliseconds.",
+        "statement refused. Ordinary statements take milliseconds; 65,535 parameters with a cast "
+        "each, as drivers' own tests send them, some 5 s, and longer on a busy machine.",
     )
     analysis_memory: Bytes = Field(
         default=1024**3,
