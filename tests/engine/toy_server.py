@@ -7,7 +7,7 @@ Texts say what they do by their first words, as in `playbook`: `begin`, `commit`
 from __future__ import annotations
 
 from dbguard.wire import frontend
-from dbguard.wire.framing import FrontendSplitter
+from dbguard.wire.framing import FrontendSplitter, Rest
 
 from .playbook import encode_backend
 
@@ -34,7 +34,8 @@ class ToyServer:
         self._splitter.feed(data)
         found = []
         while not self._closed and (frame := self._splitter.next()) is not None:
-            found.append(self._answer(frontend.decode(frame)))
+            if not isinstance(frame, Rest):  # an Opening's: its names were all that counts here
+                found.append(self._answer(frontend.decode(frame)))
         lines = [line for line in found if line]
         return encode_backend(" | ".join(lines)) if lines else b""
 
