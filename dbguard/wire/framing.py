@@ -92,9 +92,9 @@ class FrameLimits:
     """MAX_STARTUP_PACKET_LENGTH: nobody is authenticated yet, memory must not be had for free."""
     max_password: int = 65_535
     """PG_MAX_AUTH_TOKEN_LENGTH: the same reason; covers SCRAM, GSSAPI and SSPI tokens."""
-    max_query: int = 16 << 20
-    """Query and Parse: statement text has to be analysed; 16 MiB is beyond any hand-written or
-    generated statement and bounds what one client makes the parsers hold."""
+    max_query: int = 64 << 20
+    """Query and Parse: statement text has to be analysed, and is held whole. Drivers that write
+    values into their texts have tests with 50 MiB (psycopg2's test_flush_on_write)."""
     max_bind: int = MAX_PROTOCOL_MESSAGE
     """Bind: values may be as large as PostgreSQL's; what is longer than `max_held` streams."""
     max_function_call: int = MAX_PROTOCOL_MESSAGE
@@ -125,9 +125,9 @@ class BackendLimits:
 
     max_row: int = 0x7FFFFFFF
     """DataRow and CopyData stream through in pieces, so the protocol's own Int32 is the cap."""
-    max_message: int = 64 << 20
+    max_message: int = 256 << 20
     """Everything else is held whole; the longest honest one is an error that quotes a statement
-    (16 MiB, see FrameLimits.max_query) in its context more than once."""
+    (64 MiB, see FrameLimits.max_query) in its context more than once."""
     max_function_result: int = MAX_PROTOCOL_MESSAGE
     """FunctionCallResponse: libpq's lo_read hands back what the caller asked for."""
 

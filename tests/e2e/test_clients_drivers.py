@@ -89,7 +89,7 @@ def test_large_constants(guard: Callable[..., Guarded], pg_database: Any) -> Non
     """psycopg2 writes parameters into the text."""
     pg_database.create_user("app")
     with guard(pg_database, rules=None).connect("app", autocommit=True) as client:
-        large = "x" * (5 << 20)
+        large = "x" * (20 << 20)
         assert client.execute(f"SELECT '{large}'").fetchone() == (large,)
 
 
