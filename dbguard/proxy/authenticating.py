@@ -72,7 +72,7 @@ class Authenticating:
         name = cut(startup.user)
         if self.settings.file is not None:
             verifier = self.users.get(name)
-        elif name.isprintable():
+        elif _is_text(name):
             verifier = await asked.of(self._dsn(place), self.settings.query, name)
         else:
             verifier = None
@@ -97,6 +97,11 @@ class Authenticating:
         if self.settings.dsn is None:
             return place.dsn
         return leading_to(self.settings.dsn.get_secret_value(), place.host, place.port)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a startup parameter, whose bytes need not be UTF-8, can be asked for."""
+    return name == name.encode("utf-8", "replace").decode("utf-8")
 
 
 def authenticating(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import trustme
 from tests.tls_server import TlsServer, tls_server
 
 from .conftest import Factory
+from .protocol_client import Client, error_of
 from .proxies import Guarded
 from .test_clients_sessions import CLIENTS
 from .test_tls import Known, certificate, configured, reload
@@ -42,6 +44,7 @@ CREATE ROLE expired LOGIN PASSWORD 'demo' VALID UNTIL '2001-01-01';
 SET password_encryption = md5; CREATE ROLE old LOGIN PASSWORD 'demo'; RESET password_encryption;
 CREATE ROLE changing LOGIN PASSWORD 'demo';
 CREATE ROLE "Müller" LOGIN PASSWORD 'grüße';
+CREATE ROLE "no break" LOGIN PASSWORD 'demo';
 CREATE ROLE without LOGIN
 """
 LISTENER = "tls: {mode: allow, certificate: server.crt, key: server.key}"
@@ -130,6 +133,15 @@ def test_asyncpg_and_users_with_other_letters(guarded: Guarded) -> None:
 
     assert asyncio.run(log_in("app", "demo")) == "app"
     assert asyncio.run(log_in("Müller", "grüße")) == "Müller"
+    assert asyncio.run(log_in("no\u00a0break", "demo")) == "no\u00a0break"
+
+
+def test_a_name_that_is_no_text(guarded: Guarded) -> None:
+    with Client(guarded.port) as client:
+        name = b"app\xff\0"
+        body = b"user\0" + name + b"database\0postgres\0\0"
+        client.send(struct.pack("!ii", len(body) + 8, 196608) + body)
+        assert error_of(client.authenticate("demo"))[0] == "28P01"
 
 
 def cells(guarded: Guarded, server: TlsServer) -> Iterator[None]:
