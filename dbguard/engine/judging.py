@@ -255,7 +255,8 @@ class Judging:
         """Refuse a text by its plan: a mistake in the server's own words, if it may be asked."""
         refusal, link = plan.refusal, self.link
         assert refusal is not None
-        asked = plan.raw_access and not refusal.denied and bool(decisions)
+        asked = plan.raw_access and not refusal.denied and refusal.sqlstate != ABORTED
+        asked = asked and bool(decisions)
         # a Query is answered by a ReadyForQuery: after the question, only Sync would bring it
         asked = asked and not (query and link.pipeline_open)
         if asked:

@@ -64,7 +64,7 @@ class Link:
     status: bytes = b"I"
     """Transaction status of the last ReadyForQuery."""
     pipeline_open: bool = False
-    """Extended messages were forwarded since the last Sync."""
+    """Extended messages were forwarded since the last message that ends with ReadyForQuery."""
     skip: Skip = Skip.NOTHING
     closed: bool = False
     passing: bool = False
@@ -138,12 +138,8 @@ class Link:
         self.passing = entry.passing
         entry.size = len(data)
         self.queue.add(entry)
-        if not entry.owed.ends_with_ready:
-            self.pipeline_open = self.unflushed = True
-        else:
-            self.unflushed = False
-            if entry.owed in (Owed.SYNC, Owed.SYNCS):
-                self.pipeline_open = False
+        # Query and FunctionCall end the implicit transaction of a pipeline like Sync
+        self.pipeline_open = self.unflushed = not entry.owed.ends_with_ready
 
     def flush(self) -> None:
         """Make the server send what it keeps back."""

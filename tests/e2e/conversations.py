@@ -108,9 +108,9 @@ SAYING = [
     "DROP TABLE IF EXISTS nosuch",
 ]
 COPIED_OUT = [
-    "COPY fixed TO STDOUT",
+    "COPY public.fixed TO STDOUT",
     "COPY (SELECT a, b FROM t ORDER BY a) TO STDOUT",
-    "COPY fixed TO STDOUT (FORMAT binary)",
+    "COPY public.fixed TO STDOUT (FORMAT binary)",
 ]
 EMPTY = ["", "  ", ";", "-- nothing"]
 TEXTS = (
@@ -131,7 +131,7 @@ STRINGS = [
     "BEGIN; INSERT INTO t VALUES (10, 'ten'); SAVEPOINT s; SELECT 1; ROLLBACK TO s",
     "SET search_path = other; SELECT 1/0",
     "BEGIN; SET LOCAL search_path = other; ROLLBACK; SHOW search_path",
-    "COPY fixed TO STDOUT; SELECT 1",
+    "COPY public.fixed TO STDOUT; SELECT 1",
     "COPY (SELECT 1) TO STDOUT; SELECT 1/0",
     "SET application_name = 'one'; SET application_name = 'two'",
     "PREPARE q AS SELECT 1; EXECUTE q; DEALLOCATE q",
@@ -150,7 +150,6 @@ COPY_STRINGS = [
     "COPY t FROM STDIN; SELECT count(*) FROM t",
     "BEGIN; COPY t FROM STDIN; COMMIT",
     "COPY t FROM STDIN; COPY other.t FROM STDIN",
-    "COPY nosuch FROM STDIN",
 ]
 PARAMETERS = ["SELECT $1::int", "SELECT a FROM t WHERE a > $1 ORDER BY a", "SELECT $1::int / 0"]
 NAMES = [b"", b"", b"p1", b"p2"]

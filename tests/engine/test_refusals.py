@@ -140,6 +140,21 @@ SCRIPTS = {
         << E 26000 prepared statement "a" does not exist
         << Z I
     """,
+    "a Query ends the pipeline in front of it": """
+        >> P : raw one | H
+        => P : raw one
+        => H
+        <= 1
+        << 1
+        >> Q raw two
+        => Q raw two
+        <= C SELECT 1 | Z I
+        << C SELECT 1
+        << Z I
+        >> Q deny
+        << E 42501 reading is not allowed
+        << Z I
+    """,
     "what the client got wrong, in the server's words for those who see everything": """
         >> Q raw unknown | Q raw one
         => P _dbguard_mistake: raw unknown
@@ -169,13 +184,8 @@ SCRIPTS = {
         <= Z E
         << Z E
         >> Q raw unknown
-        => P _dbguard_mistake: raw unknown
-        => C S _dbguard_mistake
-        => H
-        <= E 25P02 current transaction is aborted
-        => S
         => Q SELECT "refused by dbguard"
-        <= Z E | E 25P02 current transaction is aborted | Z E
+        <= E 25P02 current transaction is aborted | Z E
         << E 25P02 current transaction is aborted
         << Z E
     """,
