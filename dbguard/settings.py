@@ -167,13 +167,13 @@ class LimitsSettings(Section):
         "authentication_timeout is 60 s; a half-open connection must not outlive it.",
     )
     login_failures: Count = Field(
-        default=20,
+        default=50,
         ge=0,
         le=1_000_000,
-        examples=["20"],
+        examples=["50"],
         description="Failed logins of one user from one address within a minute, after which they "
-        "have to wait; five times as many from one address; 0: no limit. A pool with an old "
-        "password tries as often as it has connections.",
+        "have to wait; twenty times as many from one address; 0: no limit. A pool with an old "
+        "password tries as often as it has connections, and many people may be behind an address.",
     )
     login_pause: Seconds = Field(
         default=10.0,

@@ -15,7 +15,7 @@ from dbguard.errors import DbguardError
 
 WINDOW_SECONDS: Final = 60.0
 """Failures further apart are not counted together."""
-ADDRESS_FACTOR: Final = 5
+ADDRESS_FACTOR: Final = 20
 """So many times more from one address: many people may be behind it."""
 KEPT: Final = 20_000
 """Users and addresses that are remembered, those of the latest failures."""
