@@ -47,6 +47,7 @@ class Extended:
             if name and name not in self.names.statements:
                 self.names.require_room(1, 0)
             planned = yield from self.judging.settling.plan(message.query, message.parameter_types)
+            columnless = yield from self._fetches_nothing(planned.plan)
             if self.judging.overtaken():
                 return
             if not name:  # not before: an error meanwhile takes back what this would build on
@@ -75,10 +76,9 @@ class Extended:
                 basis,
                 identity=identity,
                 forwarded=plan.text,
-                columnless=(yield from self._fetches_nothing(plan)),
+                columnless=columnless,
+                cycle=self.names.cycle,
             )
-            if self.judging.overtaken():
-                return
             data = frame.raw
             if plan.positions is not None:
                 text = self.scope.encoded(plan.text)
@@ -117,6 +117,11 @@ class Extended:
             if judging.overtaken():
                 return
             prepared = self._statement(message.statement)
+            if prepared is not None and self._unsure(prepared.cycle):
+                yield from self.link.answered()
+                if judging.overtaken():
+                    return
+                prepared = self._statement(message.statement)
             if prepared is None:
                 yield from self._pass_missing(frame, Owed.BIND, b"S", message.statement)
                 return
@@ -168,6 +173,11 @@ class Extended:
             if judging.overtaken():
                 return
             portal = self.names.portals.get(checked(self.scope.text(message.portal)))
+            if portal is not None and self._unsure(portal.cycle):
+                yield from self.link.answered()
+                if judging.overtaken():
+                    return
+                portal = self.names.portals.get(portal.name)
             if portal is None:
                 yield from self._pass_missing(frame, Owed.EXECUTE, b"P", message.portal)
                 return
@@ -324,9 +334,11 @@ class Extended:
 
     def _missing_cursors(self, plan: Plan) -> Generator[Ask, Answer, list[str]]:
         """The cursors that a plan fetches from and that neither dbguard nor the server knows."""
-        yield from self.link.answered()
+        wanted = sorted(fetched(plan, self.names))
+        if wanted:
+            yield from self.link.answered()
         missing: list[str] = []
-        for name in sorted(fetched(plan, self.names)):
+        for name in wanted:
             if self.judging.overtaken() or self.scope.status == b"E":
                 break
             if name not in self.names.portals:
@@ -334,6 +346,12 @@ class Extended:
                 if found == b"0":
                     missing.append(name)
         return missing
+
+    def _unsure(self, made: int) -> bool:
+        """Whether what made a name stands in front of a Sync and is not answered yet: if it fails,
+        the server goes on with what had the name before."""
+        oldest = self.link.queue.oldest_cycle
+        return oldest is not None and oldest <= made < self.names.cycle
 
     def _statement(self, raw: bytes) -> Prepared | None:
         return self.names.statements.get(checked(self.scope.text(raw)))

@@ -36,6 +36,8 @@ class Prepared:
     """What the client was told of it."""
     reshaped: bool = False
     """Parsed anew, it no longer is what the client was told."""
+    cycle: int = 0
+    """Which ReadyForQuery follows its making."""
     lost: bool = False
     """Closed to be parsed anew, which failed: the server does not hold it at present."""
     columnless: bool = False

@@ -129,6 +129,8 @@ class Queue:
     """Bytes of the messages that are not answered."""
     copies: list[Pending] = field(default_factory=list)
     """Those that hold COPY FROM STDIN."""
+    _cycles: deque[int] = field(default_factory=deque)
+    """Which ReadyForQuery each is, of those that are owed to the client."""
     rounds: int = 0
     """How many ReadyForQuery have come: statements of different rounds are never the same."""
 
@@ -155,6 +157,11 @@ class Queue:
         return head is not None and (head.outcome_awaited or head.resync is not None)
 
     @property
+    def oldest_cycle(self) -> int | None:
+        """Which ReadyForQuery comes next of those that are owed; None when none is."""
+        return self._cycles[0] if self._cycles else None
+
+    @property
     def holds_sync(self) -> bool:
         return any(entry.owed is Owed.SYNC for entry in self.entries)
 
@@ -164,6 +171,8 @@ class Queue:
         self.size += entry.size
         if entry.copies_left:
             self.copies.append(entry)
+        if entry.owed.ends_with_ready and not entry.unseen:
+            self._cycles.append(entry.cycle)
 
     def _pop(self) -> Pending:
         entry = self.entries.popleft()
@@ -172,6 +181,8 @@ class Queue:
         self.size -= entry.size
         if self.copies and entry in self.copies:
             self.copies.remove(entry)
+        if entry.owed.ends_with_ready and not entry.unseen:
+            self._cycles.popleft()
         return entry
 
     def finish(self) -> Pending:

@@ -256,20 +256,21 @@ class Session:
         assert isinstance(message, frontend.FunctionCall)
         judging = self.judging
         try:
-            yield from self.settling.ready()
-            if judging.overtaken():
-                return
-            answer = yield AskPlan(
-                FunctionCallRequest(
-                    message.function_oid,
-                    self.principal,
-                    self.settling.known_view(),
-                    self.identity.environment,
+            while True:
+                yield from self.settling.ready()
+                if judging.overtaken():
+                    return
+                view = self.settling.known_view()
+                answer = yield AskPlan(
+                    FunctionCallRequest(
+                        message.function_oid, self.principal, view, self.identity.environment
+                    )
                 )
-            )
-            assert isinstance(answer, Planned)
-            if judging.overtaken():
-                return
+                assert isinstance(answer, Planned)
+                if judging.overtaken():
+                    return
+                if self.scope.view == view:  # else the server has told another one meanwhile
+                    break
             basis = judging.observe(answer)
             decisions = yield from judging.decide(answer.plan, answer, "function_call")
         except DbguardError as error:

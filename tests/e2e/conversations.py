@@ -109,7 +109,7 @@ SAYING = [
 ]
 COPIED_OUT = [
     "COPY public.fixed TO STDOUT",
-    "COPY (SELECT a, b FROM t ORDER BY a) TO STDOUT",
+    "COPY (SELECT a, b FROM public.t ORDER BY a) TO STDOUT",
     "COPY public.fixed TO STDOUT (FORMAT binary)",
 ]
 EMPTY = ["", "  ", ";", "-- nothing"]

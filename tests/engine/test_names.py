@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.records import DecisionRecord, EventRecord, RecordKind
 
 from .playbook import FakeSurroundings, Play, play
 
@@ -197,6 +197,89 @@ SCRIPTS = {
         << C SELECT 1
         << Z I
     """,
+    "a name that is taken: the server keeps what it has, and so does dbguard": """
+        >> P a: raw one | S
+        => P a: raw one
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> P a: copyin | S | B <-a | E | S
+        => P a: copyin
+        => D S a
+        => S
+        <= E 42P05 prepared statement "a" already exists | Z I
+        << E 42P05 prepared statement "a" already exists
+        << Z I
+        => B <-a
+        => E
+        => S
+        <= 2 | C SELECT 1 | Z I
+        << 2
+        << C SELECT 1
+        << Z I
+    """,
+    "what stands in front of a Sync may fail: then the old one would run": """
+        >> P : raw one | S
+        => P : raw one
+        => S
+        <= 1 | Z I
+        << 1
+        << Z I
+        >> P b: raw gone | P : raw two | S | B <- | E | S
+        => P b: raw gone
+        => P : raw two
+        => S
+        <= E 42703 no column | Z I
+        << E 42703 no column
+        << Z I
+        => B <-
+        => E
+        => S
+        <= 2 | C SELECT 1 | Z I
+        << 2
+        << C SELECT 1
+        << Z I
+    """,
+    "the same of portals": """
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> P a: raw one | P b: raw two | B x<-a | S
+        => P a: raw one
+        => P b: raw two
+        => B x<-a
+        => S
+        <= 1 | 1 | 2 | Z T
+        << 1
+        << 1
+        << 2
+        << Z T
+        >> B x<-b | S | E x | S
+        => B x<-b
+        => S
+        <= E 42P03 cursor "x" already exists | Z E
+        << E 42P03 cursor "x" already exists
+        << Z E
+        => E x
+        => S
+        <= E 25P02 aborted | Z E
+        << E 25P02 aborted
+        << Z E
+        >> B <-a | S | E | S
+        => B <-a
+        => S
+        <= E 08P01 bind message supplies 0 parameters | Z E
+        << E 08P01 bind message supplies 0 parameters
+        << Z E
+        => E
+        => S
+        <= E 34000 portal "" does not exist | Z E
+        << E 34000 portal "" does not exist
+        << Z E
+    """,
     "EXECUTE of a name nobody made": """
         >> Q execute nosuch
         << E 26000 prepared statement "nosuch" does not exist
@@ -255,6 +338,17 @@ SCRIPTS = {
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script(name: str) -> None:
     play(SCRIPTS[name])
+
+
+def test_records_tell_what_runs_when_a_name_is_taken() -> None:
+    world = FakeSurroundings()
+    play(SCRIPTS["a name that is taken: the server keeps what it has, and so does dbguard"], world)
+    told = [
+        (r.phase, r.text)
+        for r in world.records
+        if isinstance(r, DecisionRecord) and r.phase == "bind"
+    ]
+    assert told == [("bind", "<raw>")]
 
 
 def test_a_way_back_survives_the_end_of_a_transaction() -> None:
