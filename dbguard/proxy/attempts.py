@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from dbguard.catalog.verifiers import NAME_BYTES
 from dbguard.errors import DbguardError
 
 WINDOW_SECONDS: Final = 60.0
@@ -82,7 +83,8 @@ class Attempts:
 
 def _keys(user: str, address: str) -> tuple[tuple[str, str], ...]:
     network = _network(address)
-    # a user's name is never empty
+    # a name is never empty, but as long as a startup packet: the server goes by its beginning
+    user = user[:NAME_BYTES]
     return ((user, network), ("", network)) if network != _LOCAL else ((user, network),)
 
 

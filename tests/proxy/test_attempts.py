@@ -61,6 +61,15 @@ def test_a_unix_socket_is_no_address() -> None:
     attempts.check("somebody", "local", 1.0)
 
 
+def test_long_names_neither_fill_memory_nor_count_apart() -> None:
+    attempts = Attempts()
+    for number in range(LIMIT):
+        fail(attempts, "n" * 63 + str(number) * 9_000, "10.0.0.1", 0.0)
+    with pytest.raises(TooManyFailures):
+        attempts.check("n" * 63, "10.0.0.1", 1.0)
+    assert max(len(user) for user, _ in attempts._known) == 63
+
+
 def test_success_and_time_forget() -> None:
     attempts = Attempts()
     fail(attempts, "app", "10.0.0.1", 0.0, LIMIT - 1)
