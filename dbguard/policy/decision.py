@@ -8,6 +8,26 @@ from dataclasses import dataclass
 from dbguard.sql.facts import ColumnName
 
 
+class Proof(enum.StrEnum):
+    """By what somebody has proved to dbguard who they are."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a kind of proof
+    CERTIFICATE = "certificate"
+    TOKEN = "token"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who has proved to dbguard itself who they are, whatever database user stands for them."""
+
+    name: str
+    proof: Proof
+    roles: frozenset[str] = frozenset()
+    """Roles of the policy that come with it."""
+    attributes: frozenset[tuple[str, str]] = frozenset()
+    """Names and values, as `("department", "oncology")`; a name may have several values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. Part of every plan cache key, so it holds nothing that changes per statement."""
@@ -18,6 +38,8 @@ class Principal:
     """Database roles the user belongs to, directly or not, itself included."""
     database: str
     superuser: bool = False
+    identity: Identity | None = None
+    """None: nobody but the server has checked who it is, and all it told is `user`."""
 
 
 class Effect(enum.StrEnum):
