@@ -6,8 +6,11 @@ import enum
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from dbguard.errors import ConfigurationError
+
+from .routes import NAME_BYTES
 from .server_settings import Section, check_dsn
-from .setting_types import ReadableFile, Secret
+from .setting_types import ReadableFile, ReadSecret, ResolvedPath, Secret
 
 
 class AuthenticationMode(enum.StrEnum):
@@ -18,9 +21,29 @@ class AuthenticationMode(enum.StrEnum):
     SERVER_USERS = "server-users"
     """dbguard does, by the verifiers that the server keeps of its users, and logs in to the server
     with the key that a client's proof shows."""
+    IDENTITIES = "identities"
+    """dbguard does, by what it knows itself of people and programs, and logs in to the server with
+    a credential of its own."""
 
 
 DEFAULT_QUERY = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin"
+
+
+class LoginSettings(Section):
+    """A database user that stands for people at the server."""
+
+    user: str = Field(min_length=1, max_length=63, examples=["app_analyst"])
+    password: ReadSecret | None = Field(default=None, examples=['"file:analyst.secret"'])
+    """Without one, the server lets dbguard in by what it is: its address or its certificate."""
+    role: str | None = Field(default=None, min_length=1, max_length=63, examples=["analyst"])
+    """The role of the policy that it stands for; without one, everybody else."""
+
+    @field_validator("user")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not value.isprintable() or len(value.encode()) > NAME_BYTES:
+            raise ValueError(f"must be a printable name of at most {NAME_BYTES} bytes")
+        return value
 
 
 class AuthenticationSettings(Section):
@@ -37,6 +60,12 @@ class AuthenticationSettings(Section):
     """A role that may run the query; without it, that of the control connection does."""
     file: ReadableFile | None = Field(default=None, examples=["users.txt"])
     """Verifiers from a file instead of the server: lines of `"name" "SCRAM-SHA-256$…"`."""
+    users: ResolvedPath | None = Field(default=None, examples=["users.json"])
+    """dbguard's own users, as `dbguard user` keeps them."""
+    logins: tuple[LoginSettings, ...] = Field(
+        default=(), examples=['[{user: app_readonly, password: "file:readonly.secret"}]']
+    )
+    """Who stands for whom at the server: the first entry that fits."""
 
     @field_validator("dsn")
     @classmethod
@@ -50,3 +79,23 @@ class AuthenticationSettings(Section):
         if value is not None and given:
             raise ValueError("takes the place of authentication.query and authentication.dsn")
         return value
+
+    @property
+    def proofs(self) -> tuple[object, ...]:
+        """What tells dbguard who people are, where it knows them itself."""
+        return tuple(found for found in (self.users,) if found is not None)
+
+    def check_combination(self) -> None:
+        """Refuse settings that are fine one by one and let nobody in together."""
+        if self.mode is not AuthenticationMode.IDENTITIES:
+            return
+        if not self.proofs:
+            raise ConfigurationError(
+                "authentication.mode: identities knows nobody",
+                hint="Name a file of users: authentication.users (`dbguard user add` makes it).",
+            )
+        if not self.logins:
+            raise ConfigurationError(
+                "authentication.logins: no database user stands for anybody",
+                hint='For example logins: [{user: app_readonly, password: "file:app.secret"}].',
+            )

@@ -170,13 +170,23 @@ def _sections_of(annotation: Any) -> type[Section] | None:
     return _section_of(section)
 
 
+def _is_list(annotation: Any) -> bool:
+    """Whether a field holds several sections, one after the other."""
+    return get_origin(annotation) is tuple
+
+
 def _field_at(path: KeyPath) -> Any:
     """The field that a path names; None when there is none, or what it names is a section that
-    people give a name to."""
+    people give a name to, or an entry of a list."""
     section: type[Section] | None = Settings
     named: type[Section] | None = None
     field = None
     for part in path:
+        if field is not None and _is_list(field.annotation):
+            if not isinstance(part, int):
+                return None
+            field = None
+            continue
         if named is not None:
             section, named, field = named, None, None
             continue
@@ -193,6 +203,8 @@ def _section_at(path: KeyPath) -> type[Section]:
     section: type[Section] | None = Settings
     named: type[Section] | None = None
     for part in path:
+        if isinstance(part, int):  # an entry of a list, whose section is known already
+            continue
         if named is not None:
             section, named = named, None
             continue
@@ -211,6 +223,8 @@ def setting_paths(section: type[Section] = Settings) -> list[tuple[str, ...]]:
         if named is not None:
             paths += [(name, ANY_NAME, *rest) for rest in setting_paths(named)]
         else:
+            if _is_list(field.annotation):
+                below = None
             paths += [(name, *rest) for rest in setting_paths(below)] if below else [(name,)]
     return paths
 

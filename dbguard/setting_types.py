@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -88,6 +90,39 @@ def _resolve_secret(value: object, info: ValidationInfo) -> object:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where a secret comes from that is read anew whenever it is needed."""
+
+    text: str = field(default="", repr=False)
+    """The secret itself, when it is neither in a file nor a command's to tell."""
+    file: Path | None = None
+    command: tuple[str, ...] = field(default=(), repr=False)
+    """Program and arguments; what it prints is the secret."""
+
+
+def _secret_source(value: object, info: ValidationInfo) -> object:
+    """`file:PATH`, `command:PROGRAM ARGUMENTS` and `env:NAME`; any other text is the secret."""
+    if not isinstance(value, str) or not info.context:
+        return value
+    if value.startswith("file:"):
+        if not value.isprintable() or value == "file:":
+            raise ValueError("secret file must be a path")
+        return SecretSource(file=base_of(info) / value.removeprefix("file:"))
+    if value.startswith("command:"):
+        try:
+            words = shlex.split(value.removeprefix("command:"))
+        except ValueError:
+            raise ValueError("command has a quote that is not closed") from None
+        if not words or not words[0] or "\0" in value:
+            raise ValueError("command must name a program")
+        return SecretSource(command=tuple(words))
+    found = _resolve_secret(value, info)
+    if not found:
+        raise ValueError("secret is empty")
+    return SecretSource(str(found))
+
+
 def _networks(value: object) -> object:
     """A list of networks, or one text with commas as a variable gives it."""
     if isinstance(value, str):
@@ -136,6 +171,8 @@ Seconds = Annotated[float, BeforeValidator(_duration)]
 ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
 ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
+ReadSecret = Annotated[SecretSource, BeforeValidator(_secret_source)]
+"""One that may change while dbguard runs."""
 Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
 Ports = Annotated[tuple[int, ...], BeforeValidator(_ports)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

@@ -320,3 +320,4 @@ class Settings(Section):
     def check_combination(self) -> None:
         """Refuse settings that are fine one by one and cannot work together."""
         _ = self.routes
+        self.authentication.check_combination()

@@ -209,9 +209,9 @@ def _wanted(place: _Place, chosen: Selection) -> bool:
 def _concerns(record: Record, principal: str, sessions: set[str]) -> bool:
     """Whether the record is about the principal; learns which sessions are."""
     if isinstance(record, DecisionRecord):
-        own = record.principal_user == principal
+        own = principal in (record.principal_user, record.identity and record.identity.name)
     elif isinstance(record, EventRecord) and record.field("user"):
-        own = record.field("user") == principal
+        own = principal in (record.field("user"), record.field("identity"))
     else:
         return record.session in sessions
     if own and record.session:

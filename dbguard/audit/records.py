@@ -84,6 +84,18 @@ class MaskEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityEntry:
+    """Who has proved to dbguard who they are, and how."""
+
+    name: str
+    proof: str
+    roles: tuple[str, ...] = ()
+    """Roles that come with it, sorted, whether the rules know them or not."""
+    attributes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Names and values, all sorted."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionRecord:
     session: str
     principal_user: str
@@ -114,6 +126,8 @@ class DecisionRecord:
     catalog_epoch: int
     hints: tuple[str, ...] = ()
     """What would get the statement allowed, beside each reason."""
+    identity: IdentityEntry | None = None
+    """Who stands behind the database user, where dbguard knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,7 @@ class DecisionTemplate:
                 "environment": record.environment,
                 "fingerprint": record.fingerprint,
                 "hints": record.hints,
+                **({} if record.identity is None else {"identity": _entry(record.identity)}),
                 "masked": [
                     {"column": entry.column, "mask": entry.mask, "rule": entry.rule}
                     for entry in record.masked
@@ -212,6 +227,15 @@ class DecisionTemplate:
             }
         )
         return Rendered(b'"kind":"decision",' + dynamic + self._static)
+
+
+def _entry(identity: IdentityEntry) -> dict[str, object]:
+    return {
+        "attributes": dict(identity.attributes),
+        "name": identity.name,
+        "proof": identity.proof,
+        "roles": identity.roles,
+    }
 
 
 def render(record: Record) -> Rendered:
@@ -303,6 +327,25 @@ def _decode_decision(members: Mapping[str, object]) -> DecisionRecord:
         rules_digest=_text(members, "rules_digest"),
         catalog_epoch=_integer(members, "catalog_epoch"),
         hints=_texts(members, "hints"),
+        identity=_identity(members),
+    )
+
+
+def _identity(members: Mapping[str, object]) -> IdentityEntry | None:
+    """Records of sessions whose database user is all that is known have no such member."""
+    found = members.get("identity")
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise MalformedRecord("member identity is not an object")
+    attributes = found.get("attributes")
+    if not isinstance(attributes, dict):
+        raise MalformedRecord("member attributes is not an object")
+    return IdentityEntry(
+        _text(found, "name"),
+        _text(found, "proof"),
+        _texts(found, "roles"),
+        tuple((str(name), _texts(attributes, name)) for name in sorted(attributes)),
     )
 
 

@@ -239,6 +239,8 @@ def _summary(stored: Stored) -> str:
     match record:
         case DecisionRecord():
             who = f"{record.principal_user}@{record.database}"
+            if record.identity is not None:
+                who = f"{record.identity.name} as {who}"
             return f"{who} {record.decision} ({record.phase}) {record.text or record.action}"
         case OutcomeRecord():
             how = f"failed with {record.sqlstate}" if record.sqlstate else record.command_tag

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dbguard.audit.records import ColumnEntry, DecisionRecord, MaskEntry
-from dbguard.policy.decision import Effect, Principal
+from dbguard.audit.records import ColumnEntry, DecisionRecord, IdentityEntry, MaskEntry
+from dbguard.policy.decision import Effect, Identity, Principal
 from dbguard.sql.resolver import DOUBT
 
 from .plan import Plan, PlannedStatement, StateKey
@@ -21,6 +21,38 @@ class SessionIdentity:
     client_address: str
     application: str
     environment: str
+
+
+def identity_entry(identity: Identity | None) -> IdentityEntry | None:
+    """Who somebody is, as records say it."""
+    if identity is None:
+        return None
+    names = sorted({name for name, _ in identity.attributes})
+    return IdentityEntry(
+        identity.name,
+        identity.proof.value,
+        tuple(sorted(identity.roles)),
+        tuple((name, _values(identity, name)) for name in names),
+    )
+
+
+def identity_fields(identity: Identity | None) -> dict[str, str]:
+    """The same in the words of an event."""
+    if identity is None:
+        return {}
+    named = sorted({name for name, _ in identity.attributes})
+    said = (f"{name}={', '.join(_values(identity, name))}" for name in named)
+    fields = {
+        "identity": identity.name,
+        "proof": identity.proof.value,
+        "roles": ", ".join(sorted(identity.roles)),
+        "attributes": "; ".join(said),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _values(identity: Identity, name: str) -> tuple[str, ...]:
+    return tuple(sorted(value for key, value in identity.attributes if key == name))
 
 
 def decision_records(
@@ -91,4 +123,5 @@ def _record(
         rules_digest=key[2],
         catalog_epoch=key[1],
         hints=tuple(r.hint for r in decision.reasons),
+        identity=identity_entry(identity.principal.identity),
     )

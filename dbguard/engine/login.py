@@ -64,6 +64,24 @@ def hello(startup: StartupMessage) -> bytes:
     return StartupMessage(PROTOCOL_3_0 | minor, known).encode()
 
 
+def fatal(sqlstate: str, message: str, detail: str = "", hint: str = "") -> bytes:
+    """The ErrorResponse that ends a login. Names in it may hold bytes that are not UTF-8."""
+    pairs = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlstate), ("M", message)]
+    pairs += [(code, text) for code, text in (("D", detail), ("H", hint)) if text]
+    return ErrorFields(
+        tuple((code, text.encode("utf-8", "surrogateescape")) for code, text in pairs)
+    ).encode_error()
+
+
+def not_carried(startup: StartupMessage) -> bytes | None:
+    """What tells a client that not all it asked for is spoken; None when it is."""
+    options = tuple(name.encode() for name, _ in startup.parameters if name.startswith("_pq_."))
+    minor = min(startup.minor, NEWEST_MINOR)
+    if startup.minor == minor and not options:
+        return None
+    return backend.NegotiateProtocolVersion(PROTOCOL_3_0 | minor, options).encode()
+
+
 @dataclass(slots=True)
 class Login:
     """One authentication exchange."""
@@ -132,15 +150,18 @@ class Login:
             case Backend.AUTHENTICATION:
                 self._authentication(item)
             case Backend.ERROR_RESPONSE:
-                message = backend.decode(item)
-                if isinstance(message, backend.ErrorResponse):
-                    self.sqlstate = message.fields.sqlstate
-                self.state = LoginState.FAILED
-                self.to_client.append(item.raw)
+                self._refused(item)
             case Backend.NOTICE_RESPONSE:
                 self.to_client.append(item.raw)
             case _:
                 self._after_acceptance(item)
+
+    def _refused(self, frame: Frame) -> None:
+        message = backend.decode(frame)
+        if isinstance(message, backend.ErrorResponse):
+            self.sqlstate = message.fields.sqlstate
+        self.state = LoginState.FAILED
+        self.to_client.append(frame.raw)
 
     def _server_speaks(self, frame: Frame) -> None:
         message = backend.decode(frame)
@@ -225,13 +246,8 @@ class Login:
         self._fail(FeatureNotSupported.sqlstate, message, detail, hint)
 
     def _fail(self, sqlstate: str, message: str, detail: str = "", hint: str = "") -> None:
-        pairs = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlstate), ("M", message)]
-        pairs += [(code, text) for code, text in (("D", detail), ("H", hint)) if text]
-        fields = ErrorFields(
-            tuple((code, text.encode("utf-8", "surrogateescape")) for code, text in pairs)
-        )
         self.sqlstate, self.state = sqlstate, LoginState.FAILED
-        self.to_client.append(fields.encode_error())
+        self.to_client.append(fatal(sqlstate, message, detail, hint))
 
     def finish(self, secret: bytes) -> list[bytes]:
         """What to send the client once login succeeded, with dbguard's own cancel secret."""

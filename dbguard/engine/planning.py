@@ -21,7 +21,7 @@ from dbguard.errors import (
 from dbguard.masking.expressions import mask_expression
 from dbguard.policy.binding import BoundPolicy, bind, extend
 from dbguard.policy.deciding import decide
-from dbguard.policy.decision import Decision, Effect, Mask, Principal
+from dbguard.policy.decision import Decision, Effect, Identity, Mask, Principal
 from dbguard.policy.drift import Filling
 from dbguard.policy.drift_checks import fillings, shown
 from dbguard.policy.model import Policy
@@ -397,11 +397,11 @@ def _refusal(error: StatementError, *, denied: bool = True) -> Refusal:
     )
 
 
-def principal_of(snapshot: Snapshot, user: str) -> Principal:
+def principal_of(snapshot: Snapshot, user: str, identity: Identity | None = None) -> Principal:
     """The principal behind a login of `user`, by the roles the catalog knows."""
     role = snapshot.role_by_name.get(user)
     groups = role.memberships if role else frozenset({user})
-    return Principal(user, groups, snapshot.database, bool(role and role.superuser))
+    return Principal(user, groups, snapshot.database, bool(role and role.superuser), identity)
 
 
 def effective_view(

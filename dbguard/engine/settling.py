@@ -184,7 +184,8 @@ class Settling:
         snapshot = self.surroundings.snapshot()
         if snapshot.epoch != self._known_in:
             self._known_in = snapshot.epoch
-            self.identity.principal = principal_of(snapshot, self.identity.principal.user)
+            known = self.identity.principal
+            self.identity.principal = principal_of(snapshot, known.user, known.identity)
 
     def ready(self, raw: bytes | None = None) -> Generator[Ask, Answer, None]:
         """Make the scope current: wait for what may change it, ask the server where needed.

@@ -61,7 +61,7 @@ def check_columns(case: Case, verdict: Verdict) -> None:
             Reason(
                 CLASSIFIED,
                 f"the statement reads {listed(own_target)} in the table it writes, and "
-                f"{case.principal.user} may see that masked only",
+                f"{case.principal.name} may see that masked only",
                 "Leave these columns out of WHERE, SET, ON CONFLICT and RETURNING; a subquery over "
                 "the same table may use their masked values.",
                 tuple(own_target),
@@ -71,7 +71,7 @@ def check_columns(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 CLASSIFIED,
-                f"updating {listed(overwritten)} is not allowed for {case.principal.user}, who "
+                f"updating {listed(overwritten)} is not allowed for {case.principal.name}, who "
                 "sees masked values there",
                 "Leave these columns out of SET, so that masked values never replace real ones.",
                 tuple(overwritten),
@@ -105,7 +105,7 @@ def _no_grant(case: Case, action: Action, columns: Mapping[ColumnName, str]) -> 
     relations = tuple(dict.fromkeys(f"{c.schema}.{c.table}" for c in columns))
     return Reason(
         CLASSIFIED,
-        f"{described(action, columns)} is not allowed for {case.principal.user}",
+        f"{described(action, columns)} is not allowed for {case.principal.name}",
         f"Ask for a rule that allows [{action.action_class}] on "
         f"{data_in(columns.values(), relations)}, or {instead}.",
         tuple(columns),

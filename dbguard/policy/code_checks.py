@@ -25,7 +25,7 @@ def check_opaque(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 UNPARSED,
-                f"{construct} can't be analysed, and {case.principal.user} does not hold raw "
+                f"{construct} can't be analysed, and {case.principal.name} does not hold raw "
                 "access to everything",
                 "Write the statement without it, or ask somebody who may read all data unmasked.",
             )
@@ -67,7 +67,7 @@ def _check_reaching(case: Case, verdict: Verdict, function: FunctionUse) -> None
             Reason(
                 UNPARSED,
                 f"function {_name(function)} {_what_it_reaches(function)}, and "
-                f"{case.principal.user} does not hold raw access to everything",
+                f"{case.principal.name} does not hold raw access to everything",
                 "Write the statement without it.",
             )
         )
@@ -87,7 +87,7 @@ def _check_unknown(case: Case, verdict: Verdict, function: FunctionUse) -> None:
         verdict.reasons.append(
             Reason(
                 FUNCTIONS,
-                f"function {_name(function)} can't be seen through, and {case.principal.user} "
+                f"function {_name(function)} can't be seen through, and {case.principal.name} "
                 "does not hold raw access to everything",
                 declare,
             )
@@ -98,7 +98,7 @@ def _check_unknown(case: Case, verdict: Verdict, function: FunctionUse) -> None:
             verdict.reasons.append(
                 Reason(
                     FUNCTIONS,
-                    f"function {_name(function)} may change anything, and {case.principal.user} "
+                    f"function {_name(function)} may change anything, and {case.principal.name} "
                     "is not allowed to run code",
                     f"Ask for a rule that allows [code]. {declare}",
                 )

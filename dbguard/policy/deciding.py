@@ -130,8 +130,12 @@ def _told_of_no_role(case: Case, reason: Reason) -> Reason:
     """`reason`, a missing grant, with the likeliest cause of it: nobody gave this user a role."""
     if case.standing.roles or not reason.rule.startswith(_OF_GRANTS):
         return reason
-    user = case.principal.user
-    cause = f"No policy role names user {user}: add it to `users:` of a role in the rules."
+    if case.principal.identity is None:
+        user = case.principal.user
+        cause = f"No policy role names user {user}: add it to `users:` of a role in the rules."
+    else:
+        cause = f"{case.principal.name} holds no role of the policy: give it one, or add it to "
+        cause += "`identities:` of a role in the rules."
     return replace(reason, hint=f"{reason.hint} {cause}")
 
 

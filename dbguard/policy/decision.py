@@ -41,6 +41,11 @@ class Principal:
     identity: Identity | None = None
     """None: nobody but the server has checked who it is, and all it told is `user`."""
 
+    @property
+    def name(self) -> str:
+        """Whom to speak of: the person or program, else the database user."""
+        return self.user if self.identity is None else self.identity.name
+
 
 class Effect(enum.StrEnum):
     ALLOW = "allow"

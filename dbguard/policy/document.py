@@ -76,6 +76,9 @@ class RoleShape(Shape):
 
     users: tuple[Text, ...] = ()
     groups: tuple[Text, ...] = ()
+    identities: tuple[Text, ...] | None = None
+    """Given but empty: a role that is held by those it comes with, and nobody else."""
+    attributes: dict[Name, Annotated[tuple[Text, ...], Field(min_length=1)]] = {}
 
 
 class RedactShape(Shape):

@@ -35,7 +35,7 @@ def check_drift(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 CLASSIFIED,
-                f"{described(case.read_action, names)} is not allowed for {case.principal.user}: "
+                f"{described(case.read_action, names)} is not allowed for {case.principal.name}: "
                 f"filled from {listed(sources)}, and not classified yet",
                 f"Ask to have {listed(names)} listed under classification, like its source "
                 f"({listed(tags)}), or under declassified.",

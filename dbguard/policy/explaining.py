@@ -120,7 +120,7 @@ def _unlike(rule: Rule, case: Case) -> bool:
 def _who_and_where(rule: Rule, case: Case) -> Iterator[Miss]:
     if rule.roles and not rule.roles & case.standing.roles:
         yield Miss(
-            Aspect.ROLES, f"is for {listed(sorted(rule.roles))}, which {case.principal.user} is not"
+            Aspect.ROLES, f"is for {listed(sorted(rule.roles))}, which {case.principal.name} is not"
         )
     if rule.environments and case.environment not in rule.environments:
         yield Miss(

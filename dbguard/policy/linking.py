@@ -17,6 +17,7 @@ from .durations import parse_duration
 from .masks import mask_of
 from .model import (
     EVERY_TAG,
+    Attribute,
     Backup,
     Classified,
     Defaults,
@@ -138,9 +139,25 @@ class _Linker:
                 place = doc.tree.key_place(("roles", name))
                 if self._duplicate("role", name, place, seen):
                     continue
-                if not entry.users and not entry.groups:
-                    self._report(place, f"role {name} has no users and no groups", "add some")
-                result.append(PolicyRole(name, frozenset(entry.users), frozenset(entry.groups)))
+                named = entry.users or entry.groups or entry.attributes
+                if not named and entry.identities is None:
+                    self._report(
+                        place,
+                        f"role {name} has no users, groups, identities or attributes",
+                        "add some, or identities: [] for a role that comes with identities",
+                    )
+                attributes = (
+                    Attribute(key, frozenset(values)) for key, values in entry.attributes.items()
+                )
+                result.append(
+                    PolicyRole(
+                        name,
+                        frozenset(entry.users),
+                        frozenset(entry.groups),
+                        frozenset(entry.identities or ()),
+                        frozenset(attributes),
+                    )
+                )
         return tuple(result)
 
     def _duplicate(self, kind: str, name: str, place: Place, seen: dict[str, Place]) -> bool:

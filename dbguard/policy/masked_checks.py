@@ -35,7 +35,7 @@ def check_masked_uses(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 first.rule,
-                f"joining on {listed(joined)} is refused because {case.principal.user} sees "
+                f"joining on {listed(joined)} is refused because {case.principal.name} sees "
                 "masked values there",
                 "Join on a key column that is not classified.",
                 tuple(dict.fromkeys(joined)),
@@ -44,7 +44,7 @@ def check_masked_uses(case: Case, verdict: Verdict) -> None:
     if compared:
         verb = "is" if len(set(compared)) == 1 else "are"
         verdict.notices.append(
-            f"{listed(compared)} {verb} masked for {case.principal.user}: comparisons, grouping "
+            f"{listed(compared)} {verb} masked for {case.principal.name}: comparisons, grouping "
             "and sorting see the masked value."
         )
 
@@ -72,7 +72,7 @@ def check_flows(case: Case, verdict: Verdict) -> None:
             Reason(
                 case.masking_rule(sources[0]),
                 f"writing {listed(sources)} into {listed(targets)} is refused because "
-                f"{case.principal.user} sees masked values there",
+                f"{case.principal.name} sees masked values there",
                 "Masked values may only be written to columns that are not classified.",
                 tuple(dict.fromkeys((*targets, *sources))),
             )
@@ -91,7 +91,7 @@ def check_definitions(case: Case, verdict: Verdict) -> None:
             Reason(
                 masked[0].rule,
                 f"a stored definition over {listed(columns)} is refused because "
-                f"{case.principal.user} sees masked values there",
+                f"{case.principal.name} sees masked values there",
                 "CREATE TABLE AS stores the masked result instead.",
                 columns,
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dbguard.sql.facts import Action, ActionClass
 
-from .decision import Mask
+from .decision import Mask, Principal
 from .patterns import Pattern
 
 EVERY_TAG = "*"
@@ -44,12 +44,46 @@ class Classified:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """What somebody must be: one value at least of an attribute."""
+
+    name: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyRole:
-    """Who a rule is about: database users, and members of database roles."""
+    """Who a rule is about: database users, members of database roles, and people or programs that
+    dbguard itself knows."""
 
     name: str
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    identities: frozenset[str] = frozenset()
+    attributes: frozenset[Attribute] = frozenset()
+    """All of these, too; where nobody is named, they are enough."""
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether `principal` has the role. Names of people are never taken for names of database
+        users or roles, nor the other way."""
+        identity = principal.identity
+        if identity is not None and self.name in identity.roles:
+            return True
+        named = bool(self.users or self.groups or self.identities)
+        if not named and not self.attributes:
+            return False
+        if named and not (
+            principal.user in self.users
+            or self.groups & principal.groups
+            or (identity is not None and identity.name in self.identities)
+        ):
+            return False
+        if not self.attributes:
+            return True
+        return identity is not None and all(
+            any((wanted.name, value) in identity.attributes for value in wanted.values)
+            for wanted in self.attributes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +153,10 @@ class Policy:
     """SHA-256 (hex) over the content: equal for equal policies, whatever the order of files."""
     declassified: tuple[Pattern, ...] = ()
     """Columns that hold nothing classified, whatever they were filled from."""
+
+    def roles_of(self, principal: Principal) -> frozenset[str]:
+        """The names of the roles that `principal` holds."""
+        return frozenset(role.name for role in self.roles if role.holds(principal))
 
     @property
     def tags(self) -> frozenset[str]:

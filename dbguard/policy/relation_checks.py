@@ -52,7 +52,7 @@ def check_relations(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 CLASSIFIED,
-                f"{done}, which {holds} classified data, is not allowed for {case.principal.user}",
+                f"{done}, which {holds} classified data, is not allowed for {case.principal.name}",
                 f"Ask for a rule that allows [{action.action_class}] on "
                 f"{data_in(lacking, relations)}.",
                 relations=tuple(r for r in relations if r != _EVERYTHING),
@@ -106,7 +106,7 @@ def check_unclassified(case: Case, verdict: Verdict) -> None:
         verdict.reasons.append(
             Reason(
                 f"{UNCLASSIFIED}.{kind}",
-                f"{described(action, names)} is not allowed for {case.principal.user}",
+                f"{described(action, names)} is not allowed for {case.principal.name}",
                 f"Ask for a rule that allows [{kind}].",
                 relations=tuple(dict.fromkeys(names)),
             )

@@ -72,11 +72,7 @@ class Standing:
         names_of: NamesOf,
     ) -> None:
         self._names_of = names_of
-        self.roles = frozenset(
-            role.name
-            for role in policy.roles
-            if principal.user in role.users or role.groups & principal.groups
-        )
+        self.roles = policy.roles_of(principal)
         rules = [r for r in policy.rules if not r.roles or r.roles & self.roles]
         self.grants = _of(rules, RuleEffect.ALLOW, environment, unknown=False)
         self.denials = _of(rules, RuleEffect.DENY, environment, unknown=True)

@@ -15,6 +15,7 @@ from dbguard.authentication_settings import AuthenticationMode, AuthenticationSe
 from dbguard.catalog.verifiers import AskedVerifiers, cut, read_verifiers
 from dbguard.engine.login import Login, LoginState
 from dbguard.engine.termination import TerminatedLogin
+from dbguard.identity.known_users import KnownUsers
 from dbguard.wire.framing import Frame, FrontendSplitter
 from dbguard.wire.scram import (
     DEFAULT_ITERATIONS,
@@ -26,6 +27,7 @@ from dbguard.wire.scram import (
 from dbguard.wire.startup import StartupMessage
 from dbguard.wire.tags import Frontend
 
+from .identities import Identities
 from .servers import Place, leading_to
 from .streams import Stream
 from .tls import end_point_of
@@ -47,6 +49,8 @@ class Authenticating:
     """What the salts of users are made from who do not exist."""
     users: Mapping[str, Verifier] = field(default_factory=dict, repr=False)
     """From a file."""
+    identities: Identities | None = None
+    """Set where dbguard knows people itself; `begin` is for the other modes."""
     _iterations: int = DEFAULT_ITERATIONS
     """Of the user seen last, so that those who do not exist look like the others."""
 
@@ -109,12 +113,17 @@ def authenticating(
 ) -> Authenticating:
     """Raises ConfigurationError when a file that the settings name cannot be used."""
     made = Authenticating(settings)
-    if not made.terminates:
+    if settings.mode is AuthenticationMode.PASS_THROUGH:
         return made
+    end_point = None if certificate is None else end_point_of(certificate)
+    secret = _lasting_secret(state.with_name("authentication-secret"))
+    if settings.mode is AuthenticationMode.IDENTITIES:
+        known = None if settings.users is None else KnownUsers(settings.users)
+        return replace(made, identities=Identities(settings.logins, known, end_point, secret))
     return replace(
         made,
-        end_point=None if certificate is None else end_point_of(certificate),
-        secret=_lasting_secret(state.with_name("authentication-secret")),
+        end_point=end_point,
+        secret=secret,
         users={} if settings.file is None else read_verifiers(settings.file),
     )
 

@@ -20,9 +20,9 @@ from dbguard.engine.asks import (
     AskRequirement,
     AskServer,
 )
-from dbguard.engine.auditing import SessionIdentity
+from dbguard.engine.auditing import SessionIdentity, identity_fields
 from dbguard.engine.link import Steps
-from dbguard.engine.login import Login, LoginState, check_startup, hello
+from dbguard.engine.login import check_startup
 from dbguard.engine.planning import principal_of
 from dbguard.engine.session import Session
 from dbguard.errors import (
@@ -30,19 +30,17 @@ from dbguard.errors import (
     DbguardError,
     LimitExceeded,
     ProtocolViolation,
-    sqlstate_of,
 )
+from dbguard.identity.users import User
 from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
-from dbguard.wire.startup import StartupMessage
 
-from .attempts import COUNTED
-from .authenticating import authenticate
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
 from .endings import InternalError, ShuttingDown
 from .hub import SessionSurroundings
+from .logging_in import LoggingIn
 from .opening import read_startup, readable
 from .sites import Sites
 from .streams import Stream
@@ -78,6 +76,7 @@ class Connection:
         self._entered: str | None = None
         self._session: Session | None = None
         self._key: CancelKey | None = None
+        self._stored: User | None = None
         self._id = secrets.token_hex(8)
         self._server_spoke = asyncio.Event()
         self._forwarded = asyncio.Event()
@@ -199,31 +198,16 @@ class Connection:
             application=application,
             **({"upstream": cluster.name} if cluster.name else {}),
         )
+        way = LoggingIn(self._client, self._splitter, self._sites, self._settings, self._event)
         try:
-            self._sites.attempts.check(startup.user, self._client.peer, time.monotonic())
-            place, upstream, answered = await self._sites.choosing.greet(cluster, hello(startup))
-            self._server, self._from_server = answered.stream, answered.splitter
-            login = await self._settings.authentication.begin(
-                startup, self._client, answered.stream, place, self._sites.verifiers
-            )
-            await authenticate(login, self._client, self._splitter, answered)
-        except DbguardError as error:
-            failed = f"failed {sqlstate_of(error)}"
-            self._event(RecordKind.AUTHENTICATION, user=readable(startup.user), result=failed)
-            raise
-        accepted = login.state is LoginState.READY
-        # the server's own word on who this is: it cuts long names, and maps some
-        user = login.parameters.get("session_authorization", startup.user)
-        sequence = self._event(
-            RecordKind.AUTHENTICATION,
-            user=readable(user),
-            result="accepted" if accepted else f"failed {login.sqlstate}".strip(),
-            **({"reason": login.reason} if login.reason else {}),
-        )
-        self._count(startup, login)
-        if not accepted:
+            found = await way.run(startup, cluster)
+        finally:
+            self._server, self._from_server = way.server, way.from_server
+        if found is None:
             return None
-        await self._hub.audit.persisted(sequence)
+        login, place = found.login, found.place
+        self._stored = found.stored
+        await self._hub.audit.persisted(found.sequence)
         if (state := told_state(login.parameters)) and (reason := state.unfit(cluster.wanted)):
             raise unfit(cluster.wanted, f"{place.host}:{place.port}: {reason}.")
         self._hub = await self._held.enter_async_context(self._sites.held(place))
@@ -231,12 +215,13 @@ class Connection:
         self._enter(startup.database)
         snapshot = await self._hub.catalog.snapshot(startup.database)
         await self._hub.remember(startup.database)
-        counted = f"{cluster.name}:{readable(user)}"
+        user = readable(found.user)
+        counted = f"{cluster.name}:{user if found.identity is None else found.identity.name}"
         self._hub.users.enter(counted, self._settings.connections_per_user)
         self._counted = counted
         self._key = self._hub.cancels.register(
             CancelTarget(
-                upstream.same_way(answered.stream),
+                found.upstream.same_way(found.server),
                 login.process_id,
                 login.server_secret,
                 self._forwarded,
@@ -247,7 +232,7 @@ class Connection:
         )
         identity = SessionIdentity(
             self._id,
-            principal_of(snapshot, readable(user)),
+            principal_of(snapshot, user, found.identity),
             self._client.peer,
             application,
             self._hub.environment,
@@ -261,21 +246,6 @@ class Connection:
         self._client.write(b"".join(login.finish(self._key.secret)))
         await self._client.drain()
         return self._session
-
-    def _count(self, startup: StartupMessage, login: Login) -> None:
-        """Keep those waiting who guess passwords."""
-        attempts, address = self._sites.attempts, self._client.peer
-        if login.state is LoginState.READY:
-            attempts.succeeded(startup.user, address)
-        elif login.sqlstate in COUNTED and attempts.failed(
-            startup.user,
-            address,
-            time.monotonic(),
-            limit=self._settings.login_failures,
-            pause=self._settings.login_pause,
-        ):
-            fields = {"event": "failed logins", "user": readable(startup.user), "address": address}
-            self._event(RecordKind.SECURITY, **fields)
 
     # -- relay ----------------------------------------------------------------
 
@@ -442,5 +412,10 @@ class Connection:
                 await self._hub.settled(self._id, self._session.principal.database)
             with contextlib.suppress(AuditUnavailable):
                 principal = self._session.identity.principal
-                self._event(RecordKind.DISCONNECT, user=principal.user, database=principal.database)
+                self._event(
+                    RecordKind.DISCONNECT,
+                    user=principal.user,
+                    **identity_fields(principal.identity),
+                    database=principal.database,
+                )
         await self._held.aclose()

@@ -91,7 +91,7 @@ def errors(*texts: str) -> list[str]:
         ("classification: [{tag: a, columns: ['a.b.{c,d}']}]",
          "x:1:37: pattern 'a.b.{c,d}' has ',', which stands for nothing here"),
         ("classification: [{tag: a, columns: [3]}]", "x:1:37: an entry of columns should be a text"),
-        ("roles: {a: {}}", "x:1:9: role a has no users and no groups; add some"),
+        ("roles: {a: {}}", "x:1:9: role a has no users, groups, identities or attributes; add some"),
         ("roles: {a: {user: [b]}}", "x:1:13: unknown key 'user'; did you mean 'users'?"),
         ("masks: {m: {secret: redact}}", "x:1:13: unknown tag 'secret'; add it to the classification"),
         ("masks: {m: {phi: token}}", "x:1:18: mask 'token' is not supported in this release"),
