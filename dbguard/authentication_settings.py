@@ -8,9 +8,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from dbguard.errors import ConfigurationError
 
+from .certificate_settings import CertificateSettings
 from .routes import NAME_BYTES
 from .server_settings import Section, check_dsn
 from .setting_types import ReadableFile, ReadSecret, ResolvedPath, Secret
+from .token_settings import TokenSettings
 
 
 class AuthenticationMode(enum.StrEnum):
@@ -52,6 +54,13 @@ class AuthenticationSettings(Section):
     mode: AuthenticationMode = Field(
         default=AuthenticationMode.PASS_THROUGH, examples=["server-users"]
     )
+    tokens: TokenSettings | None = Field(
+        default=None, examples=["{issuer: https://login.example, audience: dbguard}"]
+    )
+    """Tokens of an OpenID Connect issuer; absent: none is taken."""
+    certificates: CertificateSettings | None = Field(
+        default=None, examples=["{map: certificates.map, crl: revoked.pem}"]
+    )
     query: str = Field(
         default=DEFAULT_QUERY, min_length=1, examples=['"SELECT dbguard.verifier($1)"']
     )
@@ -83,16 +92,28 @@ class AuthenticationSettings(Section):
     @property
     def proofs(self) -> tuple[object, ...]:
         """What tells dbguard who people are, where it knows them itself."""
-        return tuple(found for found in (self.users,) if found is not None)
+        table = None if self.certificates is None else self.certificates.map
+        return tuple(found for found in (self.users, self.tokens, table) if found is not None)
 
     def check_combination(self) -> None:
         """Refuse settings that are fine one by one and let nobody in together."""
         if self.mode is not AuthenticationMode.IDENTITIES:
+            if self.certificates is not None and self.certificates.map is not None:
+                raise ConfigurationError(
+                    "authentication.certificates.map: the server decides who clients are",
+                    hint="Set authentication.mode to identities.",
+                )
+            if self.tokens is not None:
+                raise ConfigurationError(
+                    "authentication.tokens: the server knows no tokens",
+                    hint="Set authentication.mode to identities.",
+                )
             return
         if not self.proofs:
             raise ConfigurationError(
                 "authentication.mode: identities knows nobody",
-                hint="Name a file of users: authentication.users (`dbguard user add` makes it).",
+                hint="Name a file of users: authentication.users (`dbguard user add` makes it), or "
+                "give authentication.tokens or authentication.certificates.map.",
             )
         if not self.logins:
             raise ConfigurationError(

@@ -49,7 +49,7 @@ class Routes:
         name = as_server_reads(database)
         if name in self._names:
             return self._names[name]
-        return next((up for pattern, up in self._patterns if _matches(pattern, name)), "")
+        return next((up for pattern, up in self._patterns if matches(pattern, name)), "")
 
 
 def as_server_reads(database: str) -> str:
@@ -58,7 +58,8 @@ def as_server_reads(database: str) -> str:
     return cut.decode("utf-8", "surrogateescape")
 
 
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name fits a pattern, in which `*` is any text."""
     first, *others = pattern.split("*")
     if not others:
         return pattern == name

@@ -52,6 +52,14 @@ class ServerTlsMode(enum.StrEnum):
     REQUIRE = "require"
 
 
+class ClientCertificate(enum.StrEnum):
+    """Whether clients must show a certificate, where there is an authority for them."""
+
+    REQUIRE = "require"
+    OPTIONAL = "optional"
+    """Who shows none proves otherwise who it is; one that is not valid is refused all the same."""
+
+
 class Durability(enum.StrEnum):
     """When a decision record has to be on disk."""
 
@@ -68,6 +76,9 @@ class TlsServerSettings(Section):
     certificate: ReadableFile = Field(examples=["server.crt"])
     key: ReadableFile = Field(examples=["server.key"])
     client_ca: ReadableFile | None = Field(default=None, examples=["clients-ca.crt"])
+    client_certificate: ClientCertificate = Field(
+        default=ClientCertificate.REQUIRE, examples=["optional"]
+    )
     minimum_version: TlsVersion = Field(default=TlsVersion.TLS_1_2, examples=['"1.3"'])
 
     _text = field_validator("minimum_version", mode="before")(as_text)
@@ -321,3 +332,11 @@ class Settings(Section):
         """Refuse settings that are fine one by one and cannot work together."""
         _ = self.routes
         self.authentication.check_combination()
+        tls = self.listen.tls
+        if self.authentication.certificates is not None and (
+            tls is None or tls.client_ca is None or tls.mode is ServerTlsMode.DISABLE
+        ):
+            raise ConfigurationError(
+                "authentication.certificates: nobody checks the certificates of clients",
+                hint="Name their authority in listen.tls.client_ca.",
+            )

@@ -148,6 +148,8 @@ class TokenSettings(Section):
     """What clients are told to ask the issuer for."""
     password_users: Names = Field(default=(), validate_default=False, examples=['["*@clinic"]'])
     """Users who are asked for a token as a password (over TLS): names, `*` is any text."""
+    bearer_users: Names = Field(default=(), validate_default=False, examples=['["*@clinic"]'])
+    """Users who are offered OAUTHBEARER alone where others are offered SCRAM, too."""
     end_sessions: bool = Field(default=True, examples=["true"])
     """Whether a session ends when the token has expired that it began with."""
     grace: Seconds = Field(default=60.0, ge=0, le=86400, examples=["1m"])

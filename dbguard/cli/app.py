@@ -16,6 +16,7 @@ from . import (
     demo,
     doctor,
     explain,
+    identity,
     psql,
     report,
     serve,
@@ -63,3 +64,4 @@ app.command("snapshot")(snapshot.snapshot)
 app.command("report")(report.report)
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
+app.add_typer(identity.app, name="identity")

@@ -52,12 +52,11 @@ def names_of(der: bytes) -> CertificateNames:
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject = certificate.subject
-        common = [a.value for a in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        found = {
-            NameKind.SUBJECT: [subject.rfc4514_string()] if subject.rdns else [],
-            NameKind.COMMON_NAME: common if len(common) == 1 else [],
-            **_alternative(certificate),
-        }
+        common = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        found = _alternative(certificate)
+        found[NameKind.SUBJECT] = [subject.rfc4514_string()] if subject.rdns else []
+        if len(common) == 1 and isinstance(common[0].value, str):
+            found[NameKind.COMMON_NAME] = [common[0].value]
         parts = [attribute.value for attribute in subject]
         validity = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except (
@@ -65,13 +64,14 @@ def names_of(der: bytes) -> CertificateNames:
         TypeError,
         UnsupportedAlgorithm,
         x509.DuplicateExtension,
+        x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
     ):
         raise NoNames("its names cannot be read") from None
     every = [*parts, *(name for names in found.values() for name in names)]
     if len(every) > MAX_NAMES or not all(_can_be_seen(name) for name in every):
         raise NoNames("it has too many names, or one that is too long or cannot be shown")
-    names = {kind: tuple(comparable(kind, str(n)) for n in found[kind]) for kind in found}
+    names = {kind: tuple(comparable(kind, n) for n in found.get(kind, ())) for kind in NameKind}
     return CertificateNames(names, *validity)
 
 

@@ -72,7 +72,7 @@ class ClaimMapping:
             values = values_at(claims, path)
             if len(values) > MAX_ATTRIBUTES:
                 raise TokenRefused(f"too many values in claim {'.'.join(path)}")
-            facts += [(name, value) for value in values]
+            facts += [(name, value) for value in values if value]
         return frozenset(facts)
 
 

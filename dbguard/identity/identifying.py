@@ -36,10 +36,12 @@ WRONG_CERTIFICATE = "28000"
 class NotProved(Exception):
     """A proof failed. The client learns nothing but that."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, counts: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         """Why, for the audit trail. Holds nothing that the client sent."""
+        self.counts = counts
+        """Whether it is a failed login of which too many in a row are no longer taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Proved:
     identity: Identity
     final: bytes | None = field(default=None, repr=False)
     """What the mechanism tells the client at its end; None: it has nothing to tell."""
+    expires: float | None = None
+    """Seconds since 1970 when the proof is over; None: it is not."""
 
 
 class Mechanism(Protocol):
@@ -80,7 +84,7 @@ class Mechanism(Protocol):
 class PasswordCheck(Protocol):
     """What a client tells in clear text, over TLS."""
 
-    async def check(self, password: bytes) -> Identity:
+    async def check(self, password: bytes) -> Proved:
         """Who it proves the client to be.
 
         Raises:
@@ -103,6 +107,8 @@ class Identifying:
     """Asked for in place of the mechanisms."""
     proved: Identity | None = None
     """By TLS, before anything is asked: then nothing is."""
+    needs_certificate: bool = False
+    """Nothing else could prove who it is."""
     admit: Callable[[Identity], Identity] = _as_proved
     """Completes what was proved by what else is known of it; raises NotProved for who may not come
     in, whatever it proved."""
@@ -115,6 +121,10 @@ class Identifying:
     sqlstate: str = ""
     reason: str = ""
     """FAILED: why, for the audit trail only."""
+    counts: bool = True
+    """FAILED: whether it was a try to get in."""
+    expires: float | None = None
+    """ACCEPTED: seconds since 1970 when what proves it is over."""
     _chosen: Mechanism | None = None
 
     def begin(self) -> None:
@@ -133,6 +143,8 @@ class Identifying:
             self.state = LoginState.ASKED
             names = tuple(name for mechanism in self.mechanisms for name in mechanism.names)
             self.to_client.append(backend.AuthenticationSASL(names).encode())
+        elif self.needs_certificate:
+            self._refuse("no certificate that stands for this user", Proof.CERTIFICATE)
         else:
             self._refuse("nothing can prove who it is here")
 
@@ -155,13 +167,14 @@ class Identifying:
             else:
                 self._accept(reply)
         except NotProved as error:
+            self.counts = error.counts
             self._refuse(error.reason)
         except (ProtocolViolation, FeatureNotSupported) as error:
             self._fail(error.sqlstate, error.message, error.detail, error.hint)
 
     async def _reply(self, payload: bytes) -> Challenge | Proved:
         if self.password is not None:
-            return Proved(await self.password.check(_text_of(payload)))
+            return await self.password.check(_text_of(payload))
         if self._chosen is not None:
             return await self._chosen.next(payload)
         name, data = split_sasl_initial_response(payload)
@@ -174,7 +187,7 @@ class Identifying:
     def _accept(self, proved: Proved) -> None:
         if proved.identity.name != self.startup.user:
             raise NotProved("it proved to be somebody else")
-        self.identity = self.admit(proved.identity)
+        self.identity, self.expires = self.admit(proved.identity), proved.expires
         final = (
             b"" if proved.final is None else backend.AuthenticationSASLFinal(proved.final).encode()
         )

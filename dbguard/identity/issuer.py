@@ -126,8 +126,8 @@ class Issuer:
 
 
 def issuer_of(settings: TokenSettings, before: Issuer | None = None) -> Issuer:
-    """The issuer of tokens; `before` is the one that was in force, whose keys are kept when they
-    come from the same place.
+    """The issuer of tokens; `before` is the one that was in force, whose keys are used until new
+    ones can be read, when they come from the same place.
 
     Raises:
         ConfigurationError: a file that the settings name cannot be used.
@@ -140,7 +140,7 @@ def issuer_of(settings: TokenSettings, before: Issuer | None = None) -> Issuer:
         made._keys = _keys_of_file(path, rules.algorithms)
     elif before is not None and _source(before.settings) == _source(settings):
         made._keys = before._keys
-        schedule.read = before.schedule.read
+        schedule.read, schedule.asked = before.schedule.read, True
         schedule.failures, schedule.tried = before.schedule.failures, before.schedule.tried
     return made
 

@@ -30,6 +30,8 @@ class KeySchedule:
     """Tries that failed since."""
     tried: float = 0.0
     """When the last one of these ended."""
+    asked: bool = False
+    """Somebody wants them to be read before their lifetime is over."""
 
     def is_due(self, now: float, *, missing: bool = False) -> bool:
         """Whether to read them now; `missing`: a key is asked for that is not among them."""
@@ -37,7 +39,7 @@ class KeySchedule:
             pause = min(FIRST_PAUSE * 2.0 ** min(self.failures - 1, 16), LONGEST_PAUSE)
             if now - self.tried < pause:
                 return False
-        if self.read is None or now - self.read >= self.lifetime:
+        if self.asked or self.read is None or now - self.read >= self.lifetime:
             return True
         return missing and now - self.read >= self.refetch
 
@@ -47,7 +49,7 @@ class KeySchedule:
 
     def succeeded(self, now: float) -> None:
         """They were read."""
-        self.read, self.failures = now, 0
+        self.read, self.failures, self.asked = now, 0, False
 
     def failed(self, now: float) -> None:
         """They could not be read."""

@@ -15,6 +15,8 @@ from dbguard.authentication_settings import AuthenticationMode, AuthenticationSe
 from dbguard.catalog.verifiers import AskedVerifiers, cut, read_verifiers
 from dbguard.engine.login import Login, LoginState
 from dbguard.engine.termination import TerminatedLogin
+from dbguard.identity.certificate_map import read_map
+from dbguard.identity.issuer import issuer_of
 from dbguard.identity.known_users import KnownUsers
 from dbguard.wire.framing import Frame, FrontendSplitter
 from dbguard.wire.scram import (
@@ -109,17 +111,32 @@ def _is_text(name: str) -> bool:
 
 
 def authenticating(
-    settings: AuthenticationSettings, certificate: bytes | None, state: Path
+    settings: AuthenticationSettings,
+    certificate: bytes | None,
+    state: Path,
+    before: Authenticating | None = None,
 ) -> Authenticating:
-    """Raises ConfigurationError when a file that the settings name cannot be used."""
+    """`before` is what was in force, of which the issuer's keys are kept.
+
+    Raises ConfigurationError when a file that the settings name cannot be used.
+    """
     made = Authenticating(settings)
     if settings.mode is AuthenticationMode.PASS_THROUGH:
         return made
     end_point = None if certificate is None else end_point_of(certificate)
     secret = _lasting_secret(state.with_name("authentication-secret"))
     if settings.mode is AuthenticationMode.IDENTITIES:
-        known = None if settings.users is None else KnownUsers(settings.users)
-        return replace(made, identities=Identities(settings.logins, known, end_point, secret))
+        last = None if before is None or before.identities is None else before.identities.issuer
+        table = None if settings.certificates is None else settings.certificates.map
+        identities = Identities(
+            settings.logins,
+            None if settings.users is None else KnownUsers(settings.users),
+            end_point,
+            secret,
+            None if settings.tokens is None else issuer_of(settings.tokens, last),
+            None if table is None else read_map(table),
+        )
+        return replace(made, identities=identities)
     return replace(
         made,
         end_point=end_point,

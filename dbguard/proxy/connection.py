@@ -38,7 +38,7 @@ from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
-from .endings import InternalError, ShuttingDown
+from .endings import Deadline, InternalError, ShuttingDown
 from .hub import SessionSurroundings
 from .logging_in import LoggingIn
 from .opening import read_startup, readable
@@ -86,6 +86,8 @@ class Connection:
         self._leaving: DbguardError | None = None
         self._displaced: DbguardError | None = None
         self._ending = False
+        self.deadline: Deadline | None = None
+        """When the session has to end, if it has to."""
         self.begun = self._last_activity
         """When the client had connected (monotonic seconds)."""
 
@@ -206,7 +208,7 @@ class Connection:
         if found is None:
             return None
         login, place = found.login, found.place
-        self._stored = found.stored
+        self._stored, self.deadline = found.stored, found.deadline
         await self._hub.audit.persisted(found.sequence)
         if (state := told_state(login.parameters)) and (reason := state.unfit(cluster.wanted)):
             raise unfit(cluster.wanted, f"{place.host}:{place.port}: {reason}.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dbguard.engine.session import SessionLimits
-from dbguard.settings import ServerTlsMode, Settings
+from dbguard.settings import ClientCertificate, ServerTlsMode, Settings
 from dbguard.wire.framing import FrameLimits
 
-from .authenticating import authenticating
+from .authenticating import Authenticating, authenticating
 from .connection_settings import ConnectionSettings
 from .servers import Servers
 from .tls import downstream_context, own_certificate
@@ -24,7 +24,7 @@ class Deployment:
         """What new connections would be made with. Raises ConfigurationError when `settings` cannot
         be used."""
         settings.check_combination()
-        return _connection_settings(settings)
+        return _connection_settings(settings, self.connections.authentication)
 
     def replace(self, settings: Settings, connections: ConnectionSettings) -> tuple[str, ...]:
         """Use `settings`, and what was prepared of them, for what comes from now on.
@@ -61,17 +61,29 @@ def _at(settings: Settings, name: str) -> object:
     return value
 
 
-def _connection_settings(settings: Settings) -> ConnectionSettings:
+def _connection_settings(
+    settings: Settings, before: Authenticating | None = None
+) -> ConnectionSettings:
     """Raises ConfigurationError when certificate files cannot be used."""
     tls = settings.listen.tls
     limits = settings.limits
     context = certificate = None
     if tls is not None and tls.mode is not ServerTlsMode.DISABLE:
-        context = downstream_context(tls.certificate, tls.key, tls.client_ca, tls.minimum_version)
+        certificates = settings.authentication.certificates
+        context = downstream_context(
+            tls.certificate,
+            tls.key,
+            tls.client_ca,
+            tls.minimum_version,
+            optional=tls.client_certificate is ClientCertificate.OPTIONAL,
+            crl=None if certificates is None else certificates.crl,
+        )
         certificate = own_certificate(tls.certificate)
     return ConnectionSettings(
         servers=Servers(settings),
-        authentication=authenticating(settings.authentication, certificate, settings.state.path),
+        authentication=authenticating(
+            settings.authentication, certificate, settings.state.path, before
+        ),
         tls=context,
         tls_required=tls is not None and tls.mode is ServerTlsMode.REQUIRE,
         startup_timeout=limits.startup_timeout,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dbguard.errors import DbguardError
 
 
@@ -27,3 +29,28 @@ class IdleSession(DbguardError):
     """limits.idle_timeout is over; PostgreSQL's idle_session_timeout."""
 
     sqlstate = "57P05"
+
+
+class TokenExpired(DbguardError):
+    """What the session began with proves nothing any more. The code is that of an administrator's
+    command: pools take it for a reason to connect anew."""
+
+    sqlstate = "57P01"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "terminating connection because its token has expired",
+            detail="The token that this session began with is no longer valid.",
+            hint="Reconnect with a new token.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a session has to end."""
+
+    at: float
+    """Seconds since 1970; from then on it ends as soon as nothing of it is under way."""
+    grace: float
+    """Seconds, after which it ends whatever is under way."""
+    error: DbguardError

@@ -21,6 +21,7 @@ from dbguard.wire.startup import StartupMessage
 from .attempts import COUNTED
 from .authenticating import authenticate
 from .connection_settings import ConnectionSettings
+from .endings import Deadline, TokenExpired
 from .identities import Identities, identify, own_login
 from .opening import readable
 from .servers import Cluster, Place
@@ -49,6 +50,8 @@ class LoggedIn:
     """What the user store said of the identity."""
     sequence: int
     """Of the record that says so."""
+    deadline: Deadline | None = None
+    """Until when the proof of the identity holds."""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class LoggingIn:
     identity: Identity | None = None
     """Proved to dbguard."""
     stored: User | None = None
+    deadline: Deadline | None = None
 
     async def run(self, startup: StartupMessage, cluster: Cluster) -> LoggedIn | None:
         """None: the client was told why it is not let in, or has gone.
@@ -107,7 +111,15 @@ class LoggingIn:
         )
         assert self.server is not None
         return LoggedIn(
-            login, self.server, place, upstream, user, self.identity, self.stored, sequence
+            login,
+            self.server,
+            place,
+            upstream,
+            user,
+            self.identity,
+            self.stored,
+            sequence,
+            self.deadline,
         )
 
     async def _passed_on(
@@ -129,11 +141,15 @@ class LoggingIn:
         exchange = identities.identifying(startup, self.client)
         await identify(exchange, self.client, self.splitter)
         proved = exchange.state is LoginState.ACCEPTED
-        self._count(startup, proved, exchange.sqlstate)
+        if exchange.counts:
+            self._count(startup, proved, exchange.sqlstate)
         if exchange.identity is None:
             self._failed(startup, exchange.sqlstate, exchange.reason)
             return None
         self.identity = exchange.identity
+        tokens = identities.issuer
+        if tokens is not None and tokens.settings.end_sessions and exchange.expires is not None:
+            self.deadline = Deadline(exchange.expires, tokens.settings.grace, TokenExpired())
         if identities.known is not None:
             self.stored = identities.known.users.get(self.identity.name)
         credential = await identities.credential(self.sites.front.policy, self.identity)

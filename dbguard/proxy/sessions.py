@@ -82,6 +82,17 @@ class Sessions:
                     )
                 )
 
+    def end_overdue(self, now: float) -> None:
+        """End the sessions whose time is over; `now` is seconds since 1970."""
+        for connection in list(self.open.values()):
+            deadline = connection.deadline
+            if deadline is None or now < deadline.at:
+                continue
+            if now < deadline.at + deadline.grace:
+                connection.end_between_transactions(deadline.error)
+            else:
+                connection.end(deadline.error)
+
     async def drain(self, seconds: float) -> None:
         """End sessions as soon as they are between transactions, and all of them after `seconds`.
 
@@ -114,7 +125,7 @@ def _displaced() -> TooManyConnections:
 
 
 async def sweep(hub: Hub, sessions: Sessions) -> None:
-    """End idle sessions for as long as the task runs."""
+    """End idle sessions, and those whose time is over, for as long as the task runs."""
     while True:
         seconds = hub.idle_timeout
         await asyncio.sleep(
@@ -122,3 +133,4 @@ async def sweep(hub: Hub, sessions: Sessions) -> None:
         )
         if hub.idle_timeout:
             sessions.end_idle(hub.idle_timeout)
+        sessions.end_overdue(time.time())

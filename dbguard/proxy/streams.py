@@ -94,6 +94,12 @@ class Stream:
         encrypted = self._writer.get_extra_info("ssl_object")
         return encrypted.getpeercert(binary_form=True) if encrypted is not None else None
 
+    @property
+    def is_protected(self) -> bool:
+        """Nobody on the way can read along: TLS, or a Unix socket of this machine."""
+        connection = self._writer.get_extra_info("socket")
+        return self.uses_tls or (connection is not None and connection.family == socket.AF_UNIX)
+
     async def read(self) -> bytes:
         try:
             return await self._reader.take()

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +23,9 @@ from dbguard.server_settings import TlsVersion, UpstreamTlsMode
 
 from .streams import ALPN_POSTGRESQL
 
+log = structlog.get_logger(__name__)
+
+_CRL_BEGIN: Final = b"-----BEGIN X509 CRL-----"
 _VERSIONS: Final = {
     TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
     TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3,
@@ -31,13 +36,42 @@ class _Encrypted(Exception):
     pass
 
 
+class _TellingWhy(ssl.SSLObject):
+    """Tells a client what is wrong with its certificate.
+
+    asyncio hangs up when a handshake fails, without sending the alert that OpenSSL has made. So it
+    is told first that more is to be read, which makes it send; the client then hangs up itself, and
+    whatever else comes, or limits.startup_timeout, ends it.
+    """
+
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except ssl.SSLError as error:
+            known = isinstance(error, ssl.SSLCertVerificationError)
+            if not known and error.reason != "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+                raise
+            self._failure = error
+            reason = getattr(error, "verify_message", "") or "none was shown"
+            log.warning("a client's certificate is not accepted", reason=reason)
+            raise ssl.SSLWantReadError from None
+
+
 def downstream_context(
     certificate: Path,
     key: Path,
     client_ca: Path | None = None,
     minimum: TlsVersion = TlsVersion.TLS_1_2,
+    *,
+    optional: bool = False,
+    crl: Path | None = None,
 ) -> ssl.SSLContext:
-    """Context for clients. With `client_ca`, a client must show a certificate signed by it.
+    """Context for clients. With `client_ca`, a client must show a certificate signed by it, or
+    none at all if that is `optional`; with `crl`, one that no list in that file revokes.
 
     Raises ConfigurationError with the file and the remedy.
     """
@@ -48,7 +82,10 @@ def downstream_context(
     _load_pair(context, certificate, key)
     if client_ca is not None:
         _load_authorities(context, client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.sslobject_class = _TellingWhy
+        context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
+        if crl is not None:
+            _load_revoked(context, crl)
     return context
 
 
@@ -178,6 +215,33 @@ def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
             detail=f"OpenSSL: {error.reason or 'not valid PEM'}.",
             hint="Check both with openssl x509 and openssl pkey.",
         ) from None
+
+
+def _load_revoked(context: ssl.SSLContext, path: Path) -> None:
+    """As PostgreSQL's ssl_crl_file: each authority of a client's chain needs a list, and one that
+    is over refuses everybody until there is a new one."""
+    text = _read(path, "list of revoked certificates")
+    lists = [_CRL_BEGIN + part for part in text.split(_CRL_BEGIN)[1:]]
+    try:
+        loaded = [x509.load_pem_x509_crl(part) for part in lists]
+        context.load_verify_locations(cafile=path)
+    except (ValueError, ssl.SSLError):
+        loaded = []
+    if not loaded:
+        raise ConfigurationError(
+            f"{path}: holds no usable list of revoked certificates in PEM format",
+            hint="A list in PEM format begins with -----BEGIN X509 CRL-----; openssl crl converts.",
+        )
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
+    now = datetime.now(UTC)
+    for found in loaded:
+        until = found.next_update_utc
+        if until is not None and until < now:
+            log.error(
+                "a list of revoked certificates is over, so its authority's clients are refused",
+                path=str(path),
+                until=until.isoformat(),
+            )
 
 
 def _load_authorities(context: ssl.SSLContext, path: Path) -> None:

@@ -16,8 +16,7 @@ from dbguard.identity.certificate_map import CertificateMap, read_map
 from dbguard.identity.certificates import CertificateNames, NameKind, NoNames, names_of
 from dbguard.identity.map_patterns import MAX_LENGTH, compile_pattern
 from dbguard.policy.decision import Proof
-
-from .authority import CN, OU, Authority, C, O, subject
+from tests.authority import CN, OU, Authority, C, O, subject
 
 AUTHORITY = Authority()
 K = NameKind
@@ -78,6 +77,7 @@ def test_what_is_no_certificate(data: bytes) -> None:
         names_of(data)
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(st.integers(0, len(ANA.der) - 1), st.integers(0, 255))
 def test_any_certificate_is_read_or_refused(position: int, byte: int) -> None:
     changed = bytearray(ANA.der)

@@ -150,10 +150,10 @@ def test_iterations_of_those_who_do_not_exist_are_like_those_of_users() -> None:
 class Told:
     """A password in clear text."""
 
-    async def check(self, password: bytes) -> Identity:
+    async def check(self, password: bytes) -> Proved:
         if password != b"token":
             raise NotProved("the token is over")
-        return Identity("anna", Proof.TOKEN)
+        return Proved(Identity("anna", Proof.TOKEN))
 
 
 def clear_text(check: PasswordCheck) -> Identifying:

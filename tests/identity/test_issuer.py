@@ -306,6 +306,11 @@ async def test_keys_outlive_a_reload(local: LocalIssuer) -> None:
     again.monotonic = issuer.monotonic
     local.status = 503
     assert await name(again, local.token()) == "ana"
+    local.status = 200
+    local.keys = [rsa_key("one", number=1)]
+    withdrawn = issuer_of(issuer.settings, again)
+    withdrawn.monotonic = lambda: 2000.0
+    assert await name(withdrawn, local.token()) == "ana"
     narrower = TokenSettings.model_validate(
         {"issuer": local.url, "audience": "dbguard", "algorithms": ["ES256"]}
     )

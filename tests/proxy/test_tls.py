@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from dbguard.config import UpstreamTlsMode
 from dbguard.errors import ConfigurationError
 from dbguard.proxy.tls import downstream_context, upstream_context
+from tests.authority import CN, DAY, NOW, Authority, Issued, subject
 
 MODES = UpstreamTlsMode
 
@@ -171,3 +174,104 @@ def test_wrong_combinations(files: Files) -> None:
         upstream_context(MODES.VERIFY_CA)
     with pytest.raises(ConfigurationError, match="without the other"):
         upstream_context(MODES.REQUIRE, certificate=files.certificate)
+
+
+AUTHORITY, STRANGER = Authority(), Authority("another authority")
+ANA = subject((CN, "ana"))
+SHOWN: dict[str, tuple[Issued | None, str]] = {
+    "a good one": (AUTHORITY.issue(subject=ANA), ""),
+    "none": (None, ""),
+    "of another authority": (STRANGER.issue(subject=ANA), "UNKNOWN_CA"),
+    "of another authority of the same name": (
+        Authority().issue(subject=ANA),
+        "(UNKNOWN_CA|DECRYPT_ERROR)",
+    ),
+    "expired": (AUTHORITY.issue(subject=ANA, end=NOW - DAY / 2), "CERTIFICATE_EXPIRED"),
+    "of tomorrow": (AUTHORITY.issue(subject=ANA, start=NOW + DAY), "(BAD_CERT|EXPIRED)"),
+    "a server's": (
+        AUTHORITY.issue(subject=ANA, usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        "UNSUPPORTED_CERTIFICATE",
+    ),
+    "revoked": (AUTHORITY.issue(subject=ANA), "CERTIFICATE_REVOKED"),
+}
+revoked = SHOWN["revoked"][0]
+assert revoked is not None
+AUTHORITY.revoked.append(revoked.certificate)
+
+
+def told(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
+    """The alert that the client gets, by way of what asyncio does: it sends what there is to send
+    whenever more is to be read. "" when the handshake is done."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = server.wrap_bio(to_server, to_client, server_side=True)
+    theirs = client.wrap_bio(to_client, to_server, server_hostname="db.example")
+    for _ in range(6):
+        with suppress(ssl.SSLWantReadError):
+            theirs.do_handshake()
+            theirs.read(1)
+            raise AssertionError("something was sent")
+        with suppress(ssl.SSLWantReadError):
+            ours.do_handshake()
+    ours.do_handshake()
+    return ""
+
+
+@pytest.mark.parametrize("case", SHOWN)
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_clients_are_told_what_is_wrong(
+    files: Files, tmp_path: Path, case: str, version: ssl.TLSVersion
+) -> None:
+    shown, alert = SHOWN[case]
+    ca, crl = tmp_path / "clients.crt", tmp_path / "revoked.pem"
+    ca.write_bytes(AUTHORITY.pem)
+    crl.write_bytes(AUTHORITY.crl())
+    server = downstream_context(files.certificate, files.key, ca, optional=True, crl=crl)
+    client = upstream_context(MODES.REQUIRE)
+    assert client is not None
+    client.minimum_version = client.maximum_version = version
+    if shown is not None:
+        client.load_cert_chain(*shown.write(tmp_path, "client"))
+    if not alert:
+        assert told(server, client) == ""
+        return
+    with pytest.raises(ssl.SSLError, match=alert):
+        told(server, client)
+    strict = downstream_context(files.certificate, files.key, ca, crl=crl)
+    with pytest.raises(ssl.SSLError, match=alert):
+        told(strict, client)
+
+
+def test_no_certificate_where_one_is_required(files: Files, tmp_path: Path) -> None:
+    server = downstream_context(files.certificate, files.key, files.ca)
+    client = upstream_context(MODES.REQUIRE)
+    assert client is not None
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+        told(server, client)
+
+
+def test_a_list_that_is_over_refuses_everybody(files: Files, tmp_path: Path) -> None:
+    good = SHOWN["a good one"][0]
+    assert good is not None
+    ca, crl = tmp_path / "clients.crt", tmp_path / "revoked.pem"
+    ca.write_bytes(AUTHORITY.pem)
+    client = upstream_context(MODES.REQUIRE)
+    assert client is not None
+    client.load_cert_chain(*good.write(tmp_path, "client"))
+    for text, alert in {
+        AUTHORITY.crl(end=NOW - DAY): "CERTIFICATE_EXPIRED",
+        STRANGER.crl(): "UNKNOWN_CA",
+    }.items():
+        crl.write_bytes(text)
+        server = downstream_context(files.certificate, files.key, ca, crl=crl)
+        with pytest.raises(ssl.SSLError, match=alert):
+            told(server, client)
+    crl.write_bytes(STRANGER.crl() + AUTHORITY.crl())
+    server = downstream_context(files.certificate, files.key, ca, crl=crl)
+    assert told(server, client) == ""
+
+
+@pytest.mark.parametrize("kind", ["missing", "junk", "ca"])
+def test_lists_that_are_wrong(files: Files, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"revoked|cannot be read") as caught:
+        downstream_context(files.certificate, files.key, files.ca, crl=getattr(files, kind))
+    assert caught.value.hint.endswith(".")
