@@ -33,6 +33,8 @@ class RecordKind(enum.StrEnum):
     """Rules were loaded."""
     CATALOG = "catalog"
     """The catalog snapshot changed."""
+    USERS = "users"
+    """dbguard's own users were read again, or could not be."""
     BACKUP = "backup"
     DRIFT = "drift"
     """Classified values went into a column that the rules do not know of, or a classified column

@@ -22,6 +22,7 @@ from . import (
     serve,
     snapshot,
     test_policy,
+    user,
 )
 
 app = typer.Typer(
@@ -65,3 +66,4 @@ app.command("report")(report.report)
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(identity.app, name="identity")
+app.add_typer(user.app, name="user")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from dbguard.engine.plan import PlanRequest
 from dbguard.engine.planning import World, principal_of
 from dbguard.errors import ConfigurationError
 from dbguard.policy.cases import Expectation
-from dbguard.policy.decision import Principal
+from dbguard.policy.decision import Identity, Principal, Proof
 from dbguard.policy.loading import load_documents, read_rules, rule_places
 from dbguard.proxy.servers import Servers
 from dbguard.sql.limits import DEFAULT_LIMITS, Limits
@@ -78,6 +78,24 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    identity: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The person or program that the user stands for (mode identities).",
+            show_default=False,
+        ),
+    ] = "",
+    identity_roles: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="Policy roles it comes with, between commas.", show_default=False
+        ),
+    ] = "",
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What is known of it; repeat for more."),
+    ] = None,
     environment: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +116,8 @@ def explain(
     if not user:
         raise ConfigurationError("whose statement? --user is missing", hint="Give a database user.")
     setup = _set_up(rules, catalog, config, database, environment)
-    principal = _principal(setup.world.snapshot, user, groups)
+    who = _identity(identity, identity_roles, attribute or [])
+    principal = replace(_principal(setup.world.snapshot, user, groups), identity=who)
     seen = session_view(setup.world.snapshot, user, search_path)
     refused = False
     console = Console(highlight=False)
@@ -164,3 +183,19 @@ def _principal(snapshot: Snapshot, user: str, groups: str | None) -> Principal:
     return Principal(
         user, frozenset({*given, user}), snapshot.database, bool(role and role.superuser)
     )
+
+
+def _identity(name: str, roles: str, attributes: list[str]) -> Identity | None:
+    pairs = [text.partition("=") for text in attributes]
+    if not all(key and sign and value for key, sign, value in pairs):
+        raise ConfigurationError(
+            "--attribute: must be NAME=VALUE", hint="For example --attribute department=oncology."
+        )
+    if not name:
+        if roles or attributes:
+            raise ConfigurationError(
+                "whose roles and attributes? --identity is missing", hint="Give a name."
+            )
+        return None
+    given = frozenset(role.strip() for role in roles.split(",") if role.strip())
+    return Identity(name, Proof.PASSWORD, given, frozenset((k, v) for k, _, v in pairs))

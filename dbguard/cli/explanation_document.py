@@ -42,6 +42,7 @@ def document_of(
         "v": VERSION,
         "user": principal.user,
         "groups": sorted(principal.groups),
+        "identity": principal.identity.name if principal.identity else None,
         "roles": sorted(standing.roles),
         "raw_access": plan.raw_access,
         "database": world.snapshot.database,

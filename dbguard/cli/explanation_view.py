@@ -72,6 +72,10 @@ def _who(world: World, request: PlanRequest, explanation: Explanation) -> Render
         roles = sorted(world.bound.standing(principal, request.environment).roles)
         groups = sorted(principal.groups - {principal.user})
         who = principal.user + (f", member of {', '.join(groups)}" if groups else "")
+        if (identity := principal.identity) is not None:
+            attributes = sorted(f"{name}={value}" for name, value in identity.attributes)
+            known = f" ({', '.join(attributes)})" if attributes else ""
+            who = f"{identity.name}{known}, as {who}"
         yield "who", Text(plain(who))
         yield "policy roles", Text(", ".join(roles) or "none: only rules for everybody apply")
         yield "where", Text(plain(f"{world.snapshot.database}, {request.environment}"))

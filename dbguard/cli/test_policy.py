@@ -71,7 +71,7 @@ def _print_results(results: Sequence[CaseResult]) -> None:
         table.add_row(
             mark,
             Text(case.name),
-            Text(case.principal.user),
+            Text(case.principal.name),
             Text(str(result.outcome)),
             Text(_explanation(result)),
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from dbguard.errors import ConfigurationError
 from dbguard.policy.decision import Identity
@@ -13,14 +14,51 @@ from .identifying import NotProved
 from .store import load_users, signature_of
 from .users import User
 
+SHOWN: Final = 50
+"""Names in one record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What became of a change."""
+    """What became of a change of the file. Names only."""
 
-    users: int
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """Others whose password, roles or attributes are not what they were, or who are enabled."""
     error: ConfigurationError | None = None
     """Why the users are still those from before."""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """In words, for a record; {} when nothing that matters has changed."""
+        found = {
+            "added": _listed(self.added),
+            "removed": _listed(self.removed),
+            "disabled": _listed(self.disabled),
+            "changed": _listed(self.changed),
+        }
+        return {name: text for name, text in found.items() if text}
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _compared(before: Mapping[str, User], now: Mapping[str, User]) -> Refreshed:
+    added, disabled, changed = [], [], []
+    for name in sorted(now):
+        old, new = before.get(name), replace(now[name], one_time=None)
+        if old is None:
+            added.append(name)
+        elif new.disabled and not old.disabled:
+            disabled.append(name)
+        elif new != replace(old, one_time=None):
+            changed.append(name)
+    removed = sorted(before.keys() - now.keys())
+    return Refreshed(tuple(added), tuple(removed), tuple(disabled), tuple(changed))
 
 
 class KnownUsers:
@@ -54,11 +92,12 @@ class KnownUsers:
         if found == self._seen:
             return None
         self._seen = found
+        before = self._users
         try:
             self._take(load_users(self.path))
         except ConfigurationError as error:
-            return Refreshed(len(self._users), error)
-        return Refreshed(len(self._users))
+            return Refreshed(error=error)
+        return _compared(before, self._users)
 
     def admit(self, identity: Identity) -> Identity:
         """What was proved, with what the store says of that user, however it was proved.

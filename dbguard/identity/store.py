@@ -8,11 +8,13 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from dbguard.errors import ConfigurationError
 
+from .one_time import verify
 from .users import User, encode_users, parse_users
 
 MAX_BYTES: Final = 64 * 1024**2
@@ -80,7 +82,10 @@ def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
     """
     with _locked(path):
         users = load_users(path) if path.exists() else {}
+        before = dict(users)
         change(users)
+        if users == before and path.exists():
+            return
         data = encode_users(users)
         parse_users(data, str(path))  # what could not be read again is not written
         try:
@@ -90,6 +95,29 @@ def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
                 f"{path}: file of users cannot be written: {_reason(error)}",
                 hint="Run the command as the user who owns the file.",
             ) from None
+
+
+def accept_one_time(path: Path, name: str, password: str, seconds: float) -> bool:
+    """Whether `password` is the user's one-time password at that time (seconds since 1970). One
+    that was right is used up, in the file, before anybody is told.
+
+    Raises:
+        ConfigurationError: the file cannot be read or written.
+    """
+    accepted = False
+
+    def use(users: dict[str, User]) -> None:
+        nonlocal accepted
+        user = users.get(name)
+        if user is None or user.disabled or user.one_time is None:
+            return
+        used = verify(user.one_time, password, seconds)
+        if used is not None:
+            users[name] = replace(user, one_time=used)
+            accepted = True
+
+    change_users(path, use)
+    return accepted
 
 
 @contextlib.contextmanager

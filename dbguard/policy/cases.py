@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from dbguard.errors import ConfigurationError, StatementError
 from dbguard.sql.facts import StatementFacts
@@ -20,7 +20,7 @@ from dbguard.sql.snapshot import SessionView
 
 from .binding import BoundPolicy
 from .deciding import decide
-from .decision import Decision, Effect, Principal
+from .decision import Decision, Effect, Identity, Principal, Proof
 from .document import Shape
 from .loading import CASES_SUFFIXES, read_text
 from .problems import Place, Problem, did_you_mean, raise_for
@@ -51,6 +51,23 @@ class Expectation(enum.StrEnum):
 class _Who(Shape):
     user: str
     groups: tuple[str, ...] = ()
+    identity: Annotated[str, Field(min_length=1)] | None = None
+    """The person or program that the database user stands for."""
+    roles: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _somebodys(self) -> _Who:
+        if self.identity is None and (self.roles or self.attributes):
+            raise ValueError("roles and attributes are those of an identity, which is missing")
+        return self
+
+    @property
+    def person(self) -> Identity | None:
+        if self.identity is None:
+            return None
+        attributes = ((name, value) for name, found in self.attributes.items() for value in found)
+        return Identity(self.identity, Proof.PASSWORD, frozenset(self.roles), frozenset(attributes))
 
 
 class _CaseShape(Shape):
@@ -158,7 +175,8 @@ def _problems(error: ValidationError, tree: Tree) -> list[Problem]:
         elif detail["type"] == "missing":
             found.append(Problem(tree.place(path), f"{path[-1]} is missing", f"add {path[-1]}:"))
         else:
-            what = f"{path[-1] if path else 'file'}: {detail['msg'].lower()}"
+            said = detail["msg"].removeprefix("Value error, ").lower()
+            what = f"{path[-1] if path else 'file'}: {said}"
             found.append(Problem(tree.place(path), what, "see docs/policy.md"))
     return found
 
@@ -167,7 +185,7 @@ def _case(shape: _CaseShape, place: Place) -> PolicyCase:
     groups = frozenset({*shape.as_.groups, shape.as_.user})
     return PolicyCase(
         name=shape.name,
-        principal=Principal(shape.as_.user, groups, database=""),
+        principal=Principal(shape.as_.user, groups, database="", identity=shape.as_.person),
         environment=shape.environment,
         search_path=("pg_catalog", *shape.search_path) if shape.search_path else SUPERUSER_PATH,
         sql=shape.sql,

@@ -31,14 +31,17 @@ from dbguard.errors import (
     LimitExceeded,
     ProtocolViolation,
 )
+from dbguard.identity.known_users import KnownUsers
 from dbguard.identity.users import User
+from dbguard.policy.decision import Identity
 from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
+from dbguard.wire.startup import CancelRequest
 
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
-from .endings import Deadline, InternalError, ShuttingDown
+from .endings import Deadline, InternalError, ShuttingDown, revoked
 from .hub import SessionSurroundings
 from .logging_in import LoggingIn
 from .opening import read_startup, readable
@@ -76,6 +79,8 @@ class Connection:
         self._entered: str | None = None
         self._session: Session | None = None
         self._key: CancelKey | None = None
+        self._target: CancelTarget | None = None
+        self._identity: Identity | None = None
         self._stored: User | None = None
         self._id = secrets.token_hex(8)
         self._server_spoke = asyncio.Event()
@@ -135,6 +140,22 @@ class Connection:
         elif self._session is not None and not self._session.link.closed:
             self._client.write(from_error(error, severity="FATAL").encode_error())
         self._client.abort_reading()
+
+    def end_revoked(self, known: KnownUsers) -> None:
+        """End the session, and what it runs, if the user store speaks against it by now."""
+        session, identity = self._session, self._identity
+        if session is None or identity is None or session.link.closed or self._target is None:
+            return
+        reason = known.against(identity.name, self._stored)
+        if not reason:
+            return
+        fields = {"event": "session ended", "user": session.principal.user, "reason": reason}
+        with contextlib.suppress(AuditUnavailable):
+            self._event(RecordKind.SECURITY, **fields, **identity_fields(identity))
+        self._identity = None
+        self.end(revoked(reason))
+        request = CancelRequest(self._target.process_id, self._target.secret)
+        spawn(self._target.upstream.cancel(request), f"cancel {self._id}")
 
     @property
     def displaceable(self) -> bool:
@@ -208,7 +229,8 @@ class Connection:
         if found is None:
             return None
         login, place = found.login, found.place
-        self._stored, self.deadline = found.stored, found.deadline
+        self._identity, self._stored = found.identity, found.stored
+        self.deadline = found.deadline
         await self._hub.audit.persisted(found.sequence)
         if (state := told_state(login.parameters)) and (reason := state.unfit(cluster.wanted)):
             raise unfit(cluster.wanted, f"{place.host}:{place.port}: {reason}.")
@@ -221,16 +243,16 @@ class Connection:
         counted = f"{cluster.name}:{user if found.identity is None else found.identity.name}"
         self._hub.users.enter(counted, self._settings.connections_per_user)
         self._counted = counted
+        self._target = CancelTarget(
+            found.upstream.same_way(found.server),
+            login.process_id,
+            login.server_secret,
+            self._forwarded,
+            lambda: self._session is not None and self._session.link.at_rest,
+            lambda: self._session.link.queue.under_way if self._session else None,
+        )
         self._key = self._hub.cancels.register(
-            CancelTarget(
-                found.upstream.same_way(found.server),
-                login.process_id,
-                login.server_secret,
-                self._forwarded,
-                lambda: self._session is not None and self._session.link.at_rest,
-                lambda: self._session.link.queue.under_way if self._session else None,
-            ),
-            LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES,
+            self._target, LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES
         )
         identity = SessionIdentity(
             self._id,

@@ -25,6 +25,12 @@ class ShuttingDown(DbguardError):
     sqlstate = "57P01"
 
 
+class SessionRevoked(DbguardError):
+    """Who it was let in as may be here no longer; as if by an administrator's command."""
+
+    sqlstate = "57P01"
+
+
 class IdleSession(DbguardError):
     """limits.idle_timeout is over; PostgreSQL's idle_session_timeout."""
 
@@ -54,3 +60,12 @@ class Deadline:
     grace: float
     """Seconds, after which it ends whatever is under way."""
     error: DbguardError
+
+
+def revoked(reason: str) -> SessionRevoked:
+    """The error for a session whose user may be here no longer, or not as it is."""
+    return SessionRevoked(
+        f"terminating connection: {reason}",
+        detail="What dbguard knows of its users has changed since this session began.",
+        hint="Log in again, or ask whoever runs dbguard.",
+    )

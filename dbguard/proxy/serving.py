@@ -36,6 +36,7 @@ from .sites import MakeHub, Sites
 from .streams import Stream
 from .tasks import spawn
 from .user_sessions import UserSessions
+from .users_following import follow_users
 
 log = structlog.get_logger(__name__)
 
@@ -170,6 +171,7 @@ async def _accept(
                 spawn(accept_forever(one, greeting, handle), "listener") for one in listening
             ]
             background.append(spawn(sweep(hub, sessions), "idle sessions"))
+            background.append(spawn(follow_users(deployment, hub, sessions), "users"))
             if reload is not None:
                 background.append(
                     spawn(reload_when_asked(reload, deployment, sites), "reload when asked")

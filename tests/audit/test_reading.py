@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from dbguard.audit.reading import Selection, read
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
+from dbguard.audit.records import (
+    DecisionRecord,
+    EventRecord,
+    IdentityEntry,
+    OutcomeRecord,
+    RecordKind,
+)
 from dbguard.audit.writer import AuditLog
 from dbguard.errors import ConfigurationError
 
@@ -50,6 +56,32 @@ def trail(tmp_path: Path, decision: DecisionRecord) -> Path:
 )
 def test_selections(trail: Path, selection: Selection, expected: list[int]) -> None:
     assert [stored.sequence for stored in read(trail, selection)] == expected
+
+
+def test_people_are_found_by_their_name_and_by_their_database_user(
+    tmp_path: Path, decision: DecisionRecord
+) -> None:
+    log = AuditLog.open(tmp_path)
+    for session, name in (("a", "anna"), ("b", "bert")):
+        known = replace(
+            decision,
+            session=session,
+            principal_user="app",
+            identity=IdentityEntry(name, "password"),
+        )
+        log.append(EventRecord(RecordKind.CONNECT, session, (("user", name),)))
+        fields = (("user", "app"), ("identity", name))
+        log.append(EventRecord(RecordKind.AUTHENTICATION, session, fields))
+        number = log.append(known)
+        log.append(OutcomeRecord(session, number, "SELECT 1", 1, "", 5))
+    log.close()
+
+    def found(principal: str) -> list[int]:
+        return [stored.sequence for stored in read(tmp_path, Selection(principal=principal))]
+
+    assert found("anna") == [1, 2, 3, 4]
+    assert found("bert") == [5, 6, 7, 8]
+    assert found("app") == [2, 3, 4, 6, 7, 8]
 
 
 def test_an_unfinished_last_line_is_not_there_yet(trail: Path) -> None:

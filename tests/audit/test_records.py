@@ -13,6 +13,7 @@ from dbguard.audit.records import (
     DecisionRecord,
     DecisionTemplate,
     EventRecord,
+    IdentityEntry,
     MalformedRecord,
     OutcomeRecord,
     RecordKind,
@@ -29,6 +30,45 @@ def members(body: bytes) -> dict[str, object]:
 
 def test_decision_round_trip(decision: DecisionRecord) -> None:
     assert decode(members(render(decision).body)) == decision
+
+
+ANNA = IdentityEntry(
+    "anna", "password", ("analyst",), (("department", ("oncology", "research")), ("site", ("a",)))
+)
+
+
+def test_who_stands_behind_a_user_is_part_of_the_record(decision: DecisionRecord) -> None:
+    known = replace(decision, identity=ANNA)
+    rendered = members(render(known).body)
+    assert rendered["identity"] == {
+        "name": "anna",
+        "proof": "password",
+        "roles": ["analyst"],
+        "attributes": {"department": ["oncology", "research"], "site": ["a"]},
+    }
+    assert decode(rendered) == known
+    odd = replace(decision, identity=replace(ANNA, name="an\udcffna"))
+    assert decode(members(render(odd).body)).identity.name == "an\\udcffna"  # type: ignore[union-attr]
+
+
+def test_where_nobody_is_known_the_record_is_as_it_always_was(decision: DecisionRecord) -> None:
+    assert b"identity" not in render(decision).body
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "anna",
+        {},
+        {"name": "anna", "proof": "password", "roles": [], "attributes": []},
+        {"name": 1, "proof": "password", "roles": [], "attributes": {}},
+        {"name": "anna", "proof": "password", "roles": "x", "attributes": {}},
+        {"name": "anna", "proof": "password", "roles": [], "attributes": {"a": "b"}},
+    ],
+)
+def test_identities_that_are_none(decision: DecisionRecord, broken: object) -> None:
+    with pytest.raises(MalformedRecord):
+        decode({**members(render(decision).body), "identity": broken})
 
 
 def test_filled_template_is_the_rendered_record(decision: DecisionRecord) -> None:

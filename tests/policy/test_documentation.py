@@ -53,7 +53,7 @@ def test_rules_blocks_load(text: str) -> None:
 
 @pytest.mark.parametrize("text", CASES)
 def test_cases_blocks_load(text: str) -> None:
-    assert len(parse_cases({"block": text})) == 2
+    assert len(parse_cases({"block": text})) == 3
 
 
 def test_defaults_are_as_documented() -> None:
