@@ -15,7 +15,7 @@ MAX_LENGTH: Final = 256
 NAME_BYTES: Final = 255
 """Of a name: longer ones make a startup packet unreadable, and no issuer gives them."""
 MAX_ATTRIBUTES: Final = 64
-"""Values of one attribute: each is part of what plans are remembered by."""
+"""Values of attributes: they stand in every record, and plans are remembered by them."""
 
 ClaimPath = tuple[str, ...]
 """Names of claims, each within the one before."""
@@ -70,9 +70,9 @@ class ClaimMapping:
         facts = []
         for name, path in self.attributes:
             values = values_at(claims, path)
-            if len(values) > MAX_ATTRIBUTES:
-                raise TokenRefused(f"too many values in claim {'.'.join(path)}")
             facts += [(name, value) for value in values if value]
+        if len(facts) > MAX_ATTRIBUTES:
+            raise TokenRefused("too many values of attributes")
         return frozenset(facts)
 
 

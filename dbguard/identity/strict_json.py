@@ -9,7 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from typing import Final
+
+MAX_DEPTH: Final = 64
+"""Claims nest three or four deep. Python's reader stops where its recursion limit is, and the stack
+may end before: other parts of the process raise that limit."""
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+\\?"?', re.DOTALL)
+"""Whole, or up to the end: one that fails would be tried again from each quote in it."""
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class NotJson(ValueError):
@@ -22,6 +31,7 @@ def parse_object(data: bytes) -> Mapping[str, object]:
     Raises:
         NotJson: it is none.
     """
+    _check_depth(data)
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -34,6 +44,14 @@ def parse_object(data: bytes) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise NotJson("no JSON object")
     return value
+
+
+def _check_depth(data: bytes) -> None:
+    depth = 0
+    for bracket in _STRING.sub(b"", data).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise NotJson("nested too deeply")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -178,7 +178,7 @@ CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
     "too many groups": ({"realm": {"groups": ["x"] * 1001}}, "too many values"),
     "a long group": ({"realm": {"groups": ["x" * 257]}}, "no usable value"),
     "groups that are elsewhere": ({"_claim_names": {"realm": "src1"}}, "not in the token"),
-    "too many values": ({"why": ["x"] * 65}, "too many values in claim why"),
+    "too many values": ({"why": ["x"] * 65}, "too many values of attributes"),
     "a control character": ({"dept": "a\tb"}, "no usable value in claim dept"),
     "bound to a key": ({"cnf": {"jkt": "x"}}, "bound to a key"),
     "about a logout": ({"events": {}}, "another kind"),
