@@ -26,6 +26,7 @@ from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.snapshot import Snapshot
 
 from .catalog_source import CatalogOption, load_catalog, save_catalog
+from .checking_proofs import check_proofs, unknown_roles
 
 
 def check(
@@ -60,12 +61,13 @@ def check(
 
     Every mistake is printed with file, line and column. With --catalog also: patterns that match
     nothing, roles and functions that do not exist, and unclassified columns whose names look like
-    PHI. Exit code 0: fine; 1: something to look at; 2: the rules can't be loaded.
+    PHI. With --config also: roles that people get by a token, a certificate or a login, and that no
+    rules file defines. Exit code 0: fine; 1: something to look at; 2: the rules can't be loaded.
     """
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2))
         return
-    settings = _checked(config) if config else None
+    settings, named = _checked(config) if config else (None, ())
     if rules is None:
         if settings is None:
             fail("which rules? give the folder that holds them")
@@ -80,7 +82,7 @@ def check(
         bound = bound_policy(policy, snapshot) if snapshot else None
     except DbguardError as error:
         fail(wording(error))
-    found = findings(bound) if bound else ()
+    found = (*unknown_roles(named, policy), *(findings(bound) if bound else ()))
     _print_findings(found)
     typer.echo(_summary(policy, bound))
     for line in _servers(settings) if settings else ():
@@ -89,15 +91,17 @@ def check(
         raise typer.Exit(1)
 
 
-def _checked(config: Path) -> Settings:
-    """Settings that `dbguard serve` would start with, as far as they say themselves."""
+def _checked(config: Path) -> tuple[Settings, tuple[tuple[str, str], ...]]:
+    """Settings that `dbguard serve` would start with, as far as they say themselves, and the roles
+    of the policy that they name."""
     try:
         settings = load_settings(config, os.environ)
         settings.check_combination()
         Servers(settings)
+        named = check_proofs(settings)
     except ConfigurationError as error:
         fail(wording(error))
-    return settings
+    return settings, named
 
 
 def _servers(settings: Settings) -> Iterator[str]:

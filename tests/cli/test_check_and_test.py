@@ -136,3 +136,37 @@ def test_test_without_cases_or_catalog(rules: Path) -> None:
 def test_check_a_live_database(rules: Path, clinic_database: Any) -> None:
     result = dbguard("check", rules, "--catalog", clinic_database.dsn())
     assert result.exit_code == 0, result.output
+
+
+PROOFS = """
+catalog: {dsn: "postgresql://dbguard@127.0.0.1:5432/postgres"}
+listen: {tls: {certificate: own.crt, key: own.crt, client_ca: own.crt}}
+authentication:
+  mode: identities
+  logins: [{role: doctr, user: app}, {user: app}]
+  tokens:
+    issuer: https://login.example
+    audience: dbguard
+    roles: {claim: groups, map: {a: [clinician, analist], b: analist}}
+  certificates: {map: certificates.map}
+"""
+
+
+def test_check_names_roles_that_nobody_defines(rules: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.crt").write_text("")
+    (tmp_path / "certificates.map").write_text("cn ana ana roles=clinician\ncn b b roles=nurze\n")
+    (tmp_path / "dbguard.yaml").write_text(PROOFS)
+    result = dbguard("check", rules, "--config", tmp_path / "dbguard.yaml")
+    assert result.exit_code == 1
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    for words in (
+        "authentication.logins.0.role no rules file defines the role doctr",
+        "authentication.tokens.roles.map no rules file defines the role analist",
+        "certificates.map:2 no rules file defines the role nurze",
+    ):
+        assert sum(words in line for line in lines) == 1, words
+    assert "role clinician" not in result.output
+    (tmp_path / "certificates.map").write_text("cn ana")
+    result = dbguard("check", rules, "--config", tmp_path / "dbguard.yaml")
+    assert result.exit_code == 2
+    assert "certificates.map:1: needs a kind, a name and a user" in result.output
