@@ -348,6 +348,24 @@ def test_certificates_that_are_refused(proofs: Proofs) -> None:
         pass
 
 
+def test_a_map_with_a_mistake_changes_nothing(proofs: Proofs) -> None:
+    table = proofs.proxy.folder / "certificates.map"
+    files = proofs.files(holder(proofs, "cert-ana"))
+    try:
+        table.write_text("cn cert-ana")
+        reload(proofs.proxy)
+        with proofs.connect("oncall", **files):
+            pass
+        table.write_text("cn cert-ana cert-ana\n")
+        reload(proofs.proxy)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            proofs.connect("oncall", "x", **files)
+    finally:
+        table.write_text(MAP)
+        reload(proofs.proxy)
+    assert "certificates.map:1: needs a kind" in proofs.proxy.log.read_text("utf-8")
+
+
 def test_psql_and_asyncpg_with_a_certificate(proofs: Proofs) -> None:
     files = proofs.files(holder(proofs, "cert-ana"))
     psql = shutil.which("psql")

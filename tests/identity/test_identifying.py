@@ -316,3 +316,10 @@ def test_nothing_secret_is_shown() -> None:
         for secret in (ANNA.verifier.stored_key, ANNA.verifier.salt, ANNA.verifier.server_key):
             assert repr(secret)[2:-1] not in shown
         assert "servernonce" not in shown
+
+
+def test_nothing_but_a_certificate() -> None:
+    exchange = Identifying(startup("anna"), needs_certificate=True)
+    exchange.begin()
+    assert error(exchange) == ("28000", 'certificate authentication failed for user "anna"')
+    assert exchange.reason == "no certificate that stands for this user"
