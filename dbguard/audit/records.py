@@ -48,6 +48,8 @@ class RecordKind(enum.StrEnum):
 class Phase(enum.StrEnum):
     """Which message of the protocol was decided."""
 
+    STARTUP = "startup"
+    """The role that a session begins with, where it is not the user's own."""
     QUERY = "query"
     PARSE = "parse"
     BIND = "bind"
@@ -130,6 +132,9 @@ class DecisionRecord:
     """What would get the statement allowed, beside each reason."""
     identity: IdentityEntry | None = None
     """Who stands behind the database user, where dbguard knows."""
+    acting_as: str = ""
+    """The database role in force where it is not the user that logged in; several where a string
+    of statements changes it, `unknown` for one that is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,7 @@ class DecisionTemplate:
         self._record = record
         self._static = b"," + _members(
             {
+                **({"acting_as": record.acting_as} if record.acting_as else {}),
                 "action": record.action,
                 "catalog_epoch": record.catalog_epoch,
                 "columns": [
@@ -330,6 +336,7 @@ def _decode_decision(members: Mapping[str, object]) -> DecisionRecord:
         catalog_epoch=_integer(members, "catalog_epoch"),
         hints=_texts(members, "hints"),
         identity=_identity(members),
+        acting_as=_text(members, "acting_as") if "acting_as" in members else "",
     )
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ProtocolViolation
 from dbguard.policy.decision import ErrorTexts
-from dbguard.sql.facts import EffectKind
+from dbguard.sql.changes import CatalogChange
+from dbguard.sql.facts import EffectKind, SessionEffect
 from dbguard.wire import backend
 from dbguard.wire.errorfields import ErrorFields, from_error
 from dbguard.wire.framing import Frame, RowRun
@@ -189,6 +190,10 @@ class Answers:
 
     def _suspended(self, frame: Frame) -> None:
         head = self._head(Owed.EXECUTE)
+        if head.plan is not None and head.plan.statements:
+            # what it shows next may wait for long, and what it set is set
+            planned = head.plan.statements[0]
+            self._completed(tuple(e for e in planned.effects if e.sets_names), planned.changes)
         self._outcome(head, 0, "SUSPENDED", "")
         self._show(head, frame.raw)
         self.link.queue.finish()
@@ -201,7 +206,7 @@ class Answers:
             head.statement += 1
             if index < len(head.plan.statements):
                 planned = head.plan.statements[index]
-                self.scope.completed(planned.effects, planned.changes)
+                self._completed(planned.effects, planned.changes)
                 self._tell_changes()
                 if planned.decision.error_texts is ErrorTexts.WITHHOLD:
                     self.withhold_until_end = True
@@ -209,6 +214,13 @@ class Answers:
                     self.completed(head, index)
         tag = frame.payload.rstrip(b"\0").decode("ascii", "replace")
         self._outcome(head, index, tag, "")
+
+    def _completed(
+        self, effects: tuple[SessionEffect, ...], changes: tuple[CatalogChange, ...] | None
+    ) -> None:
+        self.scope.completed(effects, changes)
+        if any(effect.sets_role for effect in effects):
+            self.raw_access = False  # until it is known for the role now in force
 
     def _tell_changes(self) -> None:
         if self.scope.committed:
@@ -253,6 +265,8 @@ class Answers:
 
     def _function_result(self, frame: Frame) -> None:
         head = self._head(Owed.FUNCTION_CALL)
+        if head.plan is not None:
+            self._completed(head.plan.effects, None)
         self._outcome(head, 0, "FUNCTION CALL", "")
         self._show(head, frame.raw)
 
@@ -317,7 +331,9 @@ class Answers:
         if frame.payload not in (b"I", b"T", b"E"):
             raise ProtocolViolation("the server reported an unknown transaction status")
         self.link.status = self.scope.status = frame.payload
+        self.scope.session_said = None  # the server has told of it by now
         if frame.payload == b"I":
+            self.raw_access &= not self.scope.role_set
             self.names.end_transaction(head.cycle)
             self.scope.transaction_ended(committed=True)
             self._tell_changes()
@@ -357,6 +373,8 @@ class Answers:
         if not isinstance(message, backend.ParameterStatus):
             raise ProtocolViolation("the server's parameter status cannot be read")
         self.scope.parameters[message.name] = message.value
+        if message.name == "session_authorization":
+            self.scope.role_unsure = True
         if message.name in ("session_authorization", "search_path"):
             self.scope.view = None
         self.link.to_client.append(frame.raw)

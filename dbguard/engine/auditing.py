@@ -124,4 +124,5 @@ def _record(
         catalog_epoch=key[1],
         hints=tuple(r.hint for r in decision.reasons),
         identity=identity_entry(identity.principal.identity),
+        acting_as=identity.principal.acting_as,
     )

@@ -47,6 +47,9 @@ class Extended:
             if name and name not in self.names.statements:
                 self.names.require_room(1, 0)
             planned = yield from self.judging.settling.plan(message.query, message.parameter_types)
+            if self.judging.identity.principal.acting and not planned.plan.raw_access:
+                # what EXECUTE and FETCH show now is described behind Parse
+                yield from self.judging.joined(planned.plan)
             columnless = yield from self._fetches_nothing(planned.plan)
             if self.judging.overtaken():
                 return
@@ -180,6 +183,9 @@ class Extended:
                 portal = self.names.portals.get(portal.name)
             if portal is None:
                 yield from self._pass_missing(frame, Owed.EXECUTE, b"P", message.portal)
+                return
+            yield from judging.still_allowed(portal)
+            if judging.overtaken():
                 return
             basis = portal.basis
             assert basis is not None

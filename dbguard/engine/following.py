@@ -43,6 +43,7 @@ def follow(entry: Pending, index: int, names: NameTable, session: str) -> None:
                         holdable=effect.value == "hold",
                         cycle=entry.cycle,
                         basis=entry.basis,
+                        text=entry.text if len(plan.statements) == 1 else b"",
                     )
                 )
             case EffectKind.DEALLOCATE:

@@ -6,7 +6,13 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 from dbguard.audit.records import DecisionRecord
-from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, StatementError
+from dbguard.errors import (
+    AuditUnavailable,
+    DbguardError,
+    LimitExceeded,
+    StatementError,
+    UndefinedName,
+)
 from dbguard.policy.model import SYSTEM_TAGS
 from dbguard.sql.facts import EffectKind
 from dbguard.wire import frontend
@@ -27,7 +33,7 @@ from .auditing import SessionIdentity, decision_records
 from .changes import Change
 from .joining import join_named
 from .link import ABORTED, AUDIT_LOST, RESERVED, Link, Skip, Steps
-from .names import NameTable, Prepared, weight_of
+from .names import NameTable, Portal, Prepared, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan, Refusal
 from .refreshing import Refreshing, ServerRefused
@@ -107,8 +113,12 @@ class Judging:
 
     # -- plans ----------------------------------------------------------------
 
-    def joined(self, plan: Plan, *, in_query: bool = False) -> Generator[Ask, Answer, Plan]:
+    def joined(
+        self, plan: Plan, *, in_query: bool = False, within: tuple[str, ...] = ()
+    ) -> Generator[Ask, Answer, Plan]:
         """Join in what EXECUTE and FETCH run, decided anew where it has become stale.
+
+        `within` are roles that the same string may put in force before.
 
         Raises:
             StatementError: what would run may not, or what would be named has no room.
@@ -126,6 +136,13 @@ class Judging:
                     prepared = self.names.statements.get(effect.name)
                     if prepared is not None:
                         yield from self.refreshed(prepared, in_query=in_query)
+                        if within:
+                            yield from self._same_for(prepared, prepared.forwarded, within)
+                    continue
+                case EffectKind.FETCH if effect.name is not None and effect.value != "move":
+                    portal = self.names.portals.get(effect.name)
+                    if portal is not None:
+                        yield from self.still_allowed(portal, within)
                     continue
                 case _:
                     continue
@@ -160,6 +177,53 @@ class Judging:
             prepared, planned, self.observe(planned), sequence, in_query=in_query
         )
         return planned
+
+    def still_allowed(
+        self, portal: Portal, within: tuple[str, ...] = ()
+    ) -> Generator[Ask, Answer, None]:
+        """Decide again what runs in a portal that another role was in force for when it was made.
+
+        The login's own role gets no less than any that it may set.
+
+        Raises:
+            StatementError: the role in force now may not run it, or not see what it shows.
+        """
+        scope, basis = self.scope, portal.basis
+        if basis is None:
+            return
+        if not within:
+            if scope.view is not None and scope.view.user == basis.view.user:
+                return
+            if scope.view is None and not scope.role_unsure:
+                return
+            yield from self.settling.ready()
+            if self.overtaken() or scope.status == b"E" or not self.identity.principal.acting:
+                return
+            if self.settling.known_view().user == basis.view.user:
+                return
+        yield from self._same_for(portal, (portal.base or portal.plan).text, within)
+
+    def _same_for(
+        self, held: Prepared | Portal, forwarded: str, within: tuple[str, ...]
+    ) -> Generator[Ask, Answer, None]:
+        """The client's text must give what the server holds for the role now in force, too."""
+        source = held if isinstance(held, Prepared) else held.source
+        if held.text:
+            types = source.parameter_types if source is not None else ()
+            planned = yield from self.settling.plan(held.text, types, within=within)
+            if self.overtaken():
+                return
+            if planned.plan.refusal is not None:
+                name = source.identity if source is not None else ""
+                decisions = yield from self.decide(planned.plan, planned, "execute", name)
+                raise RefusedWithRecord(planned.plan.refusal, decisions[0] if decisions else None)
+            if planned.plan.text == forwarded:
+                return
+        raise UndefinedName(
+            "0A000",
+            "what was prepared under another role cannot be run under this one",
+            hint="Prepare it, or declare the cursor, again under the role in force.",
+        )
 
     # -- decisions ------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class Portal:
     base: Plan | None = None
     """The plan as made, before what EXECUTE or FETCH runs was joined in."""
     text: bytes = field(default=b"", repr=False)
-    """The client's own text; empty for a cursor."""
+    """The client's own text; empty for a cursor that a string of statements made."""
 
     @property
     def weight(self) -> int:

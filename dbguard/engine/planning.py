@@ -31,9 +31,11 @@ from dbguard.sql.changes import CatalogChange, with_changes
 from dbguard.sql.facts import (
     Action,
     ActionClass,
+    EffectKind,
     FunctionTrust,
     FunctionUse,
     MissingFunction,
+    SessionEffect,
     StatementFacts,
 )
 from dbguard.sql.fingerprint import fingerprint
@@ -234,8 +236,14 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
         shown = found.shows_definition
         use = replace(found.use, trust=FunctionTrust.REACHES) if shown else found.use
     name = f"{use.schema}.{use.name}" if use.schema else use.name
+    unseen = use.trust in (FunctionTrust.REACHES, FunctionTrust.UNKNOWN)
     facts = StatementFacts(
-        action=Action.FUNCTION_CALL, functions=(use,), statement_tag="FunctionCall"
+        action=Action.FUNCTION_CALL,
+        functions=(use,),
+        # its arguments are not looked at: set_config(), for one, may change any setting
+        effects=(SessionEffect(EffectKind.PATH, "role"),) if unseen else (),
+        nested=frozenset({Action.SET_ROLE}) if use.name == "set_config" else frozenset(),
+        statement_tag="FunctionCall",
     )
     statement = _planned(world, request, facts, f"<function call> {name}")
     denial = _first_denial((statement,), ())

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 from dbguard.errors import NotUnderstood
 from dbguard.sql.changes import EVERYTHING, CatalogChange
-from dbguard.sql.facts import EffectKind, SessionEffect
+from dbguard.sql.facts import ROLE_SETTINGS, EffectKind, SessionEffect
 from dbguard.sql.snapshot import SessionView
 
 from .asks import Overlay
 from .encodings import codec_of, decode, encode
 
-NAME_SETTINGS = frozenset({"search_path", "role", "session_authorization"})
+NAME_SETTINGS = ROLE_SETTINGS | {"search_path"}
 """Settings that decide what names mean."""
 TEXT_SETTINGS = frozenset({"client_encoding", "standard_conforming_strings", "names"})
 """Settings that decide how bytes are read; the server reports them by ParameterStatus."""
@@ -38,7 +38,7 @@ _SETTLING = frozenset(
         EffectKind.PATH,
     }
 )
-_ENDING = frozenset({EffectKind.COMMIT, EffectKind.ROLLBACK, EffectKind.ROLLBACK_TO})
+ENDING = frozenset({EffectKind.COMMIT, EffectKind.ROLLBACK, EffectKind.ROLLBACK_TO})
 _SETTING = frozenset({EffectKind.SET, EffectKind.SET_LOCAL, EffectKind.RESET})
 
 
@@ -49,6 +49,8 @@ class Scope:
     login_user: str
     parameters: dict[str, str] = field(default_factory=dict)
     """Last reported value of each ParameterStatus."""
+    first_user: str = field(init=False)
+    """The login as the server told of it."""
     view: SessionView | None = None
     """None until the server was asked, and whenever it may have changed."""
     said: tuple[str, str] | None = None
@@ -63,6 +65,15 @@ class Scope:
     has_temporary: bool = False
     names_touched: bool = False
     """search_path or role was set in the open transaction: its end may take that back."""
+    role_unsure: bool = False
+    """The role in force may be another one than the server said last."""
+    role_touched: bool = False
+    """The role may have been set in the open transaction: its end may take that back."""
+    role_set: bool = False
+    """It is known that it was."""
+    session_said: str | None = None
+    """What the server was asked of session_authorization since it last told by itself, as it does
+    with ReadyForQuery."""
     catalog_touched: bool = False
     """The open transaction holds uncommitted DDL."""
     temporary_touched: bool = False
@@ -88,9 +99,12 @@ class Scope:
     """Transaction status as far as it is known: ReadyForQuery's, and what statements of an open
     pipeline have done to it since."""
 
+    def __post_init__(self) -> None:
+        self.first_user = self.session_user
+
     @property
     def session_user(self) -> str:
-        return self.parameters.get("session_authorization", self.login_user)
+        return self.session_said or self.parameters.get("session_authorization", self.login_user)
 
     @property
     def touched(self) -> bool:
@@ -153,7 +167,7 @@ class Scope:
                 return True
             if effect.kind in _SETTING and (effect.name or "") in NAME_SETTINGS | TEXT_SETTINGS:
                 return True
-            if ending and effect.kind in _ENDING:
+            if ending and effect.kind in ENDING:
                 return True
         return False
 
@@ -168,8 +182,12 @@ class Scope:
             match effect.kind:
                 case EffectKind.SET | EffectKind.SET_LOCAL | EffectKind.RESET:
                     if effect.name in NAME_SETTINGS:
-                        self._names_changed()
-                case EffectKind.PATH | EffectKind.RESET_ALL:
+                        self._names_changed(role=effect.sets_role)
+                        self.role_set |= effect.sets_role
+                case EffectKind.PATH:
+                    self._names_changed(role=True)
+                    self.role_set |= effect.sets_role
+                case EffectKind.RESET_ALL:
                     self._names_changed()
                 case EffectKind.DISCARD:
                     self._discarded(effect.name or "all")
@@ -195,6 +213,7 @@ class Scope:
                         self.temporary = None
                     if self.names_touched or self.temporary_touched:
                         self.view = None
+                    self.role_unsure |= self.role_touched
                     if self.catalog_touched or self.temporary_touched:
                         self.overlay_stale = True
                         self.uncommitted = [EVERYTHING]
@@ -225,13 +244,15 @@ class Scope:
         else:
             self.seen = ()
 
-    def _names_changed(self) -> None:
+    def _names_changed(self, *, role: bool = False) -> None:
         self.view = None
         self.names_touched = True
+        if role:
+            self.role_unsure = self.role_touched = True
 
     def _discarded(self, what: str) -> None:
         if what == "all":  # never inside a transaction: nothing takes it back
-            self._names_changed()
+            self._names_changed(role=True)
             self.has_temporary = self.overlay_stale = False
             self.temporary = self.temporary_before = ()
             self.overlay = None
@@ -245,6 +266,8 @@ class Scope:
         if self.names_touched:
             self.names_touched = False
             self.view = None
+        self.role_unsure |= self.role_touched
+        self.role_touched = self.role_set = False
         if self.temporary_touched:
             self.temporary_touched = False
             self.overlay_stale = True

@@ -6,24 +6,25 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dbguard.errors import DbguardError, ProtocolViolation, StatementError
+from dbguard.errors import AuditUnavailable, DbguardError, ProtocolViolation, StatementError
 from dbguard.policy.decision import Principal
+from dbguard.sql.names import quote
 from dbguard.wire import backend, frontend
 from dbguard.wire.framing import Frame, Rest, RowRun
 from dbguard.wire.tags import Frontend
 
 from .answers import Answers
-from .asks import AskPlan, AskServer, Planned, Surroundings
+from .asks import AskDurable, AskPlan, AskServer, Planned, Surroundings
 from .auditing import SessionIdentity
 from .changes import Change
 from .copying import Copying
 from .extended import Extended
 from .following import follow
-from .judging import Judging
+from .judging import Judging, RefusedWithRecord
 from .link import Link, Skip, Steps
 from .names import NameTable, Prepared
 from .pending import Owed, Pending
-from .plan import FunctionCallRequest
+from .plan import FunctionCallRequest, PlanRequest
 from .scope import Scope
 from .settling import Settling
 
@@ -34,6 +35,7 @@ _OPENING = frozenset(
     {Frontend.PARSE, Frontend.BIND, Frontend.DESCRIBE, Frontend.EXECUTE, Frontend.CLOSE}
 )
 """Messages that may open a pipeline."""
+_RUNNING = _OPENING | {Frontend.QUERY, Frontend.FUNCTION_CALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Session:
             self.settling,
             surroundings,
         )
+        self._begun = False
+        """The role that the session began with was decided."""
         self.extended = Extended(self.link, self.scope, self.names, self.judging)
         self.copying = Copying(self.link)
         self._handlers: dict[int, Callable[[Frame], Steps]] = {
@@ -161,9 +165,38 @@ class Session:
             yield from self.copying.interrupt(frame, head)
             if self.link.closed or head.interrupted:
                 return
+        if not self._begun and frame.tag in _RUNNING:
+            yield from self._begin()
         if frame.tag in _OPENING and (self.scope.unsure or queue.unsettled):
             yield from self._ask_ahead()
         yield from handler(frame)
+
+    def _begin(self) -> Steps:
+        """Decide the role in force from the start as SET ROLE would be: the client may ask for it
+        at login, in ways too many to read. What the account itself is set to needs no decision.
+
+        Raises:
+            RefusedWithRecord: it may not; the session has to end.
+        """
+        with contextlib.suppress(StatementError):  # the handler asks again if it needs to know
+            yield from self.settling.ready()
+        view = self.scope.view
+        if view is None or self.judging.overtaken():
+            return
+        self._begun = True
+        account = self.surroundings.snapshot().role_by_name.get(self.principal.user)
+        settings = dict(account.settings) if account is not None else {}
+        if not self.principal.acting or settings.get("role") == view.user:
+            return
+        text = f"SET ROLE {quote(view.user)}"
+        request = PlanRequest(text, self.principal, view, self.identity.environment)
+        planned = yield AskPlan(request)
+        assert isinstance(planned, Planned)
+        decisions = yield from self.judging.decide(planned.plan, planned, "startup")
+        if decisions and not (yield AskDurable(max(decisions))):
+            raise AuditUnavailable("the audit log cannot be written")
+        if planned.plan.refusal is not None:
+            raise RefusedWithRecord(planned.plan.refusal, decisions[0] if decisions else None)
 
     def _pass_on(self, rest: Rest) -> None:
         """The rest of a message goes where its beginning went: to the server, or nowhere."""
@@ -204,6 +237,10 @@ class Session:
         try:
             planned = yield from self.settling.plan(message.text)
             plan = yield from judging.joined(planned.plan, in_query=True)
+            if plan.refusal is None and (within := self.settling.roles_within(plan)):
+                # as long as it is not told which role a statement runs under, the least counts
+                planned = yield from self.settling.plan(message.text, within=within)
+                plan = yield from judging.joined(planned.plan, in_query=True, within=within)
             if judging.overtaken():
                 return
             # not before: an error meanwhile takes back what this would build on

@@ -6,9 +6,10 @@ from collections.abc import Generator, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbguard.errors import NotUnderstood
+from dbguard.policy.decision import Acting
 from dbguard.sql.changes import TEMPORARY, CatalogChange, relevant
 from dbguard.sql.facts import Action
-from dbguard.sql.snapshot import SessionView
+from dbguard.sql.snapshot import SessionView, Snapshot
 
 from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
 from .auditing import SessionIdentity
@@ -16,7 +17,7 @@ from .link import Link, Skip
 from .plan import Plan, PlanRequest, Refusal
 from .planning import effective_view, principal_of
 from .probe import ask_server
-from .scope import Scope
+from .scope import ENDING, Scope
 
 _FIRST_NORMAL_OID = 16384
 """Types with smaller OIDs are the server's own (transam.h)."""
@@ -55,8 +56,8 @@ class Settling:
     surroundings: Surroundings
     identity: SessionIdentity
     _overlays: int = field(default=0)
-    _known_in: int | None = field(default=None)
-    """Catalog epoch in which the principal's memberships were looked up."""
+    _known_in: tuple[int, str] | None = field(default=None)
+    """Catalog epoch in which the principal's memberships were looked up, and the role in force."""
 
     def known_view(self) -> SessionView:
         """How names are resolved now.
@@ -97,11 +98,16 @@ class Settling:
         return scope.has_temporary and not told
 
     def plan(
-        self, raw: bytes, parameter_types: tuple[int, ...] = ()
+        self,
+        raw: bytes,
+        parameter_types: tuple[int, ...] = (),
+        *,
+        within: tuple[str, ...] = (),
     ) -> Generator[Ask, Answer, Planned]:
         """A plan for a client's text under what is in force now.
 
-        `parameter_types` are the OIDs that a Parse declares.
+        `parameter_types` are the OIDs that a Parse declares, `within` what `roles_within` told of
+        the text.
 
         Raises:
             StatementError: what the text means cannot be told.
@@ -112,10 +118,10 @@ class Settling:
             view, parameters, seen = self.scope.view, self.scope.texts, self._catalog()
             text, changes = self.scope.text(raw), self.changes_for(raw)
             hoped = self.scope.raw_access and self.scope.status != b"E"
-            planned = yield from self._ask(text, types, changes)
+            planned = yield from self._ask(text, types, changes, within)
             refusal = planned.plan.refusal
             if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
-                planned = yield from self._look_again(text, types, planned)
+                planned = yield from self._look_again(text, types, planned, within)
                 view, seen = self.scope.view, self._catalog()
             if self.link.skip is not Skip.NOTHING or self.link.closed:
                 break
@@ -136,8 +142,24 @@ class Settling:
             self.scope.text(raw)
         return planned
 
+    def roles_within(self, plan: Plan) -> tuple[str, ...]:
+        """The roles that may come into force before the last statement of a string is run; ""
+        for one that is not known.
+
+        What functions and triggers do behind the text's back is not foreseen.
+        """
+        ends = self.scope.role_set
+        found: dict[str, None] = {}
+        for statement in plan.statements[:-1]:
+            for effect in statement.effects:
+                if effect.sets_role:
+                    found[effect.value or ""] = None
+                elif ends and effect.kind in ENDING:
+                    found[""] = None  # it takes back what was set before
+        return tuple(found)
+
     def _look_again(
-        self, text: str, types: tuple[int, ...], planned: Planned
+        self, text: str, types: tuple[int, ...], planned: Planned, within: tuple[str, ...]
     ) -> Generator[Ask, Answer, Planned]:
         """A name was not found: look once more before saying so."""
         if self.scope.status == b"E":
@@ -145,7 +167,7 @@ class Settling:
         if self.scope.needs_overlay and (self.scope.overlay is None or self.scope.overlay_stale):
             told = not (self._temporary_unknown or self.scope.catalog_touched)
             yield from self._load_overlay()
-            found = yield from self._ask(text, types, ())
+            found = yield from self._ask(text, types, (), within)
             refusal = found.plan.refusal
             if told and refusal is not None and refusal.sqlstate in _UNKNOWN_NAME:
                 self._leave_overlay()  # what the session is known to have done is all there is
@@ -156,13 +178,22 @@ class Settling:
             if self.scope.said is not None:
                 self._resolve_path(*self.scope.said)
             changes = self.changes_for(text.encode()) if self.scope.raw_access else ()
-            return (yield from self._ask(text, types, changes))
+            return (yield from self._ask(text, types, changes, within))
         return planned
 
     def _ask(
-        self, text: str, types: tuple[int, ...], changes: tuple[CatalogChange, ...]
+        self,
+        text: str,
+        types: tuple[int, ...],
+        changes: tuple[CatalogChange, ...],
+        within: tuple[str, ...],
     ) -> Generator[Ask, Answer, Planned]:
         self._know_principal()
+        if within:
+            snapshot, asking = self.surroundings.snapshot(), self.identity.principal
+            more = tuple(_acting(snapshot, role) for role in within)
+            self.identity.principal = replace(asking, acting=(*asking.acting, *more))
+            self._known_in = None
         request = PlanRequest(
             text,
             self.identity.principal,
@@ -181,11 +212,15 @@ class Settling:
         return replace(answer, changes=changes) if changes else answer
 
     def _know_principal(self) -> None:
-        snapshot = self.surroundings.snapshot()
-        if snapshot.epoch != self._known_in:
-            self._known_in = snapshot.epoch
+        """Who asks now, by the catalog and the role in force."""
+        snapshot, role = self.surroundings.snapshot(), self.known_view().user
+        if self._known_in != (snapshot.epoch, role):
+            self._known_in = (snapshot.epoch, role)
             known = self.identity.principal
-            self.identity.principal = principal_of(snapshot, known.user, known.identity)
+            found = principal_of(snapshot, known.user, known.identity)
+            own = role in (found.user, self.scope.first_user)
+            acting = () if own else (_acting(snapshot, role),)
+            self.identity.principal = replace(found, acting=acting)
 
     def ready(self, raw: bytes | None = None) -> Generator[Ask, Answer, None]:
         """Make the scope current: wait for what may change it, ask the server where needed.
@@ -198,8 +233,12 @@ class Settling:
             return
         if self.scope.status == b"E":
             if self.scope.view is None:
-                self.scope.view = SessionView(self.scope.session_user, ("pg_catalog",))
+                said = self.scope.said
+                user = "" if said is None or self.scope.role_unsure else said[1]
+                self.scope.view = SessionView(user, ("pg_catalog",))
                 self.scope.names_touched = True
+                self.scope.role_touched |= self.scope.role_unsure
+            self._know_principal()
             return
         recent = self.surroundings.recent()
         if recent and (self._obscure(recent, raw) or self._overlaid(recent, raw)):
@@ -217,6 +256,8 @@ class Settling:
             yield from self._load_view()
         elif self.scope.said is not None and self.scope.seen != self._catalog():
             self._resolve_path(*self.scope.said)
+        if self.scope.view is not None:
+            self._know_principal()
 
     def _overlaid(self, recent: Sequence[CatalogChange], raw: bytes | None) -> bool:
         """Whether some of it concerns the text, and may be in the overlay or not."""
@@ -259,9 +300,17 @@ class Settling:
         )
 
     def _load_view(self) -> Generator[Ask, Answer, SessionView]:
-        path, role = yield from ask_server(self.link, "SHOW search_path", "SHOW role")
+        questions = ["SHOW search_path", "SHOW role"]
+        if self.link.pipeline_open and self.scope.role_unsure:
+            questions.append("SHOW session_authorization")  # it tells by itself behind a Sync only
+        path, role, *session = yield from ask_server(self.link, *questions)
+        if session:
+            self.scope.session_said = session[0].decode("utf-8", "replace")
         name = role.decode("utf-8", "replace")
         user = self.scope.session_user if name == "none" else name
+        if self.scope.role_touched and self.scope.said is not None:
+            self.scope.role_set |= self.scope.said[1] != user
+        self.scope.role_unsure = False
         return self._resolve_path(path.decode("utf-8", "replace"), user)
 
     def _resolve_path(self, path: str, user: str) -> SessionView:
@@ -312,3 +361,9 @@ class Settling:
 
 def _refused(plan: Plan, refusal: Refusal) -> Plan:
     return replace(plan, refusal=refusal)
+
+
+def _acting(snapshot: Snapshot, role: str) -> Acting:
+    """The role in force, by the roles the catalog knows; empty when it is not known which."""
+    known = snapshot.role_by_name.get(role)
+    return Acting(role, known.memberships if known else frozenset())

@@ -53,6 +53,7 @@ def declared_safe(case: Case, function: FunctionUse) -> bool:
     if not declared.issuperset(function.signatures) and function not in case.seen_through:
         return False
     own = {case.principal.user, *case.principal.groups}
+    own.update(group for acting in case.principal.acting for group in acting.groups)
     named = case.bound.snapshot.functions_by_name.get(function.name, ())
     return not any(f.owner in own for f in named if f.signature in function.signatures)
 

@@ -20,7 +20,7 @@ from .exposure import error_texts
 from .masked_checks import check_definitions, check_flows, check_masked_uses
 from .relation_checks import check_relations, check_unclassified
 from .rule_checks import check_denials, check_requirements, report_denied
-from .verdict import Case, Verdict
+from .verdict import Case, Verdict, listed
 
 _CHECKS = (
     check_denials,
@@ -127,8 +127,19 @@ def _decide(case: Case) -> Decision:
 
 
 def _told_of_no_role(case: Case, reason: Reason) -> Reason:
-    """`reason`, a missing grant, with the likeliest cause of it: nobody gave this user a role."""
-    if case.standing.roles or not reason.rule.startswith(_OF_GRANTS):
+    """`reason`, a missing grant, with the likeliest cause of it: SET ROLE took a role of the
+    policy away, or nobody gave this user one."""
+    if not reason.rule.startswith(_OF_GRANTS):
+        return reason
+    if given_up := case.standing.given_up:
+        acting = case.principal.acting
+        role = f"role {acting[0].role}" if len(acting) == 1 and acting[0].role else "another role"
+        cause = (
+            f"Under {role}, roles of the policy that come with other groups do not count "
+            f"({listed(sorted(given_up))}): RESET ROLE brings them back."
+        )
+        return replace(reason, hint=f"{reason.hint} {cause}")
+    if case.standing.roles:
         return reason
     if case.principal.identity is None:
         user = case.principal.user

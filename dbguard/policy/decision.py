@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbguard.sql.facts import ColumnName
 
@@ -29,17 +29,51 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """A database role in force that is not the one that logged in: SET ROLE, SET SESSION
+    AUTHORIZATION."""
+
+    role: str
+    """Empty when it is not known which."""
+    groups: frozenset[str] = frozenset()
+    """Database roles that it belongs to, itself included."""
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. Part of every plan cache key, so it holds nothing that changes per statement."""
 
     user: str
-    """The database user that logged in (session_user), never the one SET ROLE chose."""
+    """The database user that logged in, never the one SET ROLE or SET SESSION AUTHORIZATION
+    chose."""
     groups: frozenset[str]
     """Database roles the user belongs to, directly or not, itself included."""
     database: str
     superuser: bool = False
     identity: Identity | None = None
     """None: nobody but the server has checked who it is, and all it told is `user`."""
+    acting: tuple[Acting, ...] = ()
+    """The role in force where it is not `user`; the possible ones where a string of statements
+    changes it. They take grants away and add denials, and never the other way."""
+
+    @property
+    def granted(self) -> Principal:
+        """As whom it holds grants: through groups only those that every role in force is in."""
+        if not self.acting:
+            return self
+        groups = self.groups.intersection(*(a.groups for a in self.acting))
+        return replace(self, groups=groups, acting=())
+
+    @property
+    def denied(self) -> tuple[Principal, ...]:
+        """As whom it meets denials and requirements: as itself, and as every role in force."""
+        own = replace(self, acting=())
+        return (own, *(replace(own, user=a.role, groups=a.groups) for a in self.acting))
+
+    @property
+    def acting_as(self) -> str:
+        """The role in force for people and records; empty for the one that logged in."""
+        return ", ".join(a.role or "unknown" for a in self.acting)
 
     @property
     def name(self) -> str:

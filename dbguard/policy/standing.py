@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbguard.sql.facts import Action, ActionClass
 from dbguard.sql.snapshot import Relation
@@ -72,9 +72,17 @@ class Standing:
         names_of: NamesOf,
     ) -> None:
         self._names_of = names_of
-        self.roles = policy.roles_of(principal)
-        rules = [r for r in policy.rules if not r.roles or r.roles & self.roles]
+        self.roles = policy.roles_of(principal.granted)
+        self.given_up = policy.roles_of(replace(principal, acting=())) - self.roles
+        """Roles of the policy that the login has and the database role in force has not."""
+        rules = _for_roles(policy, self.roles)
         self.grants = _of(rules, RuleEffect.ALLOW, environment, unknown=False)
+        self._masking = self.grants
+        """Grants that may hide more than `grants` do: less is never a reason to show more."""
+        if principal.acting:
+            own = _for_roles(policy, self.roles | self.given_up)
+            self._masking = _of(own, RuleEffect.ALLOW, environment, unknown=False)
+            rules = _for_roles(policy, *(policy.roles_of(p) for p in principal.denied))
         self.denials = _of(rules, RuleEffect.DENY, environment, unknown=True)
         self.requirements = _of(rules, RuleEffect.REQUIRE, environment, unknown=True)
         self.defaults = policy.defaults
@@ -129,13 +137,17 @@ class Standing:
         ]
         if raw := [g.id for g in fitting if g.masked is None]:
             return Access(Sight.RAW, frozenset({min(raw)}))
+        if not any(g.masked is not None and g.masked.mask_for(tag) is not None for g in fitting):
+            return Access(Sight.DENIED, tag=tag)
         masks = [
             (revealing(mask), g.id, mask, g.masked.name)
-            for g in fitting
-            if g.masked is not None and (mask := g.masked.mask_for(tag)) is not None
+            for g in self._masking
+            if g.masked is not None
+            and action in g.actions
+            and g.data
+            and g.about(tag, relation.schema, relation.name)
+            and (mask := g.masked.mask_for(tag)) is not None
         ]
-        if not masks:
-            return Access(Sight.DENIED, tag=tag)
         _, rule, mask, profile = min(masks, key=lambda m: m[:2])
         return Access(Sight.MASKED, frozenset({rule}), tag, mask, profile)
 
@@ -147,6 +159,12 @@ class Standing:
             if not grant.data and action in grant.actions and grant.about(None, schema, name):
                 return frozenset({grant.id})
         return None
+
+
+def _for_roles(policy: Policy, *held: frozenset[str]) -> list[Rule]:
+    """The rules about everybody, and about these roles of the policy."""
+    roles = frozenset().union(*held)
+    return [rule for rule in policy.rules if not rule.roles or rule.roles & roles]
 
 
 def _of(

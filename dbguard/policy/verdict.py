@@ -11,8 +11,10 @@ from dbguard.sql.facts import (
     ActionClass,
     ColumnName,
     ColumnUse,
+    EffectKind,
     FunctionUse,
     RelationUse,
+    SessionEffect,
     StatementFacts,
     Use,
     merged_actions,
@@ -62,6 +64,8 @@ class Case:
     def actions(self) -> frozenset[Action]:
         """Everything the statement does."""
         found = merged_actions(self.facts) | {use.action for use in self.facts.relations}
+        if self.principal.acting and SessionEffect(EffectKind.DISCARD, "all") in self.facts.effects:
+            found |= {Action.SET_ROLE}  # it ends SET ROLE and SET SESSION AUTHORIZATION
         # Its command tag is a role's, and what it does is dropping tables.
         return found | {Action.DROP} if self.facts.statement_tag == "DropOwnedStmt" else found
 

@@ -82,7 +82,7 @@ class Action(enum.StrEnum):
     DEALLOCATE = "deallocate"
     CLOSE = "close"
     SET_ROLE = "set_role"
-    """SET ROLE and SET SESSION AUTHORIZATION, and their RESET."""
+    """SET ROLE and SET SESSION AUTHORIZATION, their RESET, and set_config() of them."""
     TRANSACTION = "transaction"
     EMPTY = "empty"
 
@@ -181,7 +181,13 @@ class EffectKind(enum.StrEnum):
     COPY_IN = "copy_in"
     COPY_OUT = "copy_out"
     PATH = "path"
-    """May change search_path or the current role in a way the text does not tell."""
+    """May change search_path or the current role in a way the text does not tell. `name` is role
+    or session_authorization where that is what changes, `value` the role if it is told."""
+
+
+ROLE_SETTINGS = frozenset({"role", "session_authorization"})
+"""Settings that decide which role is in force."""
+_SETTING = frozenset({EffectKind.SET, EffectKind.SET_LOCAL, EffectKind.RESET, EffectKind.PATH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,16 @@ class SessionEffect:
     name: str | None = None
     value: str | None = None
     """Of a setting; `hold` of a cursor, `move` of a FETCH that shows nothing."""
+
+    @property
+    def sets_role(self) -> bool:
+        """Whether it is known to be about the role in force."""
+        return self.sets_names and self.name in ROLE_SETTINGS
+
+    @property
+    def sets_names(self) -> bool:
+        """Whether it changes a setting."""
+        return self.kind in _SETTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from postgast import pg_query_pb2
 from dbguard.errors import LimitExceeded, NotUnderstood, SyntaxRefused, UndefinedName
 from dbguard.sql import referee
 from dbguard.sql.analysis import analyze
-from dbguard.sql.facts import Action, ActionClass, EffectKind, StatementFacts
+from dbguard.sql.facts import Action, ActionClass, EffectKind, StatementFacts, merged_actions
 from dbguard.sql.limits import DEFAULT_LIMITS, Limits
 from dbguard.sql.resolver.kinds import HANDLERS
 from dbguard.sql.sites import Reading
@@ -412,6 +412,7 @@ def test_foreign_key_to_a_namesake_that_is_not_there() -> None:
         read("CREATE TABLE archive.x (a int REFERENCES clinic.x)")
 
 
+UNSEEN = [(EffectKind.PATH, None, None), (EffectKind.CATALOG, None, None)]
 EFFECTS = [
     ('SET search_path = a, "B c"', [(EffectKind.SET, "search_path", '"a", "B c"')]),
     ("SET LOCAL jit = off", [(EffectKind.SET_LOCAL, "jit", "off")]),
@@ -431,7 +432,12 @@ EFFECTS = [
     ("SAVEPOINT s", [(EffectKind.SAVEPOINT, "s", None)]),
     ("RELEASE s", [(EffectKind.RELEASE, "s", None)]),
     ("ROLLBACK TO s", [(EffectKind.ROLLBACK_TO, "s", None)]),
-    ("SET ROLE bob", [(EffectKind.PATH, "role", None)]),
+    ("SET ROLE bob", [(EffectKind.PATH, "role", "bob")]),
+    ("SET LOCAL ROLE 'Bob'", [(EffectKind.PATH, "role", "Bob")]),
+    ("SET ROLE NONE", [(EffectKind.PATH, "role", None)]),
+    ("RESET ROLE", [(EffectKind.PATH, "role", None)]),
+    ("SET SESSION AUTHORIZATION bob", [(EffectKind.PATH, "session_authorization", "bob")]),
+    ("SET SESSION AUTHORIZATION DEFAULT", [(EffectKind.PATH, "session_authorization", None)]),
     ("COPY notes FROM STDIN", [(EffectKind.COPY_IN, None, None)]),
     ("COPY notes TO STDOUT", [(EffectKind.COPY_OUT, None, None)]),
     ("DROP TABLE notes", [(EffectKind.CATALOG, None, None)]),
@@ -442,7 +448,20 @@ EFFECTS = [
     ("SELECT set_config('search_path', 'x', false), 1", [(EffectKind.PATH, None, None)]),
     ("SELECT set_config('search_path', ssn, false) FROM patients", [(EffectKind.PATH, None, None)]),
     ("SELECT set_config('search_path', (SELECT 'x'), true)", [(EffectKind.PATH, None, None)]),
-    ("SELECT set_config('session_authorization', 'x', true)", [(EffectKind.PATH, None, None)]),
+    ("SELECT set_config('role', 'bob', false)", [(EffectKind.SET, "role", "bob")]),
+    ("SELECT set_config('role', 'none', false)", [(EffectKind.SET, "role", None)]),
+    ("SELECT set_config('role', 'bob', false), 1", [(EffectKind.PATH, "role", None)]),
+    ("SELECT set_config($1, 'bob', false)", [(EffectKind.PATH, "role", None)]),
+    (
+        "WITH s AS (SELECT set_config('Role', 'bob', false)) SELECT count(*) FROM s",
+        [(EffectKind.PATH, "role", None)],
+    ),
+    ("SELECT set_config('session_authorization', 'x', true)", [(EffectKind.PATH, "role", None)]),
+    (
+        "DO $$ BEGIN SET LOCAL\n ROLE bob; END $$",
+        [(EffectKind.PATH, "role", None), *UNSEEN],
+    ),
+    ("DO $$ BEGIN PERFORM 1; END $$", UNSEEN),
     ("SELECT ssn FROM patients", []),
 ]
 
@@ -450,6 +469,29 @@ EFFECTS = [
 @pytest.mark.parametrize(("sql", "effects"), EFFECTS)
 def test_effects(sql: str, effects: list[tuple[EffectKind, str | None, str | None]]) -> None:
     assert [(e.kind, e.name, e.value) for e in last(sql).effects] == effects
+
+
+SETS_ROLE = [
+    "SET ROLE bob",
+    "RESET ROLE",
+    "SET SESSION AUTHORIZATION bob",
+    "SELECT set_config('role', 'bob', false)",
+    "SELECT set_config($1, $2, false)",
+    "SELECT length(set_config('session_authorization', 'bob', false))",
+    "PREPARE p AS SELECT set_config('role', $1, false)",
+    "EXPLAIN ANALYZE SELECT set_config('role', 'bob', false)",
+    "DO $$ BEGIN EXECUTE 'SET ROLE bob'; END $$",
+]
+
+
+@pytest.mark.parametrize("sql", SETS_ROLE)
+def test_every_way_to_set_the_role_counts_as_such(sql: str) -> None:
+    assert Action.SET_ROLE in merged_actions(last(sql))
+
+
+@pytest.mark.parametrize("sql", ["SELECT set_config('jit', 'off', false)", "SET jit = off"])
+def test_other_settings_do_not(sql: str) -> None:
+    assert Action.SET_ROLE not in merged_actions(last(sql))
 
 
 def test_a_tree_of_an_unexpected_shape_is_not_understood(monkeypatch: pytest.MonkeyPatch) -> None:

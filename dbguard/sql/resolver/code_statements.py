@@ -13,9 +13,20 @@ from .context import Context, strings
 from .objects import named, note_object
 from .outcome import Handler, Outcome
 from .relation_names import named_relation
+from .settings_calls import note_unknown_setting
 
 _PLPGSQL = "plpgsql"
 """Every database has it from the start: dumps and migrations ask for it all the same."""
+
+_ROLE_WORDS = (
+    "set role",
+    "set local role",
+    "set session role",
+    "session authorization",
+    "session_authorization",
+    "set_config",
+)
+"""What changes the role in force, as far as code says it in these words."""
 
 _SYSTEM_SCHEMAS = ("pg_catalog", "information_schema")
 
@@ -29,6 +40,16 @@ def _opaque(action: Action, construct: str) -> Handler:
         return Outcome(action)
 
     return handle
+
+
+def _do(ctx: Context, fields: Node) -> Outcome:
+    """A block that says so may change the role in force."""
+    options = (option["DefElem"] for option in fields.get("args", ()))
+    bodies = (o["arg"]["String"].get("sval", "") for o in options if o["defname"] == "as")
+    words = " ".join(" ".join(bodies).lower().split())
+    if any(setting in words for setting in _ROLE_WORDS):
+        note_unknown_setting(ctx)
+    return _opaque(Action.DO, "a DO block")(ctx, fields)
 
 
 def _call(ctx: Context, fields: Node) -> Outcome:
@@ -93,7 +114,7 @@ def _checkpoint(ctx: Context, fields: Node) -> Outcome:
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "DoStmt": _opaque(Action.DO, "a DO block"),
+    "DoStmt": _do,
     "CallStmt": _call,
     "LoadStmt": _opaque(Action.LOAD, "a loaded library"),
     "CreateFunctionStmt": _create_function,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbguard.sql.facts import Action, EffectKind, SessionEffect, Use
+from dbguard.sql.facts import Action, Use
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
 from dbguard.sql.snapshot import Relation, RelationKind
@@ -14,6 +14,7 @@ from .context import Context
 from .expressions import expression
 from .from_clause import from_clause, from_item, relation_item
 from .scope import DerivedItem, Entry, RelationItem, Scope
+from .settings_calls import note_unknown_setting
 from .targets import target_list
 from .values import EMPTY, NamedValue, Value, computed
 
@@ -54,7 +55,7 @@ def target_item(ctx: Context, fields: Node, action: Action, *, placed: bool = Tr
     if _runs_code(ctx, item.relation):
         ctx.ledger.runs_hidden_code = True
     if (item.relation.schema, item.relation.name) == ("pg_catalog", "pg_settings"):
-        ctx.ledger.effect(SessionEffect(EffectKind.PATH))  # its rule calls set_config
+        note_unknown_setting(ctx)  # its rule calls set_config
     return item
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dbguard.sql.facts import Action, EffectKind, SessionEffect
+from dbguard.sql.facts import ROLE_SETTINGS, Action, EffectKind, SessionEffect
 from dbguard.sql.names import quote
 from dbguard.sql.referee import Node
 
@@ -12,8 +12,6 @@ from .context import Context
 from .earlier import Names, simulate_path
 from .outcome import Handler, Outcome
 from .relation_names import named_relation
-
-_ROLE_SETTINGS = ("role", "session_authorization")
 
 
 def _variable_set(ctx: Context, fields: Node) -> Outcome:
@@ -25,8 +23,8 @@ def _variable_set(ctx: Context, fields: Node) -> Outcome:
         ctx.names.uncertain = True
         return Outcome(Action.RESET)
     resets = kind in ("VAR_RESET", "VAR_SET_DEFAULT")
-    if name in _ROLE_SETTINGS:
-        effect(SessionEffect(EffectKind.PATH, name))
+    if name in ROLE_SETTINGS:
+        effect(SessionEffect(EffectKind.PATH, name, None if resets else _role(fields)))
         ctx.names.uncertain = True
         return Outcome(Action.SET_ROLE)
     if kind == "VAR_SET_MULTI":  # SET TRANSACTION …, SET SESSION CHARACTERISTICS …
@@ -52,6 +50,12 @@ def _variable_set(ctx: Context, fields: Node) -> Outcome:
         else:
             simulate_path(ctx.names, ctx.snapshot, ctx.view, words, local=local)
     return Outcome(Action.SET)
+
+
+def _role(fields: Node) -> str | None:
+    """The role that SET ROLE names; None for NONE, the one that the server goes back to."""
+    words = _words(fields)
+    return None if words is None or len(words) != 1 or words[0] == "none" else words[0]
 
 
 def _words(fields: Node) -> list[str] | None:

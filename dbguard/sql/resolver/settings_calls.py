@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbguard.sql.facts import EffectKind, FunctionTrust, FunctionUse, SessionEffect
+from dbguard.sql.facts import (
+    ROLE_SETTINGS,
+    Action,
+    EffectKind,
+    FunctionTrust,
+    FunctionUse,
+    SessionEffect,
+)
 from dbguard.sql.names import split_identifier_list
 from dbguard.sql.referee import Node
 from dbguard.sql.settings import is_harmless_setting
@@ -31,7 +38,16 @@ def note_set_config(ctx: Context, arguments: list[Node], location: int) -> None:
         ctx.ledger.functions.pop(_DENIED, None)
         ctx.ledger.functions.setdefault(_ALLOWED)
         return
-    ctx.ledger.effect(SessionEffect(EffectKind.PATH))
+    note_unknown_setting(ctx, name)
+
+
+def note_unknown_setting(ctx: Context, name: str | None = None) -> None:
+    """Some setting changes, which may be the role in force unless `name` says otherwise."""
+    if name is not None and name.lower() not in ROLE_SETTINGS:
+        ctx.ledger.effect(SessionEffect(EffectKind.PATH))
+        return
+    ctx.ledger.effect(SessionEffect(EffectKind.PATH, "role"))
+    ctx.ledger.nested.add(Action.SET_ROLE)
 
 
 def note_plain_settings(ctx: Context, fields: Node) -> None:
@@ -44,13 +60,13 @@ def note_plain_settings(ctx: Context, fields: Node) -> None:
         return
     del ctx.ledger.functions[_DENIED]
     ctx.ledger.functions.setdefault(_ALLOWED)
-    ctx.ledger.effects.remove(SessionEffect(EffectKind.PATH))
+    ctx.ledger.effects[:] = [e for e in ctx.ledger.effects if e.kind is not EffectKind.PATH]
     for name, value, local in calls:
         if name not in _TRACKED:
             continue
         words = None if value is None else split_identifier_list(value)
         kind = EffectKind.SET_LOCAL if local else EffectKind.SET
-        ctx.ledger.effect(SessionEffect(kind, name))
+        ctx.ledger.effect(SessionEffect(kind, name, _role(value) if name == "role" else None))
         if name != "search_path" or words is None or local is None:
             ctx.names.uncertain = True
         else:
@@ -75,6 +91,10 @@ def _plain_calls(fields: Node) -> list[tuple[str, str | None, bool | None]] | No
             return None
         calls.append((name.lower(), _literal(arguments[1]), _truth(arguments[2])))
     return calls
+
+
+def _role(value: str | None) -> str | None:
+    return None if value == "none" else value
 
 
 def _is_plain(node: Node) -> bool:
