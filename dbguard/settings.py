@@ -169,6 +169,14 @@ class LimitsSettings(Section):
         description="A session in which nothing happened for so long is ended; 0: never. Automatic "
         "logoff, 45 CFR 164.312(a)(2)(iii).",
     )
+    session_age: Seconds = Field(
+        default=0.0,
+        ge=0,
+        le=30 * 86400,
+        examples=["12h"],
+        description="A session that has lasted so long ends with its transaction, and "
+        "`shutdown_timeout` later in any case; 0: never. Who was let in once is not in for ever.",
+    )
     startup_timeout: Seconds = Field(
         default=30.0,
         ge=1,

@@ -163,12 +163,17 @@ class Connection:
         return self._session is None and self._displaced is None and not self._ending
 
     @property
+    def serving(self) -> bool:
+        """Somebody has logged in, and is to stay."""
+        return self._session is not None and self._displaced is None and not self._ending
+
+    @property
     def displaced(self) -> bool:
-        """It had to make room."""
+        """It had to go at once."""
         return self._displaced is not None
 
     def displace(self, task: asyncio.Task[None], error: DbguardError) -> None:
-        """End a login that is under way, to make room for another."""
+        """End whatever is under way: a login, to make room for another, or a session."""
         self._displaced = error
         task.cancel()
 

@@ -31,6 +31,12 @@ class SessionRevoked(DbguardError):
     sqlstate = "57P01"
 
 
+class OldSession(DbguardError):
+    """limits.session_age is over; no code of PostgreSQL's fits better."""
+
+    sqlstate = "57P05"
+
+
 class IdleSession(DbguardError):
     """limits.idle_timeout is over; PostgreSQL's idle_session_timeout."""
 

@@ -84,8 +84,6 @@ class Hub:
     plans: PlanCache = field(default_factory=PlanCache)
     metrics: Metrics = field(default_factory=Metrics)
     users: UserSessions = field(default_factory=UserSessions)
-    idle_timeout: float = 0.0
-    """Seconds after which an idle session is ended; 0: never."""
     site: str = ""
     """Which server this is, in keys of what the servers share: another one may have databases of
     the same names, and epochs count for each by itself."""

@@ -66,7 +66,6 @@ async def _reload(reload: Reload, deployment: Deployment, sites: Sites) -> None:
         await hub.audit.persisted(hub.record(EventRecord(RecordKind.POLICY, "", fields)))
     waiting = deployment.replace(settings, connections)
     await sites.use(connections.servers, policy, settings.environment)
-    hub.idle_timeout = settings.limits.idle_timeout
     hub.metrics.reloads.labels("done").inc()
     log.info("reloaded", digest=policy.digest, rules=len(policy.rules))
     if waiting:

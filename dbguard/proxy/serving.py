@@ -78,7 +78,6 @@ async def serve(
         await pool.start()
         stack.push_async_callback(pool.close)
         hub = sites.front
-        hub.idle_timeout = settings.limits.idle_timeout
         await _begin(hub, policy, settings)
         stack.callback(_event, hub, RecordKind.STOP)
         await _accept(deployment, sites, on_ready, reload)
@@ -170,7 +169,7 @@ async def _accept(
             background = [
                 spawn(accept_forever(one, greeting, handle), "listener") for one in listening
             ]
-            background.append(spawn(sweep(hub, sessions), "idle sessions"))
+            background.append(spawn(sweep(lambda: deployment.settings.limits, sessions), "sweep"))
             background.append(spawn(follow_users(deployment, hub, sessions), "users"))
             if reload is not None:
                 background.append(

@@ -1,16 +1,17 @@
-"""All open connections: how many there may be, which have been idle too long, and their end."""
+"""All open connections: how many there may be, which were idle or there for too long, their end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dbguard.errors import DbguardError
+from dbguard.settings import LimitsSettings
 
 from .connection import Connection
-from .endings import IdleSession, ShuttingDown, TooManyConnections
-from .hub import Hub
+from .endings import IdleSession, OldSession, ShuttingDown, TooManyConnections
 
 LOGIN_SECONDS = 2.0
 """A login under way for longer has to make room when there is none: a client that can log in is
@@ -84,14 +85,37 @@ class Sessions:
 
     def end_overdue(self, now: float) -> None:
         """End the sessions whose time is over; `now` is seconds since 1970."""
-        for connection in list(self.open.values()):
+        for task, connection in list(self.open.items()):
             deadline = connection.deadline
-            if deadline is None or now < deadline.at:
-                continue
-            if now < deadline.at + deadline.grace:
-                connection.end_between_transactions(deadline.error)
-            else:
-                connection.end(deadline.error)
+            if deadline is not None and now >= deadline.at:
+                self._end(
+                    task, connection, deadline.error, at_once=now >= deadline.at + deadline.grace
+                )
+
+    def end_old(self, seconds: float, grace: float) -> None:
+        """End the sessions that began `seconds` ago as soon as they are between transactions, and
+        `grace` seconds later in any case."""
+        now = time.monotonic()
+        for task, connection in list(self.open.items()):
+            age = now - connection.begun
+            if age >= seconds:
+                self._end(task, connection, _old(seconds), at_once=age >= seconds + grace)
+
+    def _end(
+        self,
+        task: asyncio.Task[None],
+        connection: Connection,
+        error: DbguardError,
+        *,
+        at_once: bool,
+    ) -> None:
+        if not connection.serving:
+            return
+        if at_once:
+            connection.displace(task, error)
+            self.leaving += 1
+        else:
+            connection.end_between_transactions(error)
 
     async def drain(self, seconds: float) -> None:
         """End sessions as soon as they are between transactions, and all of them after `seconds`.
@@ -124,13 +148,25 @@ def _displaced() -> TooManyConnections:
     )
 
 
-async def sweep(hub: Hub, sessions: Sessions) -> None:
-    """End idle sessions, and those whose time is over, for as long as the task runs."""
+def _old(seconds: float) -> OldSession:
+    return OldSession(
+        "terminating connection: the session has reached its maximum age",
+        detail=f"A session may last {seconds:g} s (limits.session_age).",
+        hint="Reconnect and go on.",
+    )
+
+
+async def sweep(limits: Callable[[], LimitsSettings], sessions: Sessions) -> None:
+    """End idle and old sessions, and those whose time is over, for as long as the task runs."""
     while True:
-        seconds = hub.idle_timeout
+        now = limits()
+        shortest = min(filter(None, (now.idle_timeout, now.session_age)), default=0.0)
         await asyncio.sleep(
-            min(SWEEP_SECONDS, max(seconds / 4, 0.05)) if seconds else SWEEP_SECONDS
+            min(SWEEP_SECONDS, max(shortest / 4, 0.05)) if shortest else SWEEP_SECONDS
         )
-        if hub.idle_timeout:
-            sessions.end_idle(hub.idle_timeout)
+        now = limits()
+        if now.idle_timeout:
+            sessions.end_idle(now.idle_timeout)
+        if now.session_age:
+            sessions.end_old(now.session_age, now.shutdown_timeout)
         sessions.end_overdue(time.time())

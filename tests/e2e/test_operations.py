@@ -244,6 +244,44 @@ def test_idle_sessions_are_logged_off(proxy: Guarded) -> None:
         assert busy.execute("SELECT 1").fetchone() == (1,)
 
 
+OLD = "the session has reached its maximum age"
+
+
+def test_old_sessions_end_between_transactions(proxy: Guarded) -> None:
+    proxy.limit("session_age: 1s")
+    proxy.start()
+    with Client(proxy.port) as busy, Client(proxy.port) as idle:
+        for client in (busy, idle):
+            client.log_in("app", proxy.database)
+        idle.query("SELECT 1")
+        busy.query("BEGIN")
+        busy.query("CREATE TEMP TABLE kept AS SELECT 1 AS a")
+        busy.query("SELECT pg_sleep(2)")
+        assert b"SELECT 1\0" in b"".join(busy.query("SELECT a FROM kept"))
+        assert b"COMMIT\0" in b"".join(busy.query("COMMIT"))
+        for client in (busy, idle):
+            (last,) = client.until_ready()
+            assert error_of([last]) == ("57P05", f"terminating connection: {OLD}")
+    with closing(proxy.connect("app")) as later:
+        later.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_old_sessions_end_after_all(proxy: Guarded, running: bool) -> None:
+    proxy.limit("session_age: 200ms, shutdown_timeout: 200ms")
+    proxy.start()
+    with closing(proxy.connect("app")) as session:
+        with pytest.raises(psycopg.OperationalError, match=OLD) as caught:
+            session.execute("SELECT 1")
+            if running:
+                session.execute("SELECT pg_sleep(60)")
+            time.sleep(2)
+            session.execute("SELECT 1")
+        assert caught.value.sqlstate == "57P05"
+    with closing(proxy.connect("app")) as later:
+        later.execute("SELECT 1")
+
+
 def test_connections_of_one_user(proxy: Guarded, module_database: Any) -> None:
     module_database.create_user("other")
     proxy.limit("connections_per_user: 2")
