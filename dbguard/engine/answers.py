@@ -293,6 +293,8 @@ class Answers:
         if head.replacement is not None:
             # a transaction that had failed before it is what the server itself would tell of
             shown = fields if fields.sqlstate == ABORTED else head.replacement
+            if shown is not fields and head.ahead:
+                self.link.to_client.append(head.ahead)
         else:
             words = interrupted(head, fields)
             head.interrupted = words is not None

@@ -9,18 +9,20 @@ from dbguard.errors import DbguardError, UndefinedName
 from dbguard.sql.facts import EffectKind
 from dbguard.sql.names import literal
 from dbguard.wire import frontend
-from dbguard.wire.framing import Frame, Opening
+from dbguard.wire.framing import Frame, Opening, pack
+from dbguard.wire.tags import Backend
 
 from .asks import Answer, Ask, Planned
 from .changes import Change
 from .holding import Held
 from .joining import fetched
-from .judging import Judging, RefusedWithRecord, reserved_name
+from .judging import Judging, RefusedWithRecord, StaleStatement, reserved_name
 from .link import RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan
 from .probe import CURSORS, ask_server
+from .refreshing import ServerRefused
 from .scope import Scope
 
 
@@ -102,7 +104,7 @@ class Extended:
         if not plan.raw_access and len(plan.statements) == 1:
             self.link.stage(
                 frontend.Describe(b"S", message.name).encode(),
-                Pending(Owed.DESCRIBE, unseen=True, plan=plan, basis=basis),
+                Pending(Owed.DESCRIBE, unseen=True, plan=plan, basis=basis, shape=prepared.told),
             )
 
     def bind(self, frame: Frame) -> Steps:
@@ -130,6 +132,12 @@ class Extended:
                 return
             if name not in self.names.portals:
                 self.names.require_room(0, 1)
+            elif name and (yield from self._taken(prepared, name)):
+                entry = Pending(Owed.BIND, missing=True, passing=isinstance(frame, Opening))
+                self.link.stage(frame.raw, entry)
+                if entry.passing:
+                    yield from self.link.release()
+                return
             if name:  # one without a name is as large as one statement may be
                 self.names.require_bytes(weight_of(prepared.plan, prepared.text))
             planned = yield from judging.refreshed(prepared)
@@ -222,7 +230,7 @@ class Extended:
         """
         judging = self.judging
         runs_named = base.has_effect(EffectKind.EXECUTE, EffectKind.FETCH)
-        if base.raw_access and not runs_named:
+        if base.names_nothing or (base.raw_access and not runs_named):
             return portal.plan, basis
         yield from judging.settling.ready()
         if judging.overtaken() or self.scope.status == b"E":
@@ -267,7 +275,7 @@ class Extended:
                 if prepared is None:
                     yield from self._pass_missing(frame, Owed.DESCRIBE, b"S", message.name)
                     return
-                yield from self.judging.refreshed(prepared)
+                yield from self._describable(prepared)
                 if self.judging.overtaken():
                     return
                 if not prepared.columnless:
@@ -289,6 +297,33 @@ class Extended:
             yield from self.judging.refuse(error, query=False)
             return
         self.link.stage(frame.raw, entry)
+
+    def _describable(self, prepared: Prepared) -> Steps:
+        """Bring a statement up to date that is to be described.
+
+        Raises:
+            StatementError: it is not what it was.
+        """
+        judging = self.judging
+        if (yield from judging.stale(prepared)):
+            yield from judging.learn(prepared)
+            if prepared.told.columns == b"":
+                return  # the server looks at nothing either
+        try:
+            yield from judging.refreshed(prepared)
+        except (StaleStatement, ServerRefused) as error:
+            if prepared.told.parameters is not None:  # which the server tells first
+                error.ahead = pack(Backend.PARAMETER_DESCRIPTION, prepared.told.parameters)
+            raise
+
+    def _taken(self, prepared: Prepared, portal: str) -> Generator[Ask, Answer, bool]:
+        """Whether there is a portal of that name, which the server tells before it looks at a
+        statement whose names may mean something else by now."""
+        yield from self.link.answered()
+        if self.judging.overtaken() or not (yield from self.judging.stale(prepared)):
+            return False
+        (found,) = yield from ask_server(self.link, CURSORS.format(literal(portal)))
+        return found != b"0"
 
     def close(self, frame: Frame) -> Steps:
         if self.link.skip is not Skip.NOTHING:

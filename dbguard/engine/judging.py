@@ -54,6 +54,17 @@ class RefusedWithRecord(StatementError):
         self.decision = decision
 
 
+class StaleStatement(RefusedWithRecord):
+    """A prepared statement that could not be prepared any more: the reason, with its record."""
+
+    def __init__(self, plan: Plan, decisions: tuple[int, ...], prepared: Prepared) -> None:
+        assert plan.refusal is not None
+        super().__init__(plan.refusal, decisions[0] if decisions else None)
+        self.plan, self.decisions, self.prepared = plan, decisions, prepared
+        self.ahead = b""
+        """What the client gets before the error."""
+
+
 @dataclass(slots=True)
 class Judging:
     """Plans joined, decided, recorded; refusals worded."""
@@ -80,7 +91,7 @@ class Judging:
         if not planned.lost:
             self.answers.restricted = planned.restricted
             self.answers.raw_access = planned.plan.raw_access
-        view = self.settling.known_view()
+        view = self.settling.known_view(planned.plan)
         return Basis(planned.key, view, planned.restricted, planned.changes)
 
     def entry(
@@ -161,14 +172,14 @@ class Judging:
         Raises:
             StatementError: it may not run any more, or cannot be parsed anew.
         """
-        refreshing = Refreshing(self.link, self.scope, self.surroundings, self.settling)
+        refreshing = self._refreshing
         planned = yield from refreshing.planned(prepared)
         if self.overtaken() or planned is None:
             basis = prepared.basis
             return Planned(prepared.plan, basis.restricted, basis.key)
         if planned.plan.refusal is not None:
             decisions = yield from self.decide(planned.plan, planned, "bind", prepared.identity)
-            raise RefusedWithRecord(planned.plan.refusal, decisions[0] if decisions else None)
+            raise StaleStatement(planned.plan, decisions, prepared)
         sequence = 0
         if refreshing.changes(prepared, planned):
             decisions = yield from self.decide(planned.plan, planned, "parse", prepared.identity)
@@ -189,7 +200,7 @@ class Judging:
             StatementError: the role in force now may not run it, or not see what it shows.
         """
         scope, basis = self.scope, portal.basis
-        if basis is None:
+        if basis is None or portal.plan.controls_only:
             return
         if not within:
             if scope.view is not None and scope.view.user == basis.view.user:
@@ -224,6 +235,18 @@ class Judging:
             "what was prepared under another role cannot be run under this one",
             hint="Prepare it, or declare the cursor, again under the role in force.",
         )
+
+    @property
+    def _refreshing(self) -> Refreshing:
+        return Refreshing(self.link, self.scope, self.surroundings, self.settling)
+
+    def stale(self, prepared: Prepared) -> Generator[Ask, Answer, bool]:
+        """Whether something has changed since that the statement rests on."""
+        return (yield from self._refreshing.stale(prepared))
+
+    def learn(self, prepared: Prepared) -> Steps:
+        """Ask what a stale statement was, if nobody has been told."""
+        yield from self._refreshing.learn(prepared)
 
     # -- decisions ------------------------------------------------------------
 
@@ -282,17 +305,30 @@ class Judging:
         Raises:
             DbguardError: `error` itself, when the session cannot go on after it.
         """
+        ahead = b""
+        if isinstance(error, StaleStatement):
+            text, types = error.prepared.text, error.prepared.parameter_types
+            yield from self.refuse_text(
+                error.plan,
+                error.decisions,
+                text,
+                types,
+                query=query,
+                change=change,
+                ahead=error.ahead,
+            )
+            return
         if isinstance(error, RefusedWithRecord):
             fields = refusal_fields(error.refusal, error.decision)
         elif isinstance(error, ServerRefused):
-            fields = error.fields
+            fields, ahead = error.fields, error.ahead
         elif isinstance(error, AuditUnavailable):
             fields = AUDIT_LOST
         elif not isinstance(error, StatementError):
             raise error
         else:
             fields = from_error(error)
-        yield from self.link.refuse(fields, query=query, change=change)
+        yield from self.link.refuse(fields, query=query, change=change, ahead=ahead)
 
     def refuse_plan(
         self,
@@ -301,10 +337,11 @@ class Judging:
         *,
         query: bool,
         change: Change[Prepared] | None = None,
+        ahead: bytes = b"",
     ) -> Steps:
         number = decisions[0] if decisions else None
         fields = refusal_fields(refusal, number)
-        yield from self.link.refuse(fields, query=query, change=change)
+        yield from self.link.refuse(fields, query=query, change=change, ahead=ahead)
 
     def refuse_text(
         self,
@@ -315,10 +352,12 @@ class Judging:
         *,
         query: bool,
         change: Change[Prepared] | None = None,
+        ahead: bytes = b"",
     ) -> Steps:
         """Refuse a text by its plan: a mistake in the server's own words, if it may be asked."""
         refusal, link = plan.refusal, self.link
         assert refusal is not None
+        ahead = b"" if refusal.denied else ahead
         asked = plan.raw_access and not refusal.denied and refusal.sqlstate != ABORTED
         asked = asked and bool(decisions)
         # a Query is answered by a ReadyForQuery: after the question, only Sync would bring it
@@ -327,7 +366,7 @@ class Judging:
             yield from link.release()
             asked = bool((yield AskDurable(max(decisions)))) and not self.overtaken()
         if not asked:
-            yield from self.refuse_plan(refusal, decisions, query=query, change=change)
+            yield from self.refuse_plan(refusal, decisions, query=query, change=change, ahead=ahead)
             return
         resting, in_pipeline = link.at_rest, link.pipeline_open
         words = yield from server_words(link, text, types, change)
@@ -335,9 +374,11 @@ class Judging:
         if resting or words is None:
             if not (resting or in_pipeline):
                 link.send(frontend.Sync().encode(), Pending(Owed.SYNC, unseen=True))
-            yield from link.refuse(fields, query=query)
+            yield from link.refuse(fields, query=query, ahead=ahead)
         elif not query:
-            link.to_client.append((words if words.sqlstate == ABORTED else fields).encode_error())
+            aborted = words.sqlstate == ABORTED
+            shown = words if aborted else fields
+            link.to_client.append((b"" if aborted else ahead) + shown.encode_error())
         elif words.sqlstate == ABORTED:  # which is told in another place for a Query
             link.skip = Skip.NOTHING
             link.send(frontend.Sync().encode(), Pending(Owed.SYNC, unseen=True))

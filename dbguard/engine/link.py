@@ -148,13 +148,18 @@ class Link:
             self.to_server.append(frontend.Flush().encode())
 
     def refuse(
-        self, fields: ErrorFields, *, query: bool, change: Change[Any] | None = None
+        self,
+        fields: ErrorFields,
+        *,
+        query: bool,
+        change: Change[Any] | None = None,
+        ahead: bytes = b"",
     ) -> Steps:
         """Refuse one message so that client and server agree on what follows (DESIGN 2.5).
 
         `query` is True for Query and FunctionCall, which end with ReadyForQuery; any other
         message starts skipping until Sync. `change` is what the message does to names even when
-        it fails, unless it is skipped.
+        it fails, unless it is skipped; `ahead` what the client gets before the error.
         """
         yield from self.release()
         if self.skip is not Skip.NOTHING or self.closed:
@@ -164,7 +169,7 @@ class Link:
         analysed = fields.sqlstate.startswith(_ANALYSED) and fields.sqlstate not in _DENIED
         text = MISTAKEN_TEXT if analysed else REFUSED_TEXT
         if self.at_rest:
-            self.to_client.append(fields.encode_error())
+            self.to_client.append(ahead + fields.encode_error())
             if query:
                 self.to_client.append(backend.ReadyForQuery(b"I").encode())
             else:
@@ -174,7 +179,7 @@ class Link:
             self.send(data, Pending(Owed.QUERY, replacement=fields, change=change))
         else:
             data = frontend.Parse(REFUSED_NAME, text, ()).encode()
-            entry = Pending(Owed.PARSE, replacement=fields, change=change)
+            entry = Pending(Owed.PARSE, replacement=fields, change=change, ahead=ahead)
             entry.unnamed = change is not None
             self.send(data, entry)
             self.skip = Skip.SERVER

@@ -75,6 +75,8 @@ class Pending:
     """Names what dbguard does not know: the server has to say that there is nothing."""
     replacement: ErrorFields | None = None
     """Error to show instead of the one this message provokes on purpose."""
+    ahead: bytes = field(default=b"", repr=False)
+    """What the client gets before that error."""
     change: Change[Any] | None = None
     """Takes back what the session assumed when the server skips or fails this message."""
     unnamed: bool = False

@@ -155,6 +155,18 @@ class Plan:
         )
 
     @property
+    def names_nothing(self) -> bool:
+        """It means the same whatever names mean: BEGIN, COMMIT, SAVEPOINT and the like."""
+        return self.refusal is None and all(
+            s.wrapper is None and s.action is Action.TRANSACTION for s in self.statements
+        )
+
+    @property
+    def controls_only(self) -> bool:
+        """It begins and ends transactions, and nothing else: for whatever role."""
+        return self.names_nothing and all(s.action is Action.TRANSACTION for s in self.statements)
+
+    @property
     def denied(self) -> bool:
         return any(s.decision.effect is Effect.DENY for s in self.statements)
 

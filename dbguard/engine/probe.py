@@ -22,7 +22,7 @@ _NAME = RESERVED.encode() + b"probe"
 CURSORS = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE name = {}"
 """How many cursors have a name, given as a literal."""
 _QUERY_CANCELED = "57014"
-_TEXT_RESULTS = struct.pack("!HHH", 0, 0, 0)
+NO_PARAMETERS = struct.pack("!HHH", 0, 0, 0)
 """Bind's rest: no parameter formats, no parameters, results in text format."""
 
 
@@ -68,7 +68,7 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
     forget()  # left over when the one before was interrupted
     for text in texts:
         ask(frontend.Parse(_NAME, text.encode(), ()).encode(), Owed.PARSE)
-        ask(frontend.Bind(_NAME, _NAME, _TEXT_RESULTS).encode(), Owed.BIND)
+        ask(frontend.Bind(_NAME, _NAME, NO_PARAMETERS).encode(), Owed.BIND)
         execute = ask(frontend.Execute(_NAME, 0).encode(), Owed.EXECUTE)
         execute.answer, execute.done = take, take_answer
         forget()  # nothing of it is to be seen in pg_prepared_statements

@@ -19,12 +19,15 @@ from dbguard.wire.framing import Frame
 from dbguard.wire.tags import Backend
 
 from .asks import Answer, Ask, AskDurable, AskServer, Planned, Surroundings
-from .link import Link, Skip, Steps
+from .link import RESERVED, Link, Skip, Steps
 from .names import Prepared
 from .pending import Owed, Pending, Shape
 from .plan import Basis, Plan
+from .probe import NO_PARAMETERS
 from .scope import Scope
 from .settling import Settling
+
+_NAME = RESERVED.encode() + b"again"
 
 
 class ServerRefused(StatementError):
@@ -33,6 +36,8 @@ class ServerRefused(StatementError):
     def __init__(self, fields: ErrorFields) -> None:
         super().__init__("the server refused the statement")
         self.fields = fields
+        self.ahead = b""
+        """What the client gets before the error."""
 
 
 def stale_result() -> ServerRefused:
@@ -64,23 +69,40 @@ class Refreshing:
         Raises:
             StatementError: what it means cannot be told, or is not what the client was told.
         """
-        yield from self.settling.ready()
-        if self.link.skip is not Skip.NOTHING or self.link.closed:
-            return None
-        if self.scope.status == b"E":
-            return None  # the server runs nothing but the end of the transaction
+        if (yield from self.stale(prepared)):
+            return (yield from self.settling.plan(prepared.text, prepared.parameter_types))
+        if prepared.reshaped and self.scope.status != b"E":
+            raise stale_result()
+        return None
+
+    def stale(self, prepared: Prepared) -> Generator[Ask, Answer, bool]:
+        """Whether something has changed since that the statement rests on. In a failed transaction
+        nothing is: the server runs no more than its end.
+
+        Raises:
+            StatementError: it cannot be told.
+        """
         basis = prepared.basis
-        if (
+        yield from self.link.drain()
+        plan, role = prepared.plan, self.settling.any_view.user
+        same_role = role == basis.view.user if role else plan.controls_only
+        if plan.names_nothing and same_role and not prepared.lost:
+            moved = basis.key != self.surroundings.state_key()
+            return moved and not self._overtaken and self.scope.status != b"E"
+        yield from self.settling.ready()
+        if self._overtaken or self.scope.status == b"E":
+            return False
+        return not (
             basis.key == self.surroundings.state_key()
             and basis.view == self.scope.view
             and basis.changes == self.settling.changes_for(prepared.text)
             and (not self.scope.needs_overlay or self.settling.knows_changes)
             and not prepared.lost
-        ):
-            if prepared.reshaped:
-                raise stale_result()
-            return None
-        return (yield from self.settling.plan(prepared.text, prepared.parameter_types))
+        )
+
+    @property
+    def _overtaken(self) -> bool:
+        return self.link.skip is not Skip.NOTHING or self.link.closed
 
     def changes(self, prepared: Prepared, planned: Planned) -> bool:
         """Whether the server has to be told something else than before."""
@@ -96,8 +118,9 @@ class Refreshing:
         """
         plan = planned.plan
         if self.changes(prepared, planned):
-            if prepared.by_sql:
+            if prepared.by_sql and not _prepares(plan, prepared.name):
                 raise stale_result()
+            yield from self.learn(prepared)
             yield from self._parse_again(prepared, plan, basis, sequence)
         else:
             moved = prepared.basis != basis
@@ -115,43 +138,107 @@ class Refreshing:
     def _name(self, prepared: Prepared) -> bytes:
         return self.scope.encoded(prepared.name)
 
+    def learn(self, prepared: Prepared) -> Steps:
+        """Ask the server what a statement is that is about to be parsed anew, if the client has not
+        asked either. Only while nothing but the names' meaning has changed: the question would
+        fail if what the statement was about had gone.
+
+        Raises:
+            ServerRefused: it cannot be told.
+        """
+        told, basis = prepared.told, prepared.basis
+        same = basis.key == self.surroundings.state_key()
+        same = same and basis.changes == self.settling.changes_for(prepared.text)
+        if told.columns is not None or prepared.lost or not same:
+            return
+        yield from self.link.release()
+        if self._overtaken:
+            return
+        describe = frontend.Describe(b"S", self._name(prepared)).encode()
+        yield from self._have_done([(describe, self._own(Owed.DESCRIBE, prepared, told))])
+
+    def _own(self, owed: Owed, prepared: Prepared, shape: Shape | None = None) -> Pending:
+        return Pending(owed, unseen=True, plan=prepared.plan, basis=prepared.basis, shape=shape)
+
+    def _have_done(self, messages: list[tuple[bytes, Pending]]) -> Steps:
+        """Send messages of dbguard's own, and wait for their answers.
+
+        Raises:
+            ServerRefused: one of them failed.
+        """
+        link = self.link
+        alone = not link.pipeline_open
+        if alone:
+            messages.append((frontend.Sync().encode(), Pending(Owed.SYNC, unseen=True)))
+        for data, entry in messages:
+            entry.probe = alone
+            link.send(data, entry)
+        while messages[-1][1] in link.queue.entries and not link.closed:
+            link.flush()
+            yield AskServer()
+        for _, entry in messages:
+            if entry.error is not None:
+                raise ServerRefused(entry.error)
+
     def _parse_again(self, prepared: Prepared, plan: Plan, basis: Basis, sequence: int) -> Steps:
         """Close and Parse, and look at what comes of it before anything else is sent."""
         link = self.link
         yield from link.release()
         if sequence and not (yield AskDurable(sequence)):
             raise AuditUnavailable("the audit log cannot be written")
-        if link.skip is not Skip.NOTHING or link.closed:
+        if self._overtaken:
             return
-        alone = not link.pipeline_open
-        shape = Shape()
-
-        def owe(owed: Owed) -> Pending:
-            return Pending(owed, unseen=True, plan=plan, basis=basis, probe=alone, shape=shape)
-
         name, text = self._name(prepared), self.scope.encoded(plan.text)
-        sent = [owe(Owed.CLOSE), owe(Owed.PARSE), owe(Owed.DESCRIBE)]
+        shape, told = Shape(), prepared.told
+        prepared.plan = _preparing(plan, prepared.name) if prepared.by_sql else plan
+        prepared.basis, prepared.forwarded = basis, plan.text
         prepared.lost = True
 
         def held() -> None:
             prepared.lost = False
 
-        sent[2].done = held
-        link.send(frontend.Close(b"S", name).encode(), sent[0])
-        link.send(frontend.Parse(name, text, prepared.parameter_types).encode(), sent[1])
-        link.send(frontend.Describe(b"S", name).encode(), sent[2])
-        prepared.plan, prepared.basis, prepared.forwarded = plan, basis, plan.text
-        if alone:
-            sent.append(Pending(Owed.SYNC, unseen=True, probe=True))
-            link.send(frontend.Sync().encode(), sent[3])
-        while sent[-1] in link.queue.entries and not link.closed:
-            link.flush()
-            yield AskServer()
-        for entry in sent:
-            if entry.error is not None:
-                raise ServerRefused(entry.error)
+        described = self._own(Owed.DESCRIBE, prepared, shape)
+        described.done = held
+        messages = [(frontend.Close(b"S", name).encode(), self._own(Owed.CLOSE, prepared))]
+        if prepared.by_sql:
+            messages += [(data, Pending(owed, unseen=True)) for data, owed in _prepare(text)]
+        else:
+            types = _oids(told.parameters) if told.parameters else prepared.parameter_types
+            parse = frontend.Parse(name, text, types).encode()
+            messages.append((parse, self._own(Owed.PARSE, prepared)))
+        messages.append((frontend.Describe(b"S", name).encode(), described))
+        yield from self._have_done(messages)
         if not prepared.lost:
-            prepared.reshaped = _differs(prepared.told, shape)
+            prepared.reshaped = _differs(told, shape)
+
+
+def _prepare(text: bytes) -> list[tuple[bytes, Owed]]:
+    """Messages that run a PREPARE."""
+    portal = frontend.Close(b"P", _NAME).encode()
+    statement = frontend.Close(b"S", _NAME).encode()
+    return [
+        (frontend.Parse(_NAME, text, ()).encode(), Owed.PARSE),
+        (frontend.Bind(_NAME, _NAME, NO_PARAMETERS).encode(), Owed.BIND),
+        (frontend.Execute(_NAME, 0).encode(), Owed.EXECUTE),
+        (portal, Owed.CLOSE),
+        (statement, Owed.CLOSE),
+    ]
+
+
+def _prepares(plan: Plan, name: str) -> bool:
+    """Whether the text prepares `name` and does nothing else: then it can be run once more."""
+    effects = plan.effects
+    return (
+        len(plan.statements) == len(effects) == 1
+        and effects[0].kind is EffectKind.PREPARE
+        and effects[0].name == name
+    )
+
+
+def _oids(payload: bytes) -> tuple[int, ...]:
+    message = backend.decode(Frame(Backend.PARAMETER_DESCRIPTION, payload))
+    assert isinstance(message, backend.ParameterDescription)
+    return tuple(message.oids)
 
 
 def _preparing(plan: Plan, name: str) -> Plan:

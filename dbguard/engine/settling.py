@@ -59,18 +59,27 @@ class Settling:
     _known_in: tuple[int, str] | None = field(default=None)
     """Catalog epoch in which the principal's memberships were looked up, and the role in force."""
 
-    def known_view(self) -> SessionView:
-        """How names are resolved now.
+    def known_view(self, plan: Plan | None = None) -> SessionView:
+        """How names are resolved now, as far as it matters to `plan`.
 
         Raises:
             NotUnderstood: it is not known.
         """
         if self.scope.view is None:
+            if plan is not None and plan.names_nothing:
+                return self.any_view
             raise NotUnderstood(
                 "it is not known how names are resolved in this session",
                 hint="Reconnect and try again.",
             )
         return self.scope.view
+
+    @property
+    def any_view(self) -> SessionView:
+        """For what names nothing. Its user is empty if it is not known which role is in force."""
+        said = self.scope.said
+        user = "" if said is None or self.scope.role_unsure else said[1]
+        return SessionView(user, ("pg_catalog",))
 
     @property
     def knows_changes(self) -> bool:
@@ -113,6 +122,9 @@ class Settling:
             StatementError: what the text means cannot be told.
         """
         types = tuple(oid for oid in parameter_types if oid >= _FIRST_NORMAL_OID)
+        nameless = yield from self._nameless(raw)
+        if nameless is not None:
+            return nameless
         while True:
             yield from self.ready(raw)
             view, parameters, seen = self.scope.view, self.scope.texts, self._catalog()
@@ -158,6 +170,20 @@ class Settling:
                     found[""] = None  # it takes back what was set before
         return tuple(found)
 
+    def _nameless(self, raw: bytes) -> Generator[Ask, Answer, Planned | None]:
+        """A plan for a text that names nothing, where it would take a question inside a pipeline to
+        know what names mean: the server takes what follows such a question for statements of a
+        transaction block."""
+        yield from self.link.drain()
+        if self.scope.view is not None or not self.link.pipeline_open:
+            return None
+        if self.link.skip is not Skip.NOTHING or self.link.closed:
+            return None
+        texts, view = self.scope.texts, self.any_view
+        planned = yield from self._ask(self.scope.text(raw), (), (), (), view)
+        nameless = planned.plan.names_nothing if view.user else planned.plan.controls_only
+        return planned if nameless and not planned.lost and texts == self.scope.texts else None
+
     def _look_again(
         self, text: str, types: tuple[int, ...], planned: Planned, within: tuple[str, ...]
     ) -> Generator[Ask, Answer, Planned]:
@@ -187,8 +213,10 @@ class Settling:
         types: tuple[int, ...],
         changes: tuple[CatalogChange, ...],
         within: tuple[str, ...],
+        view: SessionView | None = None,
     ) -> Generator[Ask, Answer, Planned]:
-        self._know_principal()
+        view = view or self.known_view()
+        self._know_principal(view.user)
         if within:
             snapshot, asking = self.surroundings.snapshot(), self.identity.principal
             more = tuple(_acting(snapshot, role) for role in within)
@@ -197,7 +225,7 @@ class Settling:
         request = PlanRequest(
             text,
             self.identity.principal,
-            self.known_view(),
+            view,
             self.identity.environment,
             types,
             changes,
@@ -211,9 +239,9 @@ class Settling:
         assert isinstance(answer, Planned)
         return replace(answer, changes=changes) if changes else answer
 
-    def _know_principal(self) -> None:
+    def _know_principal(self, role: str) -> None:
         """Who asks now, by the catalog and the role in force."""
-        snapshot, role = self.surroundings.snapshot(), self.known_view().user
+        snapshot = self.surroundings.snapshot()
         if self._known_in != (snapshot.epoch, role):
             self._known_in = (snapshot.epoch, role)
             known = self.identity.principal
@@ -233,12 +261,10 @@ class Settling:
             return
         if self.scope.status == b"E":
             if self.scope.view is None:
-                said = self.scope.said
-                user = "" if said is None or self.scope.role_unsure else said[1]
-                self.scope.view = SessionView(user, ("pg_catalog",))
+                self.scope.view = self.any_view
                 self.scope.names_touched = True
                 self.scope.role_touched |= self.scope.role_unsure
-            self._know_principal()
+            self._know_principal(self.scope.view.user)
             return
         recent = self.surroundings.recent()
         if recent and (self._obscure(recent, raw) or self._overlaid(recent, raw)):
@@ -257,7 +283,7 @@ class Settling:
         elif self.scope.said is not None and self.scope.seen != self._catalog():
             self._resolve_path(*self.scope.said)
         if self.scope.view is not None:
-            self._know_principal()
+            self._know_principal(self.scope.view.user)
 
     def _overlaid(self, recent: Sequence[CatalogChange], raw: bytes | None) -> bool:
         """Whether some of it concerns the text, and may be in the overlay or not."""

@@ -80,22 +80,26 @@ NAMED = {
 }
 
 
-def plan_of(text: str, epoch: int = 1) -> Plan:
+CONTROL = {"begin", "commit", "rollback", "back", "savepoint"}
+
+
+def plan_of(text: str, epoch: int = 1, path: str = "") -> Plan:
     """`deny …`, `mask …`, `secret …` (errors withheld), `backup …`, the words of EFFECTS; `raw …`
     is allowed for somebody who sees everything; `drop x` is DDL whose effect is known, `ddl` DDL
     whose effect is not; `inherit x` makes a table below
     another; `maketemp x` makes a temporary table, `passing x` one that ends with its
-    transaction; `moving …` is sent as another text in each catalog epoch; anything else is
-    allowed as it is. A semicolon separates statements."""
+    transaction; `moving …` is sent as another text in each catalog epoch, `looking …` in each
+    search path; `public …` is unknown elsewhere; anything else is allowed as it is. A semicolon
+    separates statements."""
     parts = [p.strip() for p in text.split(";")]
     statements = tuple(_statement(part) for part in parts)
     refusal = None
     if any(s.decision.effect is Effect.DENY for s in statements):
         refusal = Refusal("42501", "reading is not allowed", "rule r1", "Ask.", rule="r1")
-    elif "unknown" in parts[0].split():
+    elif "unknown" in parts[0].split() or ("public" in parts[0].split() and path != "public"):
         refusal = Refusal("42P01", 'relation "x" does not exist', denied=False)
     sent = "; ".join(p.replace("mask ", "masked ", 1) for p in parts)
-    sent = sent.replace("moving", f"moved{epoch}")
+    sent = sent.replace("moving", f"moved{epoch}").replace("looking", f"looked-{path}")
     positions = PositionMap() if sent != text else None
     return Plan(sent, positions, statements, refusal, raw_access=parts[0].startswith("raw"))
 
@@ -136,7 +140,11 @@ def _statement(part: str) -> PlannedStatement:
     )
     relations = ("clinic.patients",)
     return PlannedStatement(
-        Action.GRANT if word == "grant" else Action.SELECT,
+        Action.GRANT
+        if word == "grant"
+        else Action.TRANSACTION
+        if word in CONTROL
+        else Action.SELECT,
         None,
         decision,
         effects,
@@ -325,7 +333,8 @@ class Play:
                     return Planned(plan_of(word), self.restricted, self.world.state_key())
                 self.world.views.append(ask.request.view)
                 self.world.told.append(ask.request.changes)
-                plan = plan_of(ask.request.text, self.world.epoch)
+                path = ask.request.view.search_path[-1]
+                plan = plan_of(ask.request.text, self.world.epoch, path)
                 return Planned(plan, self.restricted, self.world.state_key())
             case AskDurable():
                 return self.world.durable

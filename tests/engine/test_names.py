@@ -756,15 +756,52 @@ def test_a_stale_statement_run_by_execute() -> None:
     """).done()
 
 
-def test_a_statement_made_by_prepare_cannot_be_made_anew() -> None:
+PREPARED_BY_SQL = """
+    >> Q {text}
+    => Q {sent}
+    <= {answers} | Z I
+    {shown}
+    << Z I
+"""
+
+
+def test_a_statement_made_by_prepare_is_made_anew() -> None:
     world = FakeSurroundings()
-    session = Play(world).script("""
-        >> Q prepare q moving
-        => Q prepare q moved1
-        <= C PREPARE | Z I
-        << C PREPARE
+    made = PREPARED_BY_SQL.format(
+        text="prepare q moving", sent="prepare q moved1", answers="C PREPARE", shown="<< C PREPARE"
+    )
+    session = Play(world).script(made)
+    world.epoch = 2
+    session.script("""
+        >> Q execute q
+        => C S q
+        => P _dbguard_again: prepare q moved2
+        => B _dbguard_again<-_dbguard_again
+        => E _dbguard_again
+        => C P _dbguard_again
+        => C S _dbguard_again
+        => D S q
+        => S
+        <= 3 | 1 | 2 | C PREPARE | 3 | 3 | t | T x | Z I
+        => Q execute q
+        <= T x | C SELECT 0 | Z I
+        << T x
+        << C SELECT 0
         << Z I
-    """)
+    """).done()
+    assert world.decisions == [("query", "allow"), ("parse", "allow"), ("query", "allow")]
+
+
+def test_a_statement_that_stood_in_a_string_cannot_be_made_anew() -> None:
+    """The rest of the string would run once more."""
+    world = FakeSurroundings()
+    made = PREPARED_BY_SQL.format(
+        text="prepare q moving; one",
+        sent="prepare q moved1; one",
+        answers="C PREPARE | C SELECT 0",
+        shown="<< C PREPARE\n<< C SELECT 0",
+    )
+    session = Play(world).script(made)
     world.epoch = 2
     session.script("""
         >> Q execute q

@@ -1,0 +1,284 @@
+"""Statements whose names mean something else since search_path was changed, and texts that name
+nothing: what the server would say, in its order."""
+
+from __future__ import annotations
+
+from .playbook import FakeSurroundings, Play, play
+from .test_states import probe, probe_in_pipeline
+
+
+def test_what_names_nothing_needs_no_question_in_a_pipeline() -> None:
+    """Behind the question the server would take COMMIT for one in a transaction block."""
+    play("""
+        >> P : path | B <- | E | P : commit | B <- | E | S
+        => P : path
+        => D S
+        => B <-
+        => E
+        => H
+        <= 1 | t | n | 2 | C SET
+        << 1
+        << 2
+        << C SET
+        => P : commit
+        => D S
+        => B <-
+        => E
+        => S
+        <= 1 | t | n | 2 | C COMMIT | Z I
+        << 1
+        << 2
+        << C COMMIT
+        << Z I
+    """)
+
+
+def test_what_names_something_is_asked_for_in_a_pipeline() -> None:
+    play(f"""
+        >> P : path | B <- | E | P : commit; one | S
+        => P : path
+        => D S
+        => B <-
+        => E
+        => H
+        <= 1 | t | n | 2 | C SET
+        << 1
+        << 2
+        << C SET
+        {probe_in_pipeline("clinic")}
+        => P : commit; one
+        => S
+        <= E 42601 several commands | Z I
+        << E 42601 several commands
+        << Z I
+    """)
+
+
+def test_what_names_nothing_outlives_its_view_but_not_its_rules() -> None:
+    world = FakeSurroundings()
+    session = Play(world).script("""
+        >> P c: commit | P : path | B <- | E | B <-c | E | S
+        => P c: commit
+        => D S c
+        => P : path
+        => D S
+        => B <-
+        => E
+        => H
+        <= 1 | t | n | 1 | t | n | 2 | C SET
+        << 1
+        << 1
+        << 2
+        << C SET
+        => B <-c
+        => E
+        => S
+        <= 2 | C COMMIT | Z I
+        << 2
+        << C COMMIT
+        << Z I
+    """)
+    world.epoch = 2
+    session.script(f"""
+        >> B <-c | E | S
+        {probe("clinic")}
+        => D S c
+        => B <-c
+        => E
+        => S
+        <= t | n | 2 | C COMMIT | Z I
+        << 2
+        << C COMMIT
+        << Z I
+    """).done()
+    assert world.decisions[-1] == ("bind", "allow")
+
+
+MOVED = """
+    >> P a: raw {text} | S
+    => P a: raw {sent}
+    => S
+    <= 1 | Z I
+    << 1
+    << Z I
+    >> Q path
+    => Q path
+    <= C SET | Z I
+    << C SET
+    << Z I
+"""
+LOOKING = MOVED.format(text="looking", sent="looked-public")
+PUBLIC = MOVED.format(text="public", sent="public")
+
+
+def test_a_statement_that_nobody_described_is_asked_about_before_it_is_made_anew() -> None:
+    play(
+        LOOKING
+        + f"""
+        >> B <-a | E | S
+        {probe("clinic")}
+        => D S a
+        => S
+        <= t | T x | Z I
+        => C S a
+        => P a: raw looked-clinic
+        => D S a
+        => S
+        <= 3 | 1 | t | T x y | Z I
+        << E 0A000 cached plan must not change result type
+        << Z I
+        """
+    )
+
+
+def test_its_result_may_stay_what_it_was() -> None:
+    play(
+        LOOKING
+        + f"""
+        >> B <-a | E | S
+        {probe("clinic")}
+        => D S a
+        => S
+        <= t | T x | Z I
+        => C S a
+        => P a: raw looked-clinic
+        => D S a
+        => S
+        <= 3 | 1 | t | T x | Z I
+        => B <-a
+        => E
+        => S
+        <= 2 | C SELECT 0 | Z I
+        << 2
+        << C SELECT 0
+        << Z I
+        """
+    )
+
+
+def test_its_parameters_are_told_before_the_error() -> None:
+    """As exec_describe_statement_message does; the words are the server's own."""
+    play(
+        PUBLIC
+        + f"""
+        >> D S a | S
+        {probe("clinic")}
+        => D S a
+        => S
+        <= t | T x | Z I
+        => P _dbguard_mistake: raw public
+        => C S _dbguard_mistake
+        => S
+        <= E 42P01 the server says so | Z I
+        << t
+        << E 42P01 the server says so
+        << Z I
+        """
+    )
+
+
+def test_its_parameters_are_told_before_the_error_in_a_transaction() -> None:
+    masked = PUBLIC.replace("raw ", "")
+    play(
+        masked.replace("=> S", "=> D S a\n    => S").replace("<= 1 |", "<= 1 | t | T x |")
+        + f"""
+        >> Q begin
+        {probe("public")}
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q path
+        => Q path
+        <= C SET | Z T
+        << C SET
+        << Z T
+        >> D S a | S
+        {probe("clinic", "T")}
+        => P _dbguard_refused: SELECT "refused by dbguard"
+        => S
+        <= E 42703 no such column | Z E
+        << t
+        << E 42P01 relation "x" does not exist
+        << Z E
+        """
+    )
+
+
+def test_what_returns_nothing_is_described_without_a_look_at_its_names() -> None:
+    play(
+        PUBLIC
+        + f"""
+        >> D S a | S
+        {probe("clinic")}
+        => D S a
+        => S
+        <= t | n | Z I
+        => D S a
+        => S
+        <= t | n | Z I
+        << t
+        << n
+        << Z I
+        """
+    )
+
+
+COUNT = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE name = 'x'"
+FOUND = f"""
+        => C P _dbguard_probe
+        => C S _dbguard_probe
+        => P _dbguard_probe: {COUNT}
+        => B _dbguard_probe<-_dbguard_probe
+        => E _dbguard_probe
+        => C P _dbguard_probe
+        => C S _dbguard_probe
+        => S
+"""
+
+
+def test_a_portal_of_that_name_is_what_the_server_tells_first() -> None:
+    script = (
+        PUBLIC
+        + f"""
+        >> Q begin; declare x
+        {probe("public")}
+        => Q begin; declare x
+        <= C BEGIN | C DECLARE CURSOR | Z T
+        << C BEGIN
+        << C DECLARE CURSOR
+        << Z T
+        >> Q path
+        => Q path
+        <= C SET | Z T
+        << C SET
+        << Z T
+        >> B x<-a | S
+        {probe("clinic", "T")}
+        {FOUND}
+        <= 3 | 3 | 1 | 2 | D {{found}} | C SELECT 1 | 3 | 3 | Z T
+        """
+    )
+    play(
+        script.format(found=1)
+        + """
+        => B x<-a
+        => S
+        <= E 42P03 cursor "x" already exists | Z E
+        << E 42P03 cursor "x" already exists
+        << Z E
+        """
+    )
+    play(
+        script.format(found=0)
+        + """
+        => P _dbguard_mistake: raw public
+        => C S _dbguard_mistake
+        => H
+        <= E 42P01 the server says so
+        << E 42P01 the server says so
+        => S
+        <= Z E
+        << Z E
+        """
+    )
