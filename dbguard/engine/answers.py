@@ -14,7 +14,7 @@ from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ProtocolViolation
 from dbguard.policy.decision import ErrorTexts
 from dbguard.sql.changes import CatalogChange
-from dbguard.sql.facts import EffectKind, SessionEffect
+from dbguard.sql.facts import Action, EffectKind, SessionEffect
 from dbguard.wire import backend
 from dbguard.wire.errorfields import ErrorFields, from_error
 from dbguard.wire.framing import Frame, RowRun
@@ -25,7 +25,7 @@ from .copying import ask_for_syncs, interrupted, lost_synchronization
 from .link import ABORTED, Link, Skip
 from .names import NameTable
 from .pending import Owed, Pending
-from .plan import Restricted
+from .plan import Plan, Restricted
 from .replies import client_error, client_notice, notice
 from .scope import Scope
 
@@ -302,6 +302,8 @@ class Answers:
             self._outcome(head, head.statement, "", fields.sqlstate)
         if head.resync is not None:
             raise ProtocolViolation("the server's answer does not fit what was sent to it")
+        if head.plan is not None and _commits_itself(head.plan, head.statement):
+            self.scope.obscured()
         head.failed, head.error = True, shown
         self.scope.failed = True
         head.copying_in = False
@@ -341,6 +343,7 @@ class Answers:
             self._tell_changes()
             self.withhold_until_end = False
         self.scope.failed = False
+        self.scope.ready()
         if self._resyncing(frame):
             return
         if head.notices:
@@ -374,11 +377,7 @@ class Answers:
         message = backend.decode(frame)
         if not isinstance(message, backend.ParameterStatus):
             raise ProtocolViolation("the server's parameter status cannot be read")
-        self.scope.parameters[message.name] = message.value
-        if message.name == "session_authorization":
-            self.scope.role_unsure = True
-        if message.name in ("session_authorization", "search_path"):
-            self.scope.view = None
+        self.scope.tells(message.name, message.value)
         self.link.to_client.append(frame.raw)
 
     def _notification(self, frame: Frame) -> None:
@@ -409,6 +408,13 @@ class Answers:
         """The peer broke the protocol: say so and end the session."""
         self.link.to_client.append(from_error(error, severity="FATAL").encode_error())
         self.link.closed = True
+
+
+def _commits_itself(plan: Plan, index: int) -> bool:
+    """Whether code that may have set something, and kept it by a COMMIT of its own, has failed."""
+    if index >= len(plan.statements):
+        return False
+    return plan.statements[index].action in (Action.CALL, Action.DO)
 
 
 def _error_fields(frame: Frame) -> ErrorFields:

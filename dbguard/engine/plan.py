@@ -101,6 +101,24 @@ _PLANNED = frozenset({Action.SELECT, Action.INSERT, Action.UPDATE, Action.DELETE
 """Statements that the server's planner takes, as opposed to utility statements."""
 
 
+_NAMELESS = frozenset(
+    {
+        Action.CLOSE,
+        Action.DEALLOCATE,
+        Action.DISCARD,
+        Action.EMPTY,
+        Action.LISTEN,
+        Action.NOTIFY,
+        Action.RESET,
+        Action.SET,
+        Action.SHOW,
+        Action.TRANSACTION,
+        Action.UNLISTEN,
+    }
+)
+"""Statements that name nothing that is found by search_path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send for a text, and everything to check and record about it."""
@@ -156,9 +174,9 @@ class Plan:
 
     @property
     def names_nothing(self) -> bool:
-        """It means the same whatever names mean: BEGIN, COMMIT, SAVEPOINT and the like."""
+        """It means the same whatever search_path is: COMMIT, SHOW and the like."""
         return self.refusal is None and all(
-            s.wrapper is None and s.action is Action.TRANSACTION for s in self.statements
+            s.wrapper is None and s.action in _NAMELESS for s in self.statements
         )
 
     @property

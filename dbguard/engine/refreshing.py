@@ -151,6 +151,8 @@ class Refreshing:
         same = same and basis.changes == self.settling.changes_for(prepared.text)
         if told.columns is not None or prepared.lost or not same:
             return
+        if prepared.plan.has_effect(EffectKind.FETCH, EffectKind.EXECUTE):
+            return  # of what may have gone, which crashes the server: Extended._cursors_exist
         yield from self.link.release()
         if self._overtaken:
             return

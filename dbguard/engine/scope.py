@@ -65,6 +65,18 @@ class Scope:
     has_temporary: bool = False
     names_touched: bool = False
     """search_path or role was set in the open transaction: its end may take that back."""
+    names_lasting: bool = False
+    """By SET or RESET: COMMIT keeps it."""
+    names_passing: bool = False
+    """By SET LOCAL: COMMIT takes it back."""
+    names_obscure: bool = False
+    """By what cannot be seen through, and may even have committed by itself."""
+    before: tuple[str, str] | None = None
+    """What the server would have said when it was first set."""
+    recalled: tuple[str, str] | None = None
+    """What the server would say now; None when it has to be asked."""
+    reported: str | None = None
+    """search_path as the server has told of it by itself, from PostgreSQL 18 on."""
     role_unsure: bool = False
     """The role in force may be another one than the server said last."""
     role_touched: bool = False
@@ -183,12 +195,16 @@ class Scope:
                 case EffectKind.SET | EffectKind.SET_LOCAL | EffectKind.RESET:
                     if effect.name in NAME_SETTINGS:
                         self._names_changed(role=effect.sets_role)
+                        passing = effect.kind is EffectKind.SET_LOCAL
+                        self.names_passing |= passing
+                        self.names_lasting |= not passing
                         self.role_set |= effect.sets_role
                 case EffectKind.PATH:
-                    self._names_changed(role=True)
+                    self.obscured()
                     self.role_set |= effect.sets_role
                 case EffectKind.RESET_ALL:
                     self._names_changed()
+                    self.names_lasting = True
                 case EffectKind.DISCARD:
                     self._discarded(effect.name or "all")
                 case EffectKind.CATALOG:
@@ -211,7 +227,9 @@ class Scope:
                     self.status = b"T"
                     if self.temporary_touched:
                         self.temporary = None
-                    if self.names_touched or self.temporary_touched:
+                    if self.names_touched:
+                        self.view = self.recalled = None
+                    if self.temporary_touched:
                         self.view = None
                     self.role_unsure |= self.role_touched
                     if self.catalog_touched or self.temporary_touched:
@@ -245,14 +263,59 @@ class Scope:
             self.seen = ()
 
     def _names_changed(self, *, role: bool = False) -> None:
-        self.view = None
+        if not self.names_touched:
+            self.before = self.recalled if self.view is None else self.said
+        self.view = self.recalled = None
         self.names_touched = True
         if role:
             self.role_unsure = self.role_touched = True
 
+    def obscured(self) -> None:
+        """Code that cannot be seen through may have set anything."""
+        self._names_changed(role=True)
+        self.names_obscure = True
+
+    def pretend(self, view: SessionView) -> None:
+        """Go on with a view that does for a failed transaction, of which only the end is run."""
+        if not self.names_touched:
+            self.before = self.recalled
+        self.view, self.names_touched = view, True
+        self.role_touched |= self.role_unsure
+
+    def _names_ended(self, *, undone: bool) -> None:
+        if not self.names_touched:
+            return
+        if self.names_obscure or self.role_touched:
+            self.view = self.recalled = None
+        elif undone or (self.names_passing and not self.names_lasting):
+            self.view, self.recalled = None, self.before
+        elif self.names_passing:
+            self.view = self.recalled = None
+        self.names_touched = self.names_passing = self.names_lasting = False
+        self.names_obscure, self.before = False, None
+
+    def tells(self, name: str, value: str) -> None:
+        """The server reports a setting by itself, just ahead of ReadyForQuery."""
+        self.parameters[name] = value
+        if name == "session_authorization":
+            self.role_unsure = True
+            self.view = self.recalled = None
+        elif name == "search_path":
+            self.reported = value
+            self.view = self.recalled = None
+
+    def ready(self) -> None:
+        """ReadyForQuery: what was reported holds now."""
+        value, self.reported = self.reported, None
+        if value is None:
+            return
+        known = self.said is not None and not self.role_unsure and self.status != b"E"
+        self.recalled = (value, self.said[1]) if known and self.said is not None else None
+        self.view = None
+
     def _discarded(self, what: str) -> None:
         if what == "all":  # never inside a transaction: nothing takes it back
-            self._names_changed(role=True)
+            self.obscured()
             self.has_temporary = self.overlay_stale = False
             self.temporary = self.temporary_before = ()
             self.overlay = None
@@ -263,10 +326,8 @@ class Scope:
 
     def transaction_ended(self, *, committed: bool) -> None:
         """The transaction is over: what was local to it, or not committed, may be gone."""
-        if self.names_touched:
-            self.names_touched = False
-            self.view = None
         self.role_unsure |= self.role_touched
+        self._names_ended(undone=self.failed or not committed)
         self.role_touched = self.role_set = False
         if self.temporary_touched:
             self.temporary_touched = False

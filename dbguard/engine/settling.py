@@ -261,9 +261,7 @@ class Settling:
             return
         if self.scope.status == b"E":
             if self.scope.view is None:
-                self.scope.view = self.any_view
-                self.scope.names_touched = True
-                self.scope.role_touched |= self.scope.role_unsure
+                self.scope.pretend(self.any_view)
             self._know_principal(self.scope.view.user)
             return
         recent = self.surroundings.recent()
@@ -279,7 +277,10 @@ class Settling:
             if self._temporary_unknown or moved or self._obscure(own, raw, own=True):
                 yield from self._load_overlay()
         if self.scope.view is None:
-            yield from self._load_view()
+            if self.scope.recalled is None:
+                yield from self._load_view()
+            else:
+                self._resolve_path(*self.scope.recalled)
         elif self.scope.said is not None and self.scope.seen != self._catalog():
             self._resolve_path(*self.scope.said)
         if self.scope.view is not None:
@@ -343,6 +344,7 @@ class Settling:
         overlay = self.scope.overlay
         snapshot = overlay.snapshot if overlay is not None else self.surroundings.snapshot()
         self.scope.said, self.scope.seen = (path, user), self._catalog()
+        self.scope.recalled = None
         own = TEMPORARY if overlay is None and self.scope.temporary else None
         self.scope.view = view = effective_view(snapshot, user, path, own)
         return view

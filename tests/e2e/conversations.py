@@ -118,11 +118,10 @@ TEXTS = (
 ) + [REFUSED] * 4
 OPAQUE = (
     *("DO ", "SELECT say", "SELECT pg_notify", "NOTIFY ", "SELECT name", "SELECT set_config"),
-    *("EXECUTE ", "FETCH ", "MOVE ", "SET LOCAL"),
+    *("EXECUTE ", "FETCH ", "MOVE "),
 )
-"""Beginnings of what is refused to those who do not see everything raw; of what names something
-that may not exist, which they are told at Bind already; and of what warns outside a transaction
-block, which dbguard's questions inside a pipeline begin."""
+"""Beginnings of what is refused to those who do not see everything raw, and of what names something
+that may not exist, which they are told at Bind already."""
 STRINGS = [
     "SELECT 1; SELECT 2",
     "INSERT INTO t VALUES (8, 'eight'); SELECT 1/0; SELECT 2",

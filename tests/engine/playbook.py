@@ -59,6 +59,7 @@ EFFECTS = {
     "commit": SessionEffect(EffectKind.COMMIT),
     "rollback": SessionEffect(EffectKind.ROLLBACK),
     "path": SessionEffect(EffectKind.SET, "search_path"),
+    "localpath": SessionEffect(EffectKind.SET_LOCAL, "search_path"),
     "ddl": SessionEffect(EffectKind.CATALOG),
     "copyin": SessionEffect(EffectKind.COPY_IN),
     "copyout": SessionEffect(EffectKind.COPY_OUT),
@@ -111,7 +112,7 @@ def temporary(name: str, *, passing: bool = False) -> CatalogChange:
 
 
 def _statement(part: str) -> PlannedStatement:
-    word, _, rest = part.partition(" ")
+    word, _, rest = part.removeprefix("raw ").partition(" ")
     name = rest.split(" ")[0] if rest else ""
     effects: tuple[SessionEffect, ...] = ()
     changes: tuple[CatalogChange, ...] | None = None

@@ -282,3 +282,43 @@ def test_a_portal_of_that_name_is_what_the_server_tells_first() -> None:
         << Z E
         """
     )
+
+
+def test_fetch_is_never_described_unasked() -> None:
+    """Its cursor may have gone since: the server would crash."""
+    play(f"""
+        >> Q begin; declare c
+        => Q begin; declare c
+        <= C BEGIN | C DECLARE CURSOR | Z T
+        << C BEGIN
+        << C DECLARE CURSOR
+        << Z T
+        >> P a: raw fetch c looking | S
+        => P a: raw fetch c looked-public
+        => S
+        <= 1 | Z T
+        << 1
+        << Z T
+        >> Q close c
+        => Q close c
+        <= C CLOSE CURSOR | Z T
+        << C CLOSE CURSOR
+        << Z T
+        >> Q path
+        => Q path
+        <= C SET | Z T
+        << C SET
+        << Z T
+        >> B <-a | S
+        {probe("clinic", "T")}
+        => C S a
+        => P a: raw fetch c looked-clinic
+        => D S a
+        => S
+        <= 3 | 1 | t | n | Z T
+        => B <-a
+        => S
+        <= 2 | Z T
+        << 2
+        << Z T
+    """)

@@ -348,7 +348,7 @@ def test_records_tell_what_runs_when_a_name_is_taken() -> None:
         for r in world.records
         if isinstance(r, DecisionRecord) and r.phase == "bind"
     ]
-    assert told == [("bind", "<raw>")]
+    assert told == [("bind", "<one>")]
 
 
 def test_a_way_back_survives_the_end_of_a_transaction() -> None:

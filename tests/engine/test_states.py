@@ -115,6 +115,32 @@ SCRIPTS = {
         << Z I
     """,
     "COMMIT in a pipeline ends SET LOCAL": f"""
+        >> Q begin; localpath
+        => Q begin; localpath
+        <= C BEGIN | C SET | Z T
+        << C BEGIN
+        << C SET
+        << Z T
+        >> P : commit | B <- | E | P : one | S
+        {probe("clinic", "T")}
+        => P : commit
+        => D S
+        => B <-
+        => E
+        => H
+        <= 1 | t | n | 2 | C COMMIT
+        << 1
+        << 2
+        << C COMMIT
+        {probe_in_pipeline("public")}
+        => P : one
+        => D S
+        => S
+        <= 1 | t | n | Z I
+        << 1
+        << Z I
+    """,
+    "COMMIT in a pipeline keeps what SET set": f"""
         >> Q begin; path
         => Q begin; path
         <= C BEGIN | C SET | Z T
@@ -132,7 +158,6 @@ SCRIPTS = {
         << 1
         << 2
         << C COMMIT
-        {probe_in_pipeline("public")}
         => P : one
         => D S
         => S
