@@ -66,7 +66,7 @@ KINDS = {
 def seconds(connection: psycopg.Connection[tuple[object, ...]], texts: list[str]) -> float:
     began = time.perf_counter()
     for text in texts:
-        connection.execute(text)  # type: ignore[arg-type]
+        connection.execute(text)
     return time.perf_counter() - began
 
 
@@ -97,7 +97,8 @@ def main() -> None:
         for name, texts in KINDS.items():
             for side in sides:
                 seconds(side, texts)
-            spent, took = cpu_seconds(target.process), [[], []]
+            took: list[list[float]] = [[], []]
+            spent = cpu_seconds(target.process)
             for _ in range(given.rounds):
                 for side, times in zip(sides, took, strict=True):
                     times.append(seconds(side, texts))
