@@ -112,7 +112,9 @@ class Session:
     def __init__(self, door: Door, user: str, *, direct: bool) -> None:
         self.direct = direct
         self.client = Client(door.port, timeout=5)
-        assert self.client.log_in(user, door.database)[-1][0] == Backend.READY_FOR_QUERY
+        answers = self.client.log_in(user, door.database)
+        assert answers, "the server is gone: see which conversation was held last"
+        assert answers[-1][0] == Backend.READY_FOR_QUERY
         self.side = Client(door.server_port, timeout=5)
         logged_in = self.side.log_in(door.superuser, door.database, door.password)
         assert logged_in[-1][0] == Backend.READY_FOR_QUERY
@@ -274,8 +276,10 @@ def hold(task: Task) -> tuple[int, list[str]]:
                 continue
             pair.close()
             if difference is None:
+                print(f"FUZZ_SEED={seed}, {user}: ended both", flush=True)
                 pair = Pair(task, user)
                 continue
+            print(f"FUZZ_SEED={seed}, {user}: {difference}", flush=True)  # shortening may fail
             again = shortest(task, user, conversation(seed, user).turns)
             needs = "" if again else f" (only behind {task.seed} to {seed - 1})"
             found.append(f"FUZZ_SEED={seed}{needs}, {user}: {again or difference}")
