@@ -262,7 +262,7 @@ class Settling:
         if self.scope.status == b"E":
             if self.scope.view is None:
                 self.scope.pretend(self.any_view)
-            self._know_principal(self.scope.view.user)
+            self._know_principal(self.known_view().user)
             return
         recent = self.surroundings.recent()
         if recent and (self._obscure(recent, raw) or self._overlaid(recent, raw)):
