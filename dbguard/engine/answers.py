@@ -306,6 +306,7 @@ class Answers:
             self.scope.obscured()
         head.failed, head.error = True, shown
         self.scope.failed = True
+        self.scope.query_broke |= head.owed is Owed.QUERY
         head.copying_in = False
         head.copies_left = 0
         if not head.probe:

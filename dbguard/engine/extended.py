@@ -17,7 +17,7 @@ from .changes import Change
 from .holding import Held
 from .joining import fetched
 from .judging import Judging, RefusedWithRecord, StaleStatement, reserved_name
-from .link import RESERVED, Link, Skip, Steps
+from .link import ABORTED, ABORTED_MESSAGE, RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan
@@ -404,6 +404,10 @@ class Extended:
         may still have. A failed transaction runs nothing, and tells other things of what broke in
         it.
         """
+        if owed is Owed.EXECUTE and not name and self.scope.query_broke:
+            # a Query's, whose text is gone: the server may crash (exec_execute_message reads it)
+            yield from self.judging.refuse(UndefinedName(ABORTED, ABORTED_MESSAGE), query=False)
+            return
         if kind == b"S" or self.scope.status != b"E":
             closing = frontend.Close(kind, name).encode()
             self.link.stage(closing, Pending(Owed.CLOSE, unseen=True))

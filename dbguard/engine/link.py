@@ -23,6 +23,7 @@ MISTAKEN_TEXT = b'SELECT "refused by dbguard"'
 """Names no column: refused like a name that the client got wrong, which is to say in an aborted
 transaction because of that."""
 ABORTED = "25P02"
+ABORTED_MESSAGE = "current transaction is aborted, commands ignored until end of transaction block"
 _ANALYSED = ("42", "3F", "0A", ABORTED)
 """Classes of what the server finds only in texts that it looks into, which it does not once the
 transaction is aborted."""

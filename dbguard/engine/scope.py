@@ -104,6 +104,8 @@ class Scope:
     """What a transaction that has ended did: for the surroundings to take."""
     failed: bool = False
     """Something failed since the last ReadyForQuery: what it took back is not known."""
+    query_broke: bool = False
+    """A Query failed in the open transaction, in which its portal stays."""
     raw_access: bool = False
     """The principal was found to see everything raw: uncommitted DDL is then looked at only
     when a name cannot be found without it, and bodies of functions may mean anything."""
@@ -306,6 +308,7 @@ class Scope:
 
     def ready(self) -> None:
         """ReadyForQuery: what was reported holds now."""
+        self.query_broke &= self.status != b"I"
         value, self.reported = self.reported, None
         if value is None:
             return

@@ -13,7 +13,7 @@ from dbguard.sql.snapshot import SessionView, Snapshot
 
 from .asks import Answer, Ask, AskFreshCatalog, AskPlan, Overlay, Planned, Surroundings
 from .auditing import SessionIdentity
-from .link import Link, Skip
+from .link import ABORTED, ABORTED_MESSAGE, Link, Skip
 from .plan import Plan, PlanRequest, Refusal
 from .planning import effective_view, principal_of
 from .probe import ask_server
@@ -23,11 +23,7 @@ _FIRST_NORMAL_OID = 16384
 """Types with smaller OIDs are the server's own (transam.h)."""
 
 _UNKNOWN_NAME = frozenset({"42P01", "42703", "42883", "42704", "3F000", "42P10"})
-_ABORTED = Refusal(
-    "25P02",
-    "current transaction is aborted, commands ignored until end of transaction block",
-    denied=False,
-)
+_ABORTED = Refusal(ABORTED, ABORTED_MESSAGE, denied=False)
 
 
 _NAMING = frozenset(

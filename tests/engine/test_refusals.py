@@ -452,3 +452,37 @@ def test_every_execution_has_a_record_before_it_is_forwarded() -> None:
     )
     assert world.decisions == [("parse", "allow"), ("bind", "allow"), ("execute", "allow")]
     assert world.outcomes == [("SUSPENDED", ""), ("SELECT 1", "")]
+
+
+def test_the_portal_of_a_query_that_failed_is_not_run() -> None:
+    """Its text is gone: PostgreSQL (18) may crash when it is to be run."""
+    play("""
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q one
+        => Q one
+        <= E 22012 division by zero | Z E
+        << E 22012 division by zero
+        << Z E
+        >> E | S
+        => P _dbguard_refused: SELECT "refused by dbguard"
+        => S
+        <= E 25P02 the server says so | Z E
+        << E 25P02 the server says so
+        << Z E
+        >> Q rollback
+        => Q rollback
+        <= C ROLLBACK | Z I
+        << C ROLLBACK
+        << Z I
+        >> E | S
+        => C P
+        => E
+        => S
+        <= 3 | E 34000 portal "" does not exist | Z I
+        << E 34000 portal "" does not exist
+        << Z I
+    """)
