@@ -81,7 +81,14 @@ NAMED = {
 }
 
 
-CONTROL = {"begin", "commit", "rollback", "back", "savepoint"}
+_CONTROL = ("begin", "commit", "rollback", "back")
+_ACTIONS = dict.fromkeys(_CONTROL, Action.TRANSACTION) | {
+    "grant": Action.GRANT,
+    "do": Action.DO,
+}
+    "grant": Action.GRANT,
+    "do": Action.DO,
+}
 
 
 def plan_of(text: str, epoch: int = 1, path: str = "") -> Plan:
@@ -141,11 +148,7 @@ def _statement(part: str) -> PlannedStatement:
     )
     relations = ("clinic.patients",)
     return PlannedStatement(
-        Action.GRANT
-        if word == "grant"
-        else Action.TRANSACTION
-        if word in CONTROL
-        else Action.SELECT,
+        _ACTIONS.get(word, Action.SELECT),
         None,
         decision,
         effects,
