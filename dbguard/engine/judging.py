@@ -318,6 +318,11 @@ class Judging:
                 ahead=error.ahead,
             )
             return
+        if isinstance(error, ServerRefused) and error.skips:
+            self.link.to_client.append(error.ahead + error.fields.encode_error())
+            if query:
+                self._end_skipping()
+            return
         if isinstance(error, RefusedWithRecord):
             fields = refusal_fields(error.refusal, error.decision)
         elif isinstance(error, ServerRefused):
@@ -385,9 +390,13 @@ class Judging:
             yield from link.refuse(fields, query=True)
         else:
             link.to_client.append(fields.encode_error())
-            link.skip = Skip.NOTHING
-            entry = Pending(Owed.SYNC, settles=self.scope.touched, cycle=self.names.next_cycle())
-            link.send(frontend.Sync().encode(), entry)
+            self._end_skipping()
+
+    def _end_skipping(self) -> None:
+        """The client's Query is answered by its error, but for ReadyForQuery."""
+        self.link.skip = Skip.NOTHING
+        entry = Pending(Owed.SYNC, settles=self.scope.touched, cycle=self.names.next_cycle())
+        self.link.send(frontend.Sync().encode(), entry)
 
 
 def reserved_name() -> LimitExceeded:

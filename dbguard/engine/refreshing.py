@@ -36,6 +36,8 @@ class ServerRefused(StatementError):
     def __init__(self, fields: ErrorFields) -> None:
         super().__init__("the server refused the statement")
         self.fields = fields
+        self.skips = False
+        """The server skips to the next Sync since, as the client has to be told."""
         self.ahead = b""
         """What the client gets before the error."""
 
@@ -120,8 +122,8 @@ class Refreshing:
         if self.changes(prepared, planned):
             if prepared.by_sql and not _prepares(plan, prepared.name):
                 raise stale_result()
-            yield from self.learn(prepared)
-            yield from self._parse_again(prepared, plan, basis, sequence)
+            yield from self.learn(prepared, in_query=in_query)
+            yield from self._parse_again(prepared, plan, basis, sequence, in_query)
         else:
             moved = prepared.basis != basis
             prepared.plan = _preparing(plan, prepared.name) if prepared.by_sql else plan
@@ -138,7 +140,7 @@ class Refreshing:
     def _name(self, prepared: Prepared) -> bytes:
         return self.scope.encoded(prepared.name)
 
-    def learn(self, prepared: Prepared) -> Steps:
+    def learn(self, prepared: Prepared, *, in_query: bool = False) -> Steps:
         """Ask the server what a statement is that is about to be parsed anew, if the client has not
         asked either. Only while nothing but the names' meaning has changed: the question would
         fail if what the statement was about had gone.
@@ -157,32 +159,39 @@ class Refreshing:
         if self._overtaken:
             return
         describe = frontend.Describe(b"S", self._name(prepared)).encode()
-        yield from self._have_done([(describe, self._own(Owed.DESCRIBE, prepared, told))])
+        asked = [(describe, self._own(Owed.DESCRIBE, prepared, told))]
+        yield from self._have_done(asked, in_query)
 
     def _own(self, owed: Owed, prepared: Prepared, shape: Shape | None = None) -> Pending:
         return Pending(owed, unseen=True, plan=prepared.plan, basis=prepared.basis, shape=shape)
 
-    def _have_done(self, messages: list[tuple[bytes, Pending]]) -> Steps:
-        """Send messages of dbguard's own, and wait for their answers.
+    def _have_done(self, messages: list[tuple[bytes, Pending]], in_query: bool) -> Steps:
+        """Send messages of dbguard's own, and wait for their answers. A Query behind them needs a
+        Sync. Otherwise none is sent inside a transaction: what changes with its end, should they
+        fail, the client is to be told behind the error.
 
         Raises:
             ServerRefused: one of them failed.
         """
         link = self.link
-        alone = not link.pipeline_open
-        if alone:
+        synced = link.at_rest or (in_query and not link.pipeline_open)
+        if synced:
             messages.append((frontend.Sync().encode(), Pending(Owed.SYNC, unseen=True)))
         for data, entry in messages:
-            entry.probe = alone
+            entry.probe = True
             link.send(data, entry)
         while messages[-1][1] in link.queue.entries and not link.closed:
             link.flush()
             yield AskServer()
         for _, entry in messages:
             if entry.error is not None:
-                raise ServerRefused(entry.error)
+                error = ServerRefused(entry.error)
+                error.skips = not synced
+                raise error
 
-    def _parse_again(self, prepared: Prepared, plan: Plan, basis: Basis, sequence: int) -> Steps:
+    def _parse_again(
+        self, prepared: Prepared, plan: Plan, basis: Basis, sequence: int, in_query: bool
+    ) -> Steps:
         """Close and Parse, and look at what comes of it before anything else is sent."""
         link = self.link
         yield from link.release()
@@ -209,7 +218,7 @@ class Refreshing:
             parse = frontend.Parse(name, text, types).encode()
             messages.append((parse, self._own(Owed.PARSE, prepared)))
         messages.append((frontend.Describe(b"S", name).encode(), described))
-        yield from self._have_done(messages)
+        yield from self._have_done(messages, in_query)
         if not prepared.lost:
             prepared.reshaped = _differs(told, shape)
 

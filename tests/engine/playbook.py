@@ -86,9 +86,6 @@ _ACTIONS = dict.fromkeys(_CONTROL, Action.TRANSACTION) | {
     "grant": Action.GRANT,
     "do": Action.DO,
 }
-    "grant": Action.GRANT,
-    "do": Action.DO,
-}
 
 
 def plan_of(text: str, epoch: int = 1, path: str = "") -> Plan:

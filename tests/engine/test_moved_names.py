@@ -314,11 +314,75 @@ def test_fetch_is_never_described_unasked() -> None:
         => C S a
         => P a: raw fetch c looked-clinic
         => D S a
-        => S
-        <= 3 | 1 | t | n | Z T
+        => H
+        <= 3 | 1 | t | n
         => B <-a
         => S
         <= 2 | Z T
         << 2
         << Z T
     """)
+
+
+def test_what_an_error_takes_back_is_told_behind_it() -> None:
+    """So no Sync of dbguard's own inside a transaction: it would bring the client what changes
+    with the transaction's end, as PostgreSQL 18 reports search_path."""
+    script = (
+        MOVED.format(text="looking", sent="looked-public")
+        + f"""
+        >> Q begin
+        {probe("public")}
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q localpath
+        => Q localpath
+        <= C SET | Z T
+        << C SET
+        << Z T
+        >> {{message}} | S
+        {probe("clinic", "T")}
+        => D S a
+        => H
+        <= t | T x
+        => C S a
+        => P a: raw looked-clinic
+        => D S a
+        => H
+        <= 3 | E 42P01 gone
+        {{told}}<< E 42P01 gone
+        => S
+        <= Z E
+        << Z E
+    """
+    )
+    play(script.format(message="B <-a", told=""))
+    play(script.format(message="D S a", told="<< t\n        "))
+
+
+def test_a_query_that_runs_what_is_gone_ends_with_ready() -> None:
+    play(
+        MOVED.format(text="looking", sent="looked-public")
+        + f"""
+        >> P : raw one | H
+        {probe("clinic")}
+        => P : raw one
+        => H
+        <= 1
+        << 1
+        >> Q execute a
+        => D S a
+        => H
+        <= t | T x
+        => C S a
+        => P a: raw looked-clinic
+        => D S a
+        => H
+        <= 3 | E 42P01 gone
+        << E 42P01 gone
+        => S
+        <= Z I
+        << Z I
+        """
+    )
