@@ -281,7 +281,7 @@ SET search_path = vault
 PREPARE q AS SELECT word FROM things
 EXECUTE q
 SET search_path = vault2
-EXECUTE q => error 0A000
+EXECUTE q
 DEALLOCATE q
 BEGIN
 DECLARE c CURSOR FOR SELECT word FROM things
