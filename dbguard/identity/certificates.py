@@ -12,10 +12,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
-NAME_LENGTH: Final = 512
-"""Characters: a subject with ten parts has two hundred."""
-MAX_NAMES: Final = 256
-"""Names of one certificate that are looked at: each is compared with every line of the map."""
+NAME_LENGTH: Final = 255
+"""Characters: hosts have 253, addresses of e-mail 254, a CN 64 (RFC 5280, appendix A.1)."""
+LONG_NAME_LENGTH: Final = 512
+"""Of a whole subject and of a URI: a subject with ten parts has two hundred."""
+MAX_NAMES: Final = 64
+"""Names of one certificate: each is compared with every line of the map."""
 
 
 class NameKind(enum.StrEnum):
@@ -68,8 +70,12 @@ def names_of(der: bytes) -> CertificateNames:
         x509.UnsupportedGeneralNameType,
     ):
         raise NoNames("its names cannot be read") from None
-    every = [*parts, *(name for names in found.values() for name in names)]
-    if len(every) > MAX_NAMES or not all(_can_be_seen(name) for name in every):
+    every = [(kind, name) for kind, names in found.items() for name in names]
+    if (
+        len(every) > MAX_NAMES
+        or not all(_can_be_seen(name, _length_of(kind)) for kind, name in every)
+        or not all(_can_be_seen(part, LONG_NAME_LENGTH) for part in parts)
+    ):
         raise NoNames("it has too many names, or one that is too long or cannot be shown")
     names = {kind: tuple(comparable(kind, n) for n in found.get(kind, ())) for kind in NameKind}
     return CertificateNames(names, *validity)
@@ -89,10 +95,13 @@ def _alternative(certificate: x509.Certificate) -> dict[NameKind, list[str]]:
     }
 
 
-def _can_be_seen(name: str | bytes) -> bool:
-    if isinstance(name, bytes):  # a unique identifier: only ever shown in hexadecimal digits
-        return len(name) <= NAME_LENGTH
-    return len(name) <= NAME_LENGTH and name.isprintable()
+def _length_of(kind: NameKind) -> int:
+    return LONG_NAME_LENGTH if kind in (NameKind.SUBJECT, NameKind.URI) else NAME_LENGTH
+
+
+def _can_be_seen(name: str | bytes, length: int) -> bool:
+    # bytes: a unique identifier, only ever shown in hexadecimal digits
+    return len(name) <= length and (isinstance(name, bytes) or name.isprintable())
 
 
 def comparable(kind: NameKind, name: str) -> str:

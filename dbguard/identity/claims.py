@@ -95,7 +95,9 @@ def values_at(claims: Mapping[str, object], path: ClaimPath) -> tuple[str, ...]:
     """
     where = ".".join(path)
     elsewhere = claims.get("_claim_names")  # OpenID Connect Core, section 5.6.2
-    if isinstance(elsewhere, Mapping) and path[0] in elsewhere:
+    if (isinstance(elsewhere, Mapping) and path[0] in elsewhere) or (
+        path == ("groups",) and claims.get("hasgroups")  # Microsoft's short form of the same
+    ):
         raise TokenRefused(f"claim {where} is not in the token itself")
     value = claim_at(claims, path)
     if value is None:

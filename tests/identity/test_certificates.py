@@ -68,7 +68,16 @@ def test_names_that_cannot_be_seen(value: str) -> None:
 
 def test_too_many_names() -> None:
     with pytest.raises(NoNames):
-        names_of(AUTHORITY.issue(*(x509.DNSName(f"h{n}") for n in range(300))).der)
+        names_of(AUTHORITY.issue(*(x509.DNSName(f"h{n}") for n in range(65))).der)
+
+
+def test_how_long_names_may_be() -> None:
+    uri, dns = "x:" + "a" * 510, "a" * 255
+    names = by_kind(AUTHORITY.issue(x509.UniformResourceIdentifier(uri), x509.DNSName(dns)).der)
+    assert names == {K.URI: (uri,), K.DNS: (dns,)}
+    for name in (x509.UniformResourceIdentifier(uri + "a"), x509.DNSName(dns + "a")):
+        with pytest.raises(NoNames):
+            names_of(AUTHORITY.issue(name).der)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\x30\x00", ANA.der[:-5], ANA.der[:40]])

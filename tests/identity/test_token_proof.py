@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import struct
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dbguard.engine.login import LoginState
 from dbguard.errors import ProtocolViolation
 from dbguard.identity.identifying import Identifying, NotProved
-from dbguard.identity.issuer import IssuerUnavailable, issuer_of
+from dbguard.identity.issuer import Issuer, IssuerUnavailable, issuer_of
 from dbguard.identity.token_proof import BearerProof, TokenPassword
 from dbguard.policy.decision import Identity, Proof
 from dbguard.token_settings import TokenSettings
@@ -22,7 +27,7 @@ from dbguard.wire.authentication import sasl_initial_response
 from dbguard.wire.framing import Frame
 from dbguard.wire.startup import PROTOCOL_3_0, StartupMessage
 from dbguard.wire.tags import Frontend
-from tests.oidc import LocalIssuer, rsa_key, running
+from tests.oidc import LocalIssuer, key_set, rsa_key, running
 
 from .test_identifying import error, said
 
@@ -37,7 +42,10 @@ def conversation(
     local: LocalIssuer, user: str = "ana", *, password: bool = False, **more: Any
 ) -> Identifying:
     settings = TokenSettings.model_validate({"issuer": local.url, "audience": "dbguard", **more})
-    issuer = issuer_of(settings)
+    return begun(issuer_of(settings), user, password)
+
+
+def begun(issuer: Issuer, user: str, password: bool) -> Identifying:
     startup = StartupMessage(PROTOCOL_3_0, (("user", user), ("database", "clinic")))
     if password:
         exchange = Identifying(startup, password=TokenPassword(issuer, user))
@@ -200,3 +208,49 @@ def test_nothing_shown_holds_a_token(local: LocalIssuer) -> None:
     asyncio.run(say(exchange, bearer(token)))
     assert token[:30] not in repr(exchange)
     assert token[:30] not in repr(exchange.mechanisms)
+
+
+TOKENS = {
+    "good": lambda local: local.token(),
+    "other": lambda local: local.token(sub="bob"),
+    "none": lambda local: "x",
+    "empty": lambda local: "",
+}
+
+
+@functools.cache
+def offline() -> tuple[LocalIssuer, Issuer]:
+    local = LocalIssuer(port=9)
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder) / "keys.json"
+        keys.write_bytes(key_set(*local.keys))
+        settings = {"issuer": local.url, "audience": "dbguard", "jwks": str(keys)}
+        return local, issuer_of(TokenSettings.model_validate(settings))
+
+
+STEPS = st.sampled_from([*TOKENS, "ack", "nothing", "noise", "scram"])
+
+
+@given(st.lists(STEPS, min_size=1, max_size=5), st.booleans())
+def test_no_other_way_leads_in(steps: list[str], password: bool) -> None:
+    """Whatever is sent in whatever order: in comes who shows the good token as the first thing."""
+    local, issuer = offline()
+    exchange = begun(issuer, "ana", password)
+    for step in steps:
+        if step in TOKENS:
+            text = TOKENS[step](local)
+            payload = text.encode() + b"\0" if password else bearer(text)
+        else:
+            payload = {
+                "ack": b"\x01",
+                "nothing": b"",
+                "noise": b"\0\xff" * 9,
+                "scram": sasl_initial_response("SCRAM-SHA-256", b"n,,n=,r=x"),
+            }[step]
+        try:
+            asyncio.run(say(exchange, payload))
+        except ProtocolViolation:
+            assert exchange.state is not LoginState.ASKED
+            break
+    assert (exchange.state is LoginState.ACCEPTED) == (steps[0] == "good")
+    assert (exchange.identity is not None) == (steps[0] == "good")

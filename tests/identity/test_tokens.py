@@ -425,3 +425,10 @@ def test_any_key_is_taken_or_left(jwk: dict[str, Any]) -> None:
             )
         except NoKeySet:
             continue
+
+
+def test_groups_that_did_not_fit_into_the_token() -> None:
+    rules = replace(RULES, mapping=ClaimMapping(roles=("groups",)))
+    assert "not in the token" in refusal(token(hasgroups=True), rules=rules)
+    assert checked(token(hasgroups=False, groups=["a"]), rules=rules)
+    assert checked(token(hasgroups=True))
