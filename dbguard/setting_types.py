@@ -103,6 +103,8 @@ class SecretSource:
 
 def _secret_source(value: object, info: ValidationInfo) -> object:
     """`file:PATH`, `command:PROGRAM ARGUMENTS` and `env:NAME`; any other text is the secret."""
+    if value is not None and not isinstance(value, str | SecretSource):
+        raise ValueError("secret must be text; put it in quotes")
     if not isinstance(value, str) or not info.context:
         return value
     if value.startswith("file:"):

@@ -172,6 +172,8 @@ def test_secrets_that_are_not_to_be_had(
         ("[{user: a, password: 'env:NOSUCH'}]", "NOSUCH, which is not set"),
         ("[{user: a, password: 'env:EMPTY'}]", "secret is empty"),
         ("[{user: a, password: ''}]", "secret is empty"),
+        ("[{user: a, password: 12345}]", "secret must be text; put it in quotes"),
+        ("[{user: a, password: {text: hushed}}]", "secret must be text; put it in quotes"),
         ("[{user: a, password: 'file:'}]", "secret file must be a path"),
         ("[{user: a, password: 'command:'}]", "command must name a program"),
         ("[{user: a, password: 'command:a \"hushed'}]", "a quote that is not closed"),
