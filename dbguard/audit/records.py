@@ -136,6 +136,11 @@ class DecisionRecord:
     """The database role in force where it is not the user that logged in; several where a string
     of statements changes it, `unknown` for one that is not told."""
 
+    @property
+    def who(self) -> str:
+        """The person or program, else the database user."""
+        return self.principal_user if self.identity is None else self.identity.name
+
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecord:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbguard.identity.certificate_map import read_map
 from dbguard.identity.issuer import issuer_of
+from dbguard.identity.store import load_users
 from dbguard.policy.coverage import Finding
 from dbguard.policy.model import Policy
 from dbguard.settings import Settings
@@ -25,6 +26,9 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
     for number, login in enumerate(authentication.logins):
         if login.role is not None:
             yield f"authentication.logins.{number}.role", login.role
+    if authentication.users is not None:
+        for name, user in sorted(load_users(authentication.users).items()):
+            yield from ((f"{authentication.users}: {name}", role) for role in sorted(user.roles))
     if authentication.tokens is not None:
         issuer_of(authentication.tokens)
         roles = authentication.tokens.roles

@@ -10,16 +10,7 @@ import time
 import structlog
 
 from dbguard.audit.records import EventRecord, RecordKind
-from dbguard.engine.asks import (
-    Answer,
-    Ask,
-    AskDurable,
-    AskFilling,
-    AskFreshCatalog,
-    AskPlan,
-    AskRequirement,
-    AskServer,
-)
+from dbguard.engine.asks import Answer, Ask, AskServer
 from dbguard.engine.auditing import SessionIdentity, identity_fields
 from dbguard.engine.link import Steps
 from dbguard.engine.login import check_startup
@@ -38,6 +29,7 @@ from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 from dbguard.wire.startup import CancelRequest
 
+from .answering import answer
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
@@ -347,15 +339,15 @@ class Connection:
     async def _perform(self, session: Session, steps: Steps) -> None:
         """Run one handler to its end, doing what it asks for."""
         link = session.link
-        answer: Answer = None
+        answered: Answer = None
         failure: DbguardError | None = None
         try:
             while True:
-                ask = steps.throw(failure) if failure is not None else steps.send(answer)
-                answer, failure = None, None
+                ask = steps.throw(failure) if failure is not None else steps.send(answered)
+                answered, failure = None, None
                 self._write(link.to_client, link.to_server)
                 try:
-                    answer = await self._answer(session, ask)
+                    answered = await self._answer(session, ask)
                 except DbguardError as error:
                     failure = error
         except StopIteration:
@@ -364,42 +356,14 @@ class Connection:
 
     async def _answer(self, session: Session, ask: Ask) -> Answer:
         self._forwarded.clear()
-        if isinstance(ask, AskServer) and session.runs_clients_own:
+        if not isinstance(ask, AskServer):
+            return await answer(self._hub, session, ask)
+        if session.runs_clients_own:
             self._forwarded.set()  # what runs is the client's, who may cancel it
-        match ask:
-            case AskPlan():
-                with self._hub.metrics.waiting("analysis"):
-                    return await self._hub.plan(ask)
-            case AskDurable():
-                try:
-                    with self._hub.metrics.waiting("audit"):
-                        await self._hub.audit.persisted(ask.sequence)
-                except AuditUnavailable:
-                    return False
-                return True
-            case AskServer():
-                await self._wait_for_server(session)
-                return None
-            case AskFreshCatalog():
-                database = session.principal.database
-                with self._hub.metrics.waiting("catalog"):
-                    snapshot = await self._hub.catalog.refresh(database, "asked by a session")
-                    if session.scope.status == b"I":
-                        await self._hub.drifts.take_back(snapshot, self._id)
-                return None
-            case AskFilling():
-                principal = session.principal
-                await self._hub.filling(ask, self._id, principal.user, principal.database)
-                return None
-            case AskRequirement():
-                with self._hub.metrics.waiting("requirement"):
-                    return await self._hub.requirement(ask, session.principal.database)
-
-    async def _wait_for_server(self, session: Session) -> None:
-        if session.link.closed:
-            return
-        self._server_spoke.clear()
-        await self._server_spoke.wait()
+        if not session.link.closed:
+            self._server_spoke.clear()
+            await self._server_spoke.wait()
+        return None
 
     def _write(self, to_client: list[bytes], to_server: list[bytes]) -> None:
         if to_server and self._server is not None:

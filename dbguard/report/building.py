@@ -121,7 +121,7 @@ class _Section:
         time = stored.time
         self.count += 1
         self.rules.add(rules, time)
-        self.principals.add((decision.principal_user,), time)
+        self.principals.add((decision.who,), time)
         self.tables.add(decision.relations, time)
         self.columns.add(columns, time)
         key = (decision.fingerprint, decision.text, decision.decision, reasons, decision.masked)
@@ -132,7 +132,7 @@ class _Section:
         shape.first = min(shape.first, time)
         shape.last = max(shape.last, time)
         shape.example = stored.sequence
-        shape.principals.add(decision.principal_user)
+        shape.principals.add(decision.who)
 
     def section(self) -> Section:
         shapes = (shape.frozen() for shape in self.shapes.values())

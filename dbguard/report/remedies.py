@@ -53,7 +53,7 @@ def _why(decision: DecisionRecord, reason: str, hint: str) -> Why:
 
 
 def _way_out(decision: DecisionRecord, rule: str) -> str:
-    user, action = decision.principal_user, decision.action
+    user, action = decision.who, decision.action
     if decision.requirements:
         return _meet(rule)
     if rule.startswith("defaults.") or not rule:

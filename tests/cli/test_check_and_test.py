@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from dbguard.catalog.saved import load
 from dbguard.cli.check import check
 from dbguard.cli.test_policy import test as run_tests
+from dbguard.identity.store import change_users
+from dbguard.identity.users import User
 
 HIPAA = Path(__file__).parents[2] / "rules" / "hipaa"
 app = typer.Typer()
@@ -170,3 +172,25 @@ def test_check_names_roles_that_nobody_defines(rules: Path, tmp_path: Path) -> N
     result = dbguard("check", rules, "--config", tmp_path / "dbguard.yaml")
     assert result.exit_code == 2
     assert "certificates.map:1: needs a kind, a name and a user" in result.output
+
+
+def test_check_of_users(rules: Path, tmp_path: Path) -> None:
+    users = tmp_path / "users.json"
+    (tmp_path / "dbguard.yaml").write_text(
+        'catalog: {dsn: "postgresql://dbguard@127.0.0.1/postgres"}\n'
+        "authentication: {mode: identities, users: users.json, logins: [{user: app}]}\n",
+        "utf-8",
+    )
+    result = dbguard("check", rules, "--config", tmp_path / "dbguard.yaml")
+    assert result.exit_code == 2
+    assert "there is no such file of users" in result.output
+
+    def add(known: dict[str, User]) -> None:
+        known["anna"] = User("anna", roles=frozenset({"analyst", "anlyst"}))
+
+    change_users(users, add)
+    result = dbguard("check", rules, "--config", tmp_path / "dbguard.yaml")
+    assert result.exit_code == 1
+    assert "users.json: anna" in result.output
+    assert "no rules file defines the role anlyst" in result.output
+    assert "the role analyst" not in result.output

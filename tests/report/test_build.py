@@ -15,6 +15,7 @@ from dbguard.audit.records import (
     ColumnEntry,
     DecisionRecord,
     EventRecord,
+    IdentityEntry,
     MaskEntry,
     OutcomeRecord,
     Record,
@@ -133,6 +134,16 @@ def test_what_is_blocked_is_counted_by_everything() -> None:
     assert shape.whys[0].rule == "no-unbounded-writes"
     assert shape.whys[0].reason == "UPDATE and DELETE need a WHERE clause here"
     assert shape.whys[0].remedy == "Add a WHERE clause."
+
+
+def test_people_count_for_themselves_not_for_the_database_user_they_share() -> None:
+    anna, bert = (replace(DENIED, identity=IdentityEntry(n, "password")) for n in ("anna", "bert"))
+    blocked = build(stored(anna, bert, anna, DENIED)).blocked
+    assert [(c.name, c.count) for c in blocked.by_principal] == [
+        ("anna", 2),
+        ("analyst", 1),
+        ("bert", 1),
+    ]
 
 
 def test_what_is_masked_is_counted_by_everything() -> None:
