@@ -92,10 +92,15 @@ class LocalIssuer:
     headers: dict[str, str] = field(default_factory=dict)
     pause: float = 0.0
     """Seconds between the bytes of an answer."""
+    gate: threading.Event = field(default_factory=threading.Event)
+    """Answers wait until it is set, as it is at the beginning."""
     asked: list[str] = field(default_factory=list)
     """Paths that were asked for."""
     port: int = 0
     scheme: str = "http"
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     @property
     def url(self) -> str:
@@ -119,6 +124,7 @@ def running(issuer: LocalIssuer, authority: trustme.CA | None = None) -> Iterato
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
+            issuer.gate.wait(20)
             body = issuer.answer(self.path)
             self.send_response(404 if body is None else issuer.status)
             for name, value in issuer.headers.items():

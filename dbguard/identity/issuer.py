@@ -79,8 +79,11 @@ class Issuer:
         return () if self._keys is None else self._keys.fitting(key_id, algorithm)
 
     async def _read_when_due(self, key_id: str | None, algorithm: TokenAlgorithm) -> None:
-        """Read the keys if it is time to; whoever comes meanwhile waits for the same answer."""
-        if not self._is_due(key_id, algorithm):
+        """Read the keys if it is time to. Whoever comes meanwhile waits for the same answer, unless
+        there is a key that will do: a slow issuer must not hold up everybody."""
+        if not self._is_due(key_id, algorithm) or (
+            self._reading.locked() and self._has(key_id, algorithm)
+        ):
             return
         async with self._reading:
             if self._is_due(key_id, algorithm):
@@ -89,6 +92,11 @@ class Issuer:
     def _is_due(self, key_id: str | None, algorithm: TokenAlgorithm) -> bool:
         missing = self._keys is None or not self._keys.fitting(key_id, algorithm)
         return self.schedule.is_due(self.monotonic(), missing=missing)
+
+    def _has(self, key_id: str | None, algorithm: TokenAlgorithm) -> bool:
+        if self._keys is None or not self.schedule.is_usable(self.monotonic()):
+            return False
+        return bool(self._keys.fitting(key_id, algorithm))
 
     async def _read(self) -> None:
         try:

@@ -303,6 +303,17 @@ def test_a_certificate(proofs: Proofs) -> None:
         session.execute(READ)
 
 
+def test_a_certificate_in_direct_tls(proofs: Proofs) -> None:
+    if psycopg.pq.version() < 170_000:
+        pytest.skip("psycopg's libpq has no sslnegotiation")
+    files = proofs.files(holder(proofs, "cert-ana"))
+    with proofs.connect("cert-ana", sslnegotiation="direct", **files) as session:
+        assert session.execute(READ).fetchone() == (7,)
+    files = proofs.files(Authority("another").issue(subject=subject((CN, "cert-ana"))))
+    with pytest.raises(psycopg.OperationalError, match="unknown ca"):
+        proofs.connect("cert-ana", sslnegotiation="direct", **files)
+
+
 def test_a_certificate_of_a_known_user(proofs: Proofs) -> None:
     """What the store says counts, not the map."""
     email = x509.RFC822Name("nobody@clinic.example")

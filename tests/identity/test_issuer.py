@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -137,6 +138,26 @@ async def test_an_issuer_that_is_away(local: LocalIssuer) -> None:
     clock.now += 200
     with pytest.raises(IssuerUnavailable):
         await issuer.verify(local.token().encode())
+
+
+async def test_a_slow_issuer_holds_up_one_login_at_a_time(local: LocalIssuer) -> None:
+    clock = Clock()
+    issuer = made(local, clock, keys={"lifetime": "1m"})
+    token = local.token()
+    await issuer.verify(token.encode())
+    clock.now += 61
+    local.gate.clear()
+    first = asyncio.create_task(name(issuer, token))
+    while local.asked.count("/.well-known/openid-configuration") < 2:
+        await asyncio.sleep(0.01)
+    assert await name(issuer, token) == "ana"
+    assert not first.done()
+    unknown = asyncio.create_task(name(issuer, local.token(rsa_key("two", number=1))))
+    await asyncio.sleep(0)
+    local.gate.set()
+    assert await first == "ana"
+    with pytest.raises(TokenRefused):
+        await unknown
 
 
 async def test_nobody_listens(local: LocalIssuer) -> None:
