@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from dbguard.config import load_settings
-from dbguard.errors import ConfigurationError
+from dbguard.errors import ConfigurationError, DbguardError
 from dbguard.identity.certificate_map import MapMatch, read_map
 from dbguard.identity.certificates import CertificateNames, NoNames, names_of
+from dbguard.identity.claims import TokenRefused
+from dbguard.identity.issuer import issuer_of
 
 from .check import fail, wording
 
@@ -22,11 +26,12 @@ app = typer.Typer(
     name="identity", help="Who somebody would be, without logging in.", no_args_is_help=True
 )
 _DEFAULT_CONFIG = Path("dbguard.yaml")
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `certificate` a command of its own while it is the only one."""
+ConfigOption = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Settings of the proxy.", envvar="DBGUARD_CONFIG"
+    ),
+]
 
 
 @app.command("certificate")
@@ -49,12 +54,7 @@ def certificate(
             show_default=False,
         ),
     ] = None,
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config", "-c", metavar="FILE", help="Settings of the proxy.", envvar="DBGUARD_CONFIG"
-        ),
-    ] = _DEFAULT_CONFIG,
+    config: ConfigOption = _DEFAULT_CONFIG,
 ) -> None:
     """Show the names in a certificate, whom they stand for, and which lines of the map say so.
 
@@ -83,6 +83,53 @@ def certificate(
         raise typer.Exit(1)
 
 
+@app.command("token")
+def token(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="File with the token; standard input when none is given.",
+            show_default=False,
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user", metavar="NAME", help="Whether it lets this user in.", show_default=False
+        ),
+    ] = None,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """Show whom a token stands for, or why it is refused, which a client is never told.
+
+    The issuer is asked for its keys. What `authentication.users` says of the user is left out. Exit
+    code 0: it stands for somebody (for NAME); 1: it does not; 2: it cannot be looked at.
+    """
+    try:
+        text = sys.stdin.buffer.read() if file is None else _read(file, "token")
+        settings = load_settings(config, os.environ).authentication.tokens
+        if settings is None:
+            raise ConfigurationError(
+                f"{config}: names no issuer of tokens", hint="Set authentication.tokens."
+            )
+        issuer = issuer_of(settings)
+        issuer.on_trouble = lambda _, reason: typer.echo(f"issuer: {reason}", err=True)
+        found = asyncio.run(issuer.verify(text.strip()))
+    except TokenRefused as error:
+        typer.echo(f"refused: {error.reason}")
+        raise typer.Exit(1) from None
+    except DbguardError as error:
+        fail(wording(error))
+    identity = found.identity
+    until = datetime.fromtimestamp(found.expires, UTC)
+    words = [f"{identity.name}: until {until:%Y-%m-%d %H:%M:%S} UTC"]
+    typer.echo("; ".join([*words, *_facts(identity.roles, identity.attributes)]))
+    if user is not None and user != identity.name:
+        typer.echo(f'it does not let "{user}" in')
+        raise typer.Exit(1)
+
+
 def _map_of(config: Path) -> Path:
     certificates = load_settings(config, os.environ).authentication.certificates
     if certificates is None or certificates.map is None:
@@ -93,14 +140,18 @@ def _map_of(config: Path) -> Path:
     return certificates.map
 
 
-def _names(file: Path) -> CertificateNames:
+def _read(file: Path, what: str) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         reason = (error.strerror or "input/output error").lower()
         raise ConfigurationError(
-            f"{file}: certificate cannot be read: {reason}", hint="Correct the path."
+            f"{file}: {what} cannot be read: {reason}", hint="Correct the path."
         ) from None
+
+
+def _names(file: Path) -> CertificateNames:
+    data = _read(file, "certificate")
     try:
         if b"-----BEGIN" in data:
             loaded = x509.load_pem_x509_certificate(data)
@@ -127,9 +178,14 @@ def _validity(names: CertificateNames, now: datetime) -> str:
 def _line(match: MapMatch) -> str:
     line = match.line
     words = [f"{match.user}: line {line.number}, {line.kind} {match.name}"]
-    if line.roles:
-        words.append(f"roles {', '.join(sorted(line.roles))}")
-    if line.attributes:
-        facts = (f"{name}={value}" for name, value in sorted(line.attributes))
+    return "; ".join([*words, *_facts(line.roles, line.attributes)])
+
+
+def _facts(roles: frozenset[str], attributes: frozenset[tuple[str, str]]) -> list[str]:
+    words = []
+    if roles:
+        words.append(f"roles {', '.join(sorted(roles))}")
+    if attributes:
+        facts = (f"{name}={value}" for name, value in sorted(attributes))
         words.append(f"attributes {', '.join(facts)}")
-    return "; ".join(words)
+    return words

@@ -36,6 +36,15 @@ class IssuerUnavailable(DbguardError):
     sqlstate = "58000"
 
 
+def _log_trouble(issuer: Issuer, reason: str) -> None:
+    log.warning(
+        "keys of the token issuer cannot be read",
+        issuer=issuer.settings.issuer,
+        reason=reason,
+        usable=issuer.schedule.is_usable(issuer.monotonic()),
+    )
+
+
 @dataclass(slots=True)
 class Issuer:
     """Verifies the tokens of one issuer. Not for more than one event loop."""
@@ -46,6 +55,8 @@ class Issuer:
     schedule: KeySchedule
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    on_trouble: Callable[[Issuer, str], None] = _log_trouble
+    """Is told why the keys could not be read."""
     _keys: SigningKeys | None = field(default=None, repr=False)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
@@ -105,12 +116,7 @@ class Issuer:
             self._keys = parse_key_set(data, self.rules.algorithms)
         except (NotFetched, NoKeySet) as error:
             self.schedule.failed(self.monotonic())
-            log.warning(
-                "keys of the token issuer cannot be read",
-                issuer=self.settings.issuer,
-                reason=str(error),
-                usable=self.schedule.is_usable(self.monotonic()),
-            )
+            self.on_trouble(self, str(error))
         else:
             self.schedule.succeeded(self.monotonic())
 

@@ -1,4 +1,4 @@
-"""`dbguard identity certificate` as an operator meets it: output and exit codes."""
+"""`dbguard identity` as an operator meets it: output and exit codes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from dbguard.cli.app import app
 from tests.authority import CN, DAY, NOW, Authority, O, subject
+from tests.oidc import LocalIssuer, rsa_key, running
 
 AUTHORITY = Authority()
 MAP = r"""
@@ -106,3 +107,54 @@ def test_mistakes(folder: Path, arguments: tuple[str, ...], words: str) -> None:
     assert result.exit_code == 2
     assert words in result.output
     assert "Traceback" not in result.output
+
+
+TOKENS = """
+catalog: {{dsn: "postgresql://dbguard@127.0.0.1:5432/postgres"}}
+authentication:
+  tokens:
+    issuer: "{url}"
+    audience: dbguard
+    skew: 0
+    roles: {{claim: groups, map: {{a: [x, y]}}}}
+    attributes: {{department: dept}}
+"""
+
+
+def told(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
+    words = ["identity", "token", *arguments, "--config", str(folder / "tokens.yaml")]
+    result = CliRunner().invoke(app, words, input=text, env={"COLUMNS": "200"})
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def test_tokens(tmp_path: Path) -> None:
+    with running(LocalIssuer()) as issuer:
+        (tmp_path / "tokens.yaml").write_text(TOKENS.format(url=issuer.url))
+        token = issuer.token(exp=4_000_000_000, iat=3_999_999_999)
+        assert told(tmp_path, token) == (1, "refused: not valid yet\n")
+        token = issuer.token(groups=["a", "b"], dept="ward")
+        (tmp_path / "token").write_text(token + "\n")
+        for code, output in (told(tmp_path, token), told(tmp_path, "", str(tmp_path / "token"))):
+            assert code == 0
+            assert output.startswith("ana: until 20")
+            assert output.endswith(" UTC; roles x, y; attributes department=ward\n")
+        assert told(tmp_path, token, "--user", "ana")[0] == 0
+        code, output = told(tmp_path, token, "--user", "bob")
+        assert (code, output.splitlines()[-1]) == (1, 'it does not let "bob" in')
+        other = issuer.token(rsa_key("one", number=1), sub="Ana-Secret")
+        assert told(tmp_path, other) == (1, "refused: wrong signature\n")
+        assert told(tmp_path, "") == (1, "refused: not a signed token\n")
+        issuer.status = 503
+        code, output = told(tmp_path, token)
+        assert code == 2
+        assert "issuer: it answers with HTTP status 503" in output
+        assert "tokens cannot be checked at present" in output
+
+
+def test_mistakes_about_tokens(folder: Path) -> None:
+    (folder / "tokens.yaml").write_text(SETTINGS)
+    code, output = told(folder, "x")
+    assert (code, "names no issuer of tokens" in output) == (2, True)
+    code, output = told(folder, "", str(folder / "missing"))
+    assert (code, "token cannot be read: no such file" in output) == (2, True)
