@@ -103,12 +103,24 @@ class AuthenticationSettings(Section):
                     "authentication.certificates.map: the server decides who clients are",
                     hint="Set authentication.mode to identities.",
                 )
+            if self.users is not None or self.logins:
+                name = "logins" if self.users is None else "users"
+                raise ConfigurationError(
+                    f"authentication.{name}: the server knows its own users only",
+                    hint="Set authentication.mode to identities.",
+                )
             if self.tokens is not None:
                 raise ConfigurationError(
                     "authentication.tokens: the server knows no tokens",
                     hint="Set authentication.mode to identities.",
                 )
             return
+        if self.file is not None or self.dsn is not None or self.query != DEFAULT_QUERY:
+            name = "file" if self.file is not None else "query and authentication.dsn"
+            raise ConfigurationError(
+                f"authentication.{name}: what the server knows of its users does not count here",
+                hint="Remove it, or set authentication.mode to server-users.",
+            )
         if not self.proofs:
             raise ConfigurationError(
                 "authentication.mode: identities knows nobody",

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from dbguard.errors import FeatureNotSupported
 from dbguard.wire import backend
 from dbguard.wire.authentication import sasl_initial_response
-from dbguard.wire.framing import Frame, pack
+from dbguard.wire.framing import Frame, RowRun, pack
 from dbguard.wire.scram import NoKeys, Password, ScramClient, WrongServer
 from dbguard.wire.startup import StartupMessage
-from dbguard.wire.tags import Frontend
+from dbguard.wire.tags import Backend, Frontend
 
 from .login import Login, LoginState
 
@@ -51,6 +51,17 @@ class OwnLogin(Login):
     """What the client gets when the server has let dbguard in: the end of its own proof."""
     _exchange: ScramClient | None = None
     _server_proved: bool = False
+
+    def from_server(self, item: Frame | RowRun) -> None:
+        """A server message during login. Notices come to clients that are let in.
+
+        Raises:
+            ProtocolViolation: the server sent something that has no place here.
+        """
+        waits = self.state is LoginState.WAITING
+        if waits and isinstance(item, Frame) and item.tag == Backend.NOTICE_RESPONSE:
+            return
+        super(OwnLogin, self).from_server(item)
 
     def _negotiate(self) -> None:
         """The client was told before its proof."""

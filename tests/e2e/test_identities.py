@@ -27,7 +27,7 @@ from tests.tls_server import TlsServer, tls_server
 
 from .conftest import Factory
 from .proxies import Guarded
-from .test_termination import LEGS, WRONG, failure, listening
+from .test_termination import LEGS, WRONG, listening
 from .test_tls import Known, configured, reload
 
 pytestmark = pytest.mark.pg
@@ -156,6 +156,12 @@ def changed(proxy: Guarded, name: str, how: Callable[[User], User | None]) -> No
     change_users(proxy.folder / "users.json", change)
 
 
+def failed(proxy: Guarded, user: str, **fields: str) -> bool:
+    """Whether there is such a record of a login."""
+    records = proxy.records("authentication")
+    return {"user": user, **fields} in [r["fields"] for r in records]
+
+
 def soon(what: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not what():
@@ -239,8 +245,7 @@ def test_who_does_not_get_in(guarded: Guarded, case: str) -> None:
         psycopg.connect(guarded.dsn(user, password=password))
     assert WRONG.format(user) in str(caught.value)
     assert reason not in str(caught.value)
-    last = failure(guarded, user)
-    assert last == {"user": user, "result": "failed 28P01", "reason": reason}
+    soon(lambda: failed(guarded, user, result="failed 28P01", reason=reason))
 
 
 @pytest.mark.parametrize(
@@ -264,11 +269,9 @@ def test_credentials_of_dbguards_own_that_do_not_work(
         assert words in str(caught.value)
         assert "password authentication failed" not in str(caught.value)
         assert "wrong" not in str(caught.value)
-    last = failure(guarded, name)
-    assert last["result"] == f"failed {code}"
-    assert last["identity"] == name
-    assert last["proof"] == "password"
-    assert last.get("reason", "") == reason
+    more = {"reason": reason} if reason else {}
+    who = {"identity": name, "proof": "password", "roles": ", ".join(USERS[name].roles)}
+    soon(lambda: failed(guarded, name, **who, result=f"failed {code}", **more))
     events = [r["fields"] for r in guarded.records("security")]
     assert not any(e.get("user") == name for e in events)
 
@@ -304,6 +307,52 @@ def test_a_new_password_of_the_database_user_needs_no_restart(
             with server.connect() as connection:
                 old = f"ALTER ROLE {user} PASSWORD '{before.strip()}'"
                 connection.execute(old.encode())
+
+
+METHODS = {
+    "trust": "",
+    "password": "",
+    "md5": "it asks for an MD5 password: use scram-sha-256 in pg_hba.conf",
+    "reject": "it does not take the login (SQLSTATE 28000)",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_the_server_may_ask_dbguard_for(
+    guarded: Guarded, server: TlsServer, method: str
+) -> None:
+    file = server.embedded.data / "pg_hba.conf"
+    before = file.read_text("utf-8")
+    file.write_text(f"host all app_readonly all {method}\n{before}", "utf-8")
+    asks_anew(server, "md5" if method == "md5" else "scram-sha-256")
+    try:
+        if method in ("trust", "password"):
+            with closing(psycopg.connect(guarded.dsn("carl"))) as session:
+                assert one(session, "SELECT session_user") == ("app_readonly",)
+            with pytest.raises(psycopg.OperationalError, match=WRONG.format("carl")):
+                psycopg.connect(guarded.dsn("carl", password="wrong"))
+            return
+        with pytest.raises(
+            psycopg.OperationalError, match="let dbguard in on your behalf"
+        ) as caught:
+            psycopg.connect(guarded.dsn("carl"))
+        assert "pg_hba.conf entry" not in str(caught.value)
+        reason = f'the server does not let dbguard in as "app_readonly": {METHODS[method]}'
+        more = {"identity": "carl", "proof": "password", "reason": reason}
+        soon(lambda: failed(guarded, "carl", result="failed 08004", **more))
+    finally:
+        file.write_text(before, "utf-8")
+        asks_anew(server, "scram-sha-256")
+
+
+def asks_anew(server: TlsServer, encryption: str) -> None:
+    """The server has read pg_hba.conf, and keeps the password of app_readonly like this."""
+    with server.connect() as connection:
+        connection.execute(f"SET password_encryption = '{encryption}'".encode())
+        connection.execute("ALTER ROLE app_readonly PASSWORD 'readonly-secret'")
+        loaded = connection.execute("SELECT pg_conf_load_time()").fetchone()
+        connection.execute("SELECT pg_reload_conf()")
+        soon(lambda: connection.execute("SELECT pg_conf_load_time()").fetchone() != loaded)
 
 
 def test_records_name_who_it_was(guarded: Guarded) -> None:

@@ -13,6 +13,7 @@ from dbguard.wire.errorfields import ErrorFields
 from dbguard.wire.framing import BackendSplitter, Frame
 from dbguard.wire.scram import ScramServer, make_verifier
 from dbguard.wire.startup import PROTOCOL_3_0, StartupMessage
+from dbguard.wire.tags import Backend
 
 VERIFIER = make_verifier("own-secret", b"0123456789abcdef", 64)
 WELCOME = backend.AuthenticationOk().encode()
@@ -172,6 +173,19 @@ def test_servers_that_do_not_prove_themselves(last: str) -> None:
     else:
         found.from_server(frame(backend.AuthenticationSASLFinal(b"v=" + b"A" * 43 + b"=")))
     assert not_let_in(found) == "it did not prove that it knows the password"
+
+
+def test_notices_wait_for_nobody() -> None:
+    """libpq takes none before it is let in."""
+    pairs = (("S", b"WARNING"), ("V", b"WARNING"), ("C", b"01000"), ("M", b"old password"))
+    data = ErrorFields(pairs).encode_error()
+    notice = Frame(Backend.NOTICE_RESPONSE, data[5:])
+    found = login()
+    found.from_server(notice)
+    assert found.to_client == []
+    found.from_server(frame(backend.AuthenticationOk()))
+    found.from_server(notice)
+    assert found.to_client == [WELCOME, notice.raw]
 
 
 def test_old_servers_and_new_clients() -> None:

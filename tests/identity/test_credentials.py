@@ -195,6 +195,16 @@ def test_mistakes_in_the_settings(tmp_path: Path, text: str, words: str) -> None
         ("{mode: identities}", "authentication.mode: identities knows nobody"),
         ("{mode: identities, users: u.json}", "authentication.logins: no database user stands"),
         ("{mode: identities, users: u.json, logins: []}", "authentication.logins: no database"),
+        ("{users: u.json}", "authentication.users: the server knows its own users only"),
+        ("{mode: server-users, logins: [{user: a}]}", "authentication.logins: the server knows"),
+        (
+            "{mode: identities, users: u.json, logins: [{user: a}], query: SELECT}",
+            "authentication.query and authentication.dsn: what the server knows",
+        ),
+        (
+            "{mode: identities, users: u.json, logins: [{user: a}], file: dbguard.yaml}",
+            "authentication.file: what the server knows",
+        ),
     ],
 )
 def test_settings_that_let_nobody_in(tmp_path: Path, text: str, words: str) -> None:
