@@ -11,6 +11,8 @@ from dbguard.sql.limits import DEFAULT_LIMITS
 
 from .catalogs import SNAPSHOT, VIEW
 
+NOTES = [c.name for c in SNAPSHOT.relation_by_name["clinic", "notes"].columns]
+
 TOLD = [
     ("CREATE TABLE t (a int, b text)", [("clinic", "t", ["a", "b"])]),
     ("CREATE TABLE IF NOT EXISTS t (id serial PRIMARY KEY)", [("clinic", "t", ["id"])]),
@@ -28,6 +30,12 @@ TOLD = [
     ("COMMENT ON TABLE notes IS 'x'", []),
     ("GRANT SELECT ON notes TO public", []),
     ("ALTER TABLE notes ALTER COLUMN body SET NOT NULL", []),
+    ("ALTER TABLE notes DROP CONSTRAINT notes_pkey", []),
+    (
+        "ALTER TABLE notes DROP COLUMN body",
+        [("clinic", "notes", [c for c in NOTES if c != "body"])],
+    ),
+    ("ALTER TABLE notes ALTER COLUMN body TYPE varchar(20)", [("clinic", "notes", NOTES)]),
     ("ALTER TABLE notes ADD FOREIGN KEY (id) REFERENCES patients", []),
     ("CREATE TEMP TABLE t (a int)", [("pg_temp_3", "t", ["a"])]),
     ("CREATE TEMP TABLE notes AS SELECT 1 AS a", [("pg_temp_3", "notes", ["a"])]),
@@ -51,7 +59,11 @@ UNTOLD = [
     "DROP SCHEMA archive",
     "ALTER TABLE notes RENAME TO x",
     "ALTER TABLE notes RENAME COLUMN body TO x",
-    "ALTER TABLE notes DROP COLUMN body",
+    "ALTER TABLE notes DROP COLUMN body CASCADE",
+    "ALTER TABLE notes DROP COLUMN nosuch",
+    "ALTER TABLE notes DROP CONSTRAINT notes_pkey CASCADE",
+    "ALTER TABLE notes ALTER COLUMN body TYPE text USING upper(body)",
+    "ALTER TABLE notes ALTER COLUMN nosuch TYPE text",
     "ALTER TABLE notes ADD COLUMN x int DEFAULT 1",
     "ALTER TABLE notes ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE notes SET SCHEMA archive",

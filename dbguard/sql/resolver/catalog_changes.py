@@ -89,7 +89,24 @@ def altered_columns(
     columns = list(relation.columns)
     for command in commands:
         subtype, definition = command.get("subtype", ""), command.get("def", {})
-        if subtype == "AT_AddConstraint":
+        if command.get("behavior") == "DROP_CASCADE":
+            return None
+        if subtype == "AT_DropConstraint":
+            continue
+        if subtype == "AT_DropColumn":
+            left = [c for c in columns if c.name != command.get("name")]
+            if len(left) == len(columns) or _takes_sequence(ctx, relation, command["name"]):
+                return None
+            columns = left
+        elif subtype == "AT_AlterColumnType":
+            column = definition.get("ColumnDef", {})
+            at = [n for n, c in enumerate(columns) if c.name == command.get("name")]
+            if not at or "raw_default" in column:  # USING: other values go into it
+                return None
+            name = ".".join(strings(column["typeName"].get("names")))
+            kept = columns[at[0]]
+            columns[at[0]] = Column(kept.number, kept.name, name, name, "U", kept.not_null)
+        elif subtype == "AT_AddConstraint":
             constraint = definition.get("Constraint", {})
             actions = {constraint.get(a, "a") for a in ("fk_upd_action", "fk_del_action")}
             if actions - {"a", "r"}:
@@ -103,10 +120,24 @@ def altered_columns(
             columns.append(Column(number, column["colname"], name, name, "U"))
         elif subtype not in _NAMELESS:
             return None
-    if len(columns) == len(relation.columns):
+    if tuple(columns) == relation.columns:
         return ()
-    made = as_created(replace(relation, columns=tuple(columns)))
+    there = {c.number for c in columns}
+    key = relation.primary_key if there.issuperset(relation.primary_key) else ()
+    made = as_created(replace(relation, columns=tuple(columns), primary_key=key))
     return (CatalogChange(relation.schema, relation.name, made),)
+
+
+def _takes_sequence(ctx: Context, relation: Relation, column: str) -> bool:
+    """Whether a sequence may go with the column: by its name, as serial columns call theirs."""
+    known = (*ctx.snapshot.relations, *(r for r in ctx.names.created.values() if r is not None))
+    beginning = f"{relation.name}_{column}"[:20]
+    return any(
+        r.kind is RelationKind.SEQUENCE
+        and r.schema == relation.schema
+        and r.name.startswith(beginning)
+        for r in known
+    )
 
 
 def has_children(ctx: Context, relation: Relation) -> bool:
