@@ -35,6 +35,7 @@ from dbguard.proxy.analysis_frames import (
     encode_error,
     frame,
 )
+from dbguard.proxy.process_limits import no_core_files, set_soft_limit
 
 Entry = Callable[[object, object], object]
 
@@ -93,23 +94,7 @@ def _tie_to(parent: int) -> None:
 def _lower_standing() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJUST, "ascii")
-    # A core file would hold the statement, literals and all.
-    _set_limit("RLIMIT_CORE", 0)
-
-
-def _set_limit(name: str, value: int | None) -> None:
-    """Set a soft limit (None: as far as the hard one allows) where the system has it."""
-    try:
-        import resource
-
-        which = getattr(resource, name)
-        _, hard = resource.getrlimit(which)
-        within = hard if value is None else value
-        if hard != resource.RLIM_INFINITY and within != resource.RLIM_INFINITY:
-            within = min(within, hard)
-        resource.setrlimit(which, (within, hard))
-    except (ImportError, AttributeError, ValueError, OSError):
-        return
+    no_core_files()
 
 
 def _address_space() -> int | None:
@@ -131,13 +116,13 @@ class _States:
     def limit_memory(self) -> None:
         """Allow `headroom` more than what is in use now."""
         used = _address_space()
-        _set_limit("RLIMIT_AS", None if used is None else used + self._headroom)
+        set_soft_limit("RLIMIT_AS", None if used is None else used + self._headroom)
 
     def take(self, payload: bytes) -> None:
         """Unpickle a state. It belongs to the base, not to a statement's headroom."""
         number, forgotten = STATE_HEAD.unpack_from(payload)
         self._states.pop(forgotten, None)
-        _set_limit("RLIMIT_AS", None)
+        set_soft_limit("RLIMIT_AS", None)
         self._states[number] = pickle.loads(payload[STATE_HEAD.size :])  # noqa: S301 - from the pool
         self.limit_memory()
 

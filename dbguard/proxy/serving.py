@@ -30,6 +30,7 @@ from .listening import Greeting, accept_forever, close_sockets, open_sockets
 from .metrics import Metrics
 from .plan_cache import PlanCache
 from .probes import application, probes
+from .process_limits import no_core_files
 from .reloading import Reload, reload_when_asked
 from .sessions import Sessions, sweep
 from .sites import MakeHub, Sites
@@ -58,6 +59,7 @@ async def serve(
             remedy are in the message.
     """
     settings.check_combination()
+    no_core_files()
     deployment = Deployment(settings)
     policy = load_policy(settings.rules)
     async with contextlib.AsyncExitStack() as stack:

@@ -298,6 +298,15 @@ def test_connections_of_one_user(proxy: Guarded, module_database: Any) -> None:
             pass
 
 
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="Linux tells limits in /proc")
+def test_no_core_file_holds_secrets(proxy: Guarded) -> None:
+    proxy.start()
+    assert proxy.process is not None
+    limits = Path(f"/proc/{proxy.process.pid}/limits").read_text("ascii").splitlines()
+    (line,) = (line for line in limits if line.startswith("Max core file size"))
+    assert line.split()[4] == "0"
+
+
 def test_unix_socket(proxy: Guarded, short_folder: Path) -> None:
     text = proxy.config.read_text("utf-8")
     proxy.config.write_text(text.replace("listen: {", f"listen: {{socket: {short_folder}, ", 1))
