@@ -23,6 +23,12 @@ class Change(Generic[T]):
         self._before = self._table.get(self._name)
         self._set(self._value)
 
+    def hold(self) -> None:
+        """Make the change again where something that was made before it, and taken back and made
+        again since, stands in its place."""
+        if self._table.get(self._name) is not self._value:
+            self.make()
+
     def take_back(self) -> None:
         """As if it had not been made. Later changes have to be taken back first."""
         self._set(self._before)

@@ -106,6 +106,8 @@ class Link:
             if entry.change is not None:
                 entry.change.take_back()
             return
+        if entry.change is not None:
+            entry.change.hold()
         self.staged.append(Staged(data, entry, sequence))
         self.staged_size += len(data)
 
@@ -167,6 +169,8 @@ class Link:
             if change is not None:
                 change.take_back()
             return
+        if change is not None:
+            change.hold()
         analysed = fields.sqlstate.startswith(_ANALYSED) and fields.sqlstate not in _DENIED
         text = MISTAKEN_TEXT if analysed else REFUSED_TEXT
         if self.at_rest:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dbguard.engine.asks import Answer, Ask, AskPlan
+from dbguard.engine.asks import Answer, Ask, AskDurable, AskPlan
 
 from .playbook import Play, encode_backend
 
 
 class LateError(Play):
-    """The server speaks while the next plan is being made."""
+    """The server speaks while the next plan is being made, or the next record written."""
 
     late = b""
+    upon: type[Ask] = AskPlan
 
     def _answer(self, ask: Ask) -> Answer:
-        if isinstance(ask, AskPlan) and self.late:
+        if isinstance(ask, self.upon) and self.late:
             data, self.late = self.late, b""
             self._from_server.feed(data)
             while (item := self._from_server.next()) is not None:
@@ -73,6 +74,46 @@ def test_a_query_destroys_the_unnamed_statement_whatever_fails_while_it_is_plann
         >> B <- | S
         => C S
         => B <-
+        => S
+        <= 3 | E 26000 unnamed prepared statement does not exist | Z I
+        << E 26000 unnamed prepared statement does not exist
+        << Z I
+    """).done()
+
+
+def test_a_refused_parse_destroys_the_unnamed_statement_whatever_fails_meanwhile() -> None:
+    """The error takes back, and makes again, what stands behind its Sync: in front of the refusal,
+    which is not on its way yet."""
+    session = LateError()
+    session.script("""
+        >> P a: one | S
+        => P a: one
+        => D S a
+        => S
+        <= 1 | t | n | Z I
+        << 1
+        << Z I
+        >> B x<-a | E x | S
+        => B x<-a
+        => E x
+        => S
+    """)
+    session.late = encode_backend("E 22012 division by zero") + encode_backend("Z I")
+    session.upon = AskDurable
+    session.script("""
+        >> P : two | P : deny | S | D S | S
+        << E 22012 division by zero
+        << Z I
+        => P : two
+        => D S
+        => P _dbguard_refused: refused by dbguard
+        => S
+        <= 1 | t | n | E 42601 syntax error | Z I
+        << 1
+        << E 42501 reading is not allowed
+        << Z I
+        => C S
+        => D S
         => S
         <= 3 | E 26000 unnamed prepared statement does not exist | Z I
         << E 26000 unnamed prepared statement does not exist
