@@ -11,7 +11,7 @@ from dbguard.errors import ConfigurationError
 from .certificate_settings import CertificateSettings
 from .routes import NAME_BYTES
 from .server_settings import Section, check_dsn
-from .setting_types import ReadableFile, ReadSecret, ResolvedPath, Secret
+from .setting_types import ReadableFile, ReadSecret, ResolvedPath, Secret, UpstreamName
 from .token_settings import TokenSettings
 
 
@@ -39,6 +39,8 @@ class LoginSettings(Section):
     """Without one, the server lets dbguard in by what it is: its address or its certificate."""
     role: str | None = Field(default=None, min_length=1, max_length=63, examples=["analyst"])
     """The role of the policy that it stands for; without one, everybody else."""
+    upstream: UpstreamName | None = Field(default=None, examples=["europe"])
+    """Of which of `upstreams` it is a user; without one, of all servers."""
 
     @field_validator("user")
     @classmethod

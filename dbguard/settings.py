@@ -340,6 +340,13 @@ class Settings(Section):
         """Refuse settings that are fine one by one and cannot work together."""
         _ = self.routes
         self.authentication.check_combination()
+        for number, login in enumerate(self.authentication.logins):
+            if login.upstream is not None and login.upstream not in self.upstreams:
+                raise ConfigurationError(
+                    f"authentication.logins.{number}.upstream: there is no upstream "
+                    f"{login.upstream}",
+                    hint="Name one of upstreams, or leave it out for all servers.",
+                )
         tls = self.listen.tls
         if self.authentication.certificates is not None and (
             tls is None or tls.client_ca is None or tls.mode is ServerTlsMode.DISABLE

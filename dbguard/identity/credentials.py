@@ -42,8 +42,11 @@ class Credential:
     password: str | None = field(default=None, repr=False)
 
 
-def login_for(logins: Iterable[LoginSettings], policy: Policy, identity: Identity) -> LoginSettings:
-    """The first entry that fits: one of a role that the identity holds, or one for everybody.
+def login_for(
+    logins: Iterable[LoginSettings], policy: Policy, identity: Identity, upstream: str = ""
+) -> LoginSettings:
+    """The first entry that fits: one of a role that the identity holds, or one for everybody, at
+    that upstream or at all.
 
     Database users and roles do not count, since which one it will be is just being decided.
 
@@ -52,7 +55,8 @@ def login_for(logins: Iterable[LoginSettings], policy: Policy, identity: Identit
     """
     roles = policy.roles_of(Principal("", frozenset(), "", identity=identity)) | identity.roles
     for login in logins:
-        if login.role is None or login.role in roles:
+        here = login.upstream is None or login.upstream == upstream
+        if here and (login.role is None or login.role in roles):
             return login
     raise NobodyStandsIn(
         "no database user stands for you",

@@ -44,7 +44,7 @@ async def answer(hub: Hub, session: Session, ask: Ask) -> Answer:
                     await hub.drifts.take_back(snapshot, own)
             return None
         case AskFilling():
-            await hub.filling(ask, own, principal.user, principal.database)
+            await hub.filling(ask, own, principal)
             return None
         case AskRequirement():
             with hub.metrics.waiting("requirement"):

@@ -24,6 +24,7 @@ from dbguard.engine.asks import (
     Planned,
     RequirementAnswer,
 )
+from dbguard.engine.auditing import identity_fields
 from dbguard.engine.plan import (
     FunctionCallRequest,
     Plan,
@@ -235,17 +236,18 @@ class Hub:
                     why="protected under an earlier name, or as part of another table",
                 )
 
-    async def filling(self, ask: AskFilling, session: str, user: str, database: str) -> None:
+    async def filling(self, ask: AskFilling, session: str, principal: Principal) -> None:
         """Keep where classified values are about to go, and put it on record.
 
         Raises:
             StateUnavailable, AuditUnavailable: it cannot be kept, so it must not happen.
         """
-        for filling in await self.drifts.fill(database, session, ask.fillings):
+        for filling in await self.drifts.fill(principal.database, session, ask.fillings):
             self._drift_event(
                 session,
-                user=user,
-                database=database,
+                user=principal.user,
+                **identity_fields(principal.identity),
+                database=principal.database,
                 column=f"{filling}" if filling.column else f"{filling}.*",
                 sources=", ".join(s.name for s in filling.sources),
                 tags=", ".join(sorted(filling.tags)),

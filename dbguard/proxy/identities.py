@@ -104,13 +104,13 @@ class Identities:
             return Identity(user, Proof.CERTIFICATE)  # the store says what comes with it
         return match.identity
 
-    async def credential(self, policy: Policy, identity: Identity) -> Credential:
-        """Who stands for `identity` at the server.
+    async def credential(self, policy: Policy, identity: Identity, upstream: str) -> Credential:
+        """Who stands for `identity` at a server of `upstream`.
 
         Raises:
             NobodyStandsIn, CredentialUnavailable: nobody, or not now.
         """
-        return await credential_of(login_for(self.logins, policy, identity))
+        return await credential_of(login_for(self.logins, policy, identity, upstream))
 
 
 def _fits(user: str, patterns: tuple[str, ...]) -> bool:

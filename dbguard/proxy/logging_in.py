@@ -152,7 +152,9 @@ class LoggingIn:
             self.deadline = Deadline(exchange.expires, tokens.settings.grace, TokenExpired())
         if identities.known is not None:
             self.stored = identities.known.users.get(self.identity.name)
-        credential = await identities.credential(self.sites.front.policy, self.identity)
+        credential = await identities.credential(
+            self.sites.front.policy, self.identity, cluster.name
+        )
         asked = standing_in(startup, credential.user)
         place, upstream, answered = await self.sites.choosing.greet(cluster, hello(asked))
         self.server, self.from_server = answered.stream, answered.splitter

@@ -83,6 +83,22 @@ def test_the_first_entry_that_fits(tmp_path: Path, identity: Identity, user: str
     assert login_for(everybody, POLICY, identity).user == "app_readonly"
 
 
+def test_each_server_has_users_of_its_own(tmp_path: Path) -> None:
+    entries = logins(
+        tmp_path,
+        "[{role: analyst, upstream: europe, user: eu_analyst}, {upstream: asia, user: as_app},"
+        " {role: analyst, user: app_analyst}]",
+    )
+    anna, carl = Identity("anna", Proof.PASSWORD), Identity("carl", Proof.PASSWORD)
+    assert login_for(entries, POLICY, anna, "europe").user == "eu_analyst"
+    assert login_for(entries, POLICY, anna, "asia").user == "as_app"
+    assert login_for(entries, POLICY, anna).user == "app_analyst"
+    assert login_for(entries, POLICY, carl, "asia").user == "as_app"
+    for upstream in ("", "europe"):
+        with pytest.raises(NobodyStandsIn):
+            login_for(entries, POLICY, carl, upstream)
+
+
 def password(tmp_path: Path, source: str, environ: dict[str, str] | None = None) -> str | None:
     (login,) = logins(tmp_path, f"[{{user: app, password: '{source}'}}]", environ)
     for secret in ("hushed", "from env"):
@@ -195,6 +211,10 @@ def test_mistakes_in_the_settings(tmp_path: Path, text: str, words: str) -> None
         ("{mode: identities}", "authentication.mode: identities knows nobody"),
         ("{mode: identities, users: u.json}", "authentication.logins: no database user stands"),
         ("{mode: identities, users: u.json, logins: []}", "authentication.logins: no database"),
+        (
+            "{mode: identities, users: u.json, logins: [{user: a, upstream: nosuch}]}",
+            "authentication.logins.0.upstream: there is no upstream nosuch",
+        ),
         ("{users: u.json}", "authentication.users: the server knows its own users only"),
         ("{mode: server-users, logins: [{user: a}]}", "authentication.logins: the server knows"),
         (
