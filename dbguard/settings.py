@@ -37,6 +37,7 @@ from .setting_types import (
     UpstreamName,
     base_of,
 )
+from .watch_settings import WatchSettings
 
 DEFAULT_UPSTREAM = ""
 """What `upstream` is called among all upstreams."""
@@ -316,6 +317,7 @@ class Settings(Section):
     metrics: MetricsSettings | None = Field(
         default=None, examples=["{host: 127.0.0.1, port: 9432}"]
     )
+    watch: WatchSettings = Field(default=WatchSettings(), examples=["{interval: 15s}"])
     limits: LimitsSettings = Field(default=LimitsSettings(), examples=["{connections: 200}"])
 
     @property

@@ -263,6 +263,16 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_settings(path, {})
 
 
+def test_expected_sessions(tmp_path: Path) -> None:
+    settings = load(tmp_path, MINIMAL + "watch: {expected: [{user: a}, {networks: [10.0.0.0/8]}]}")
+    assert [entry.user for entry in settings.watch.expected] == ["a", None]
+    assert settings.watch.interval == 15
+    (line,) = problems(tmp_path, MINIMAL + "watch: {expected: [{}]}")
+    assert line == (
+        "dbguard.yaml:2:20: watch.expected.0: must name a user, networks or an application"
+    )
+
+
 def test_every_setting_is_documented() -> None:
     text = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
     missing = [".".join(path) for path in setting_paths() if f"`{'.'.join(path)}`" not in text]

@@ -202,6 +202,8 @@ async def _build_with(server: EmbeddedServer, passwords: Mapping[str, str], noti
     control = await asyncpg.connect(server.dsn())
     try:
         await create_roles(control, passwords)
+        # so that it can tell of sessions past dbguard
+        await control.execute(f"GRANT pg_read_all_stats TO {CONTROL_ROLE}")
         if await control.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
             notify(f"sample database {DATABASE} found")
             return

@@ -218,6 +218,7 @@ class Connection:
             application=application,
             **({"upstream": cluster.name} if cluster.name else {}),
         )
+        own = self._held.enter_context(self._sites.backends.login())
         way = LoggingIn(self._client, self._splitter, self._sites, self._settings, self._event)
         try:
             found = await way.run(startup, cluster)
@@ -231,9 +232,11 @@ class Connection:
         await self._hub.audit.persisted(found.sequence)
         if (state := told_state(login.parameters)) and (reason := state.unfit(cluster.wanted)):
             raise unfit(cluster.wanted, f"{place.host}:{place.port}: {reason}.")
-        self._hub = await self._held.enter_async_context(self._sites.held(place))
+        held = self._sites.held(place, own, login.process_id)
+        self._hub = await self._held.enter_async_context(held)
         # only now: a stranger must not make the control connection open databases
-        self._enter(startup.database)
+        self._hub.catalog.enter(startup.database)
+        self._entered = startup.database
         snapshot = await self._hub.catalog.snapshot(startup.database)
         await self._hub.remember(startup.database)
         user = readable(found.user)
@@ -381,10 +384,6 @@ class Connection:
     def _fatal(self, error: DbguardError) -> None:
         """Tell the client; that it takes the message is waited for in `_end`, and not for ever."""
         self._client.write(from_error(error, severity="FATAL").encode_error())
-
-    def _enter(self, database: str) -> None:
-        self._hub.catalog.enter(database)
-        self._entered = database
 
     async def _end(self) -> None:
         self._ending = True

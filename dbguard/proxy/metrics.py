@@ -68,6 +68,11 @@ class Metrics:
         self.reloads = Counter(
             "dbguard_reloads", "Reloads by result", ["result"], registry=registry
         )
+        self.past_dbguard = Counter(
+            "dbguard_sessions_past_dbguard",
+            "Sessions at the servers that did not come through this dbguard",
+            registry=registry,
+        )
         self.connections = Gauge("dbguard_connections", "Clients connected", registry=registry)
         self.tasks = Gauge(
             "dbguard_tasks", "Tasks of the event loop: a few for each client", registry=registry

@@ -34,6 +34,7 @@ from .process_limits import no_core_files
 from .reloading import Reload, reload_when_asked
 from .sessions import Sessions, sweep
 from .sites import MakeHub, Sites
+from .strangers import watch_sessions
 from .streams import Stream
 from .tasks import spawn
 from .user_sessions import UserSessions
@@ -172,6 +173,7 @@ async def _accept(
                 spawn(accept_forever(one, greeting, handle), "listener") for one in listening
             ]
             background.append(spawn(sweep(lambda: deployment.settings.limits, sessions), "sweep"))
+            background.append(spawn(watch_sessions(deployment, sites), "watch sessions"))
             background.append(spawn(follow_users(deployment, hub, sessions), "users"))
             if reload is not None:
                 background.append(

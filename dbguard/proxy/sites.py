@@ -29,6 +29,7 @@ from dbguard.policy.model import Policy
 from dbguard.sql.snapshot import Snapshot
 
 from .attempts import Attempts
+from .backends import OwnBackend, OwnBackends
 from .choosing import Choosing
 from .drifting import Drifts
 from .hub import Hub
@@ -84,6 +85,7 @@ class Sites:
         self.choosing = Choosing()
         self.verifiers = AskedVerifiers()
         self.attempts = Attempts()
+        self.backends = OwnBackends()
 
     async def start(self, servers: Servers) -> None:
         """Try the control connections. One that cannot be used stops the start if it is that of the
@@ -150,10 +152,15 @@ class Sites:
                 site = self._sites[place] = await self._made(place)
         return site
 
+    def all(self) -> list[Site]:
+        """Those in use now."""
+        return list(self._sites.values())
+
     @contextlib.asynccontextmanager
-    async def held(self, place: Place) -> AsyncIterator[Hub]:
-        """The site of a server for the time of one session."""
+    async def held(self, place: Place, own: OwnBackend, process_id: int) -> AsyncIterator[Hub]:
+        """The site of a server for the time of one session, which this process there serves."""
         site = await self.open(place)
+        self.backends.note(own, site.server, process_id)
         drifts = site.hub.drifts
         if not site.sessions and sum(s.hub.drifts is drifts for s in self._sites.values()) > 1:
             site.hub.forget_memories()

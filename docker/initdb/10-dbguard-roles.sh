@@ -7,5 +7,6 @@ psql --no-psqlrc --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname=post
     --set=backup_password="$(cat "$secrets/backup_password")" <<'SQL'
 CREATE ROLE dbguard LOGIN PASSWORD :'catalog_password';
 CREATE ROLE dbguard_backup LOGIN CREATEDB BYPASSRLS PASSWORD :'backup_password';
+GRANT pg_read_all_stats TO dbguard;
 GRANT pg_read_all_data TO dbguard_backup;
 SQL
