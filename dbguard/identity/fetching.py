@@ -59,6 +59,7 @@ async def _fetch(url: str, context: ssl.SSLContext, most: int) -> bytes:
         parts.port or (443 if secure else 80),
         ssl=context if secure else None,
         server_hostname=host if secure else None,
+        happy_eyeballs_delay=0.25,  # RFC 8305: one address that hangs must not take all the time
     )
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_BYTES)
