@@ -169,7 +169,7 @@ def test_what_comes_with_a_line(tmp_path: Path) -> None:
 
 def test_every_line_that_fits_counts(tmp_path: Path) -> None:
     """As in pg_ident.conf: a certificate can stand for several users, who says which."""
-    table = mapped(tmp_path, "cn ana ana roles=a\ncn ana oncall\ncn ana ana roles=b\n")
+    table = mapped(tmp_path, "cn ana ana roles=a\ncn ana oncall \t\r\n  \ncn ana ana roles=b\n")
     names = showing(K.COMMON_NAME, "ana")
     assert [match.user for match in table.matches(names)] == ["ana", "oncall", "ana"]
     first = table.find(names, "ana")
@@ -215,6 +215,8 @@ WRONG = {
     "no expression": ("cn /(/ ana", "is not a regular expression"),
     "an open expression": ("cn /ana ana", "ends without a slash"),
     "an empty name": ('cn "" ana', "is empty"),
+    "a name that cannot be shown": ('cn "ana\a" ana', "cannot be shown"),
+    "an attribute that cannot be shown": ('cn ana ana "a=x\a"', "a holds what cannot be shown"),
     "an empty user": ('cn ana ""', "no name that somebody could have"),
     "a group without an expression": (r"cn ana \1", "needs an expression"),
     "a group that is not there": (r"cn /ana/ \1", "needs an expression"),

@@ -158,6 +158,11 @@ CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
     "expiry far away": ({"exp": 1e300}, "no usable time"),
     "expiry below zero": ({"exp": -1}, "no usable time"),
     "no time of issue": ({"iat": None}, "no usable time"),
+    "no time of issue, but one from which it is valid": (
+        {"iat": None, "nbf": int(NOW)},
+        "no usable time of issue",
+    ),
+    "issued in the future, valid before": ({"iat": int(NOW) + 31, "nbf": 0}, "not valid yet"),
     "issued in the future": ({"iat": int(NOW) + 31}, "not valid yet"),
     "not before": ({"nbf": int(NOW) + 31}, "not valid yet"),
     "not before as a text": ({"nbf": "0"}, "from which"),
@@ -243,6 +248,7 @@ TOKENS: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "an extension": (lambda: header(crit=["exp"]), "an extension"),
     "an empty list of extensions": (lambda: header(crit=[]), "an extension"),
     "without base64": (lambda: header(b64=False), "an extension"),
+    "an encrypted one's header": (lambda: header(enc="A256GCM"), "an extension"),
     "compressed": (lambda: header(zip="DEF"), "an extension"),
     "a token in a token": (lambda: header(cty="JWT"), "another type"),
     "a logout token": (lambda: header(typ="logout+jwt"), "another type"),
@@ -370,6 +376,7 @@ UNUSABLE: dict[str, bytes | dict[str, Any]] = {
     "a point that is not on the curve": ec_key().public(x="AA" + "A" * 41),
     "another curve": ec_key().public(crv="P-384"),
     "a curve that is none": ec_key().public(crv=["P-256"]),
+    "coordinates that are not base64url": ec_key().public(x="A" * 42 + "+"),
     "a short key": ed_key().public(x="AAAA"),
 }
 
@@ -380,6 +387,11 @@ def test_keys_that_cannot_be_used(case: str) -> None:
     text = data if isinstance(data, bytes) else json.dumps({"keys": [data]}).encode()
     with pytest.raises(NoKeySet):
         parse_key_set(text, frozenset(TokenAlgorithm))
+
+
+def test_keys_of_other_algorithms_are_none() -> None:
+    with pytest.raises(NoKeySet):
+        parse_key_set(key_set(KEY, ec_key()), frozenset({TokenAlgorithm.PS256}))
 
 
 def test_keys_that_cannot_be_used_do_not_hide_others() -> None:
