@@ -23,14 +23,33 @@ from rich.table import Table
 
 from dbguard.demo.binaries import find_binaries
 from dbguard.demo.server import EmbeddedServer
+from dbguard.identity.store import change_users
+from dbguard.identity.users import User
 from dbguard.wire.authentication import sasl_initial_response
+from dbguard.wire.scram import SALT_BYTES, make_verifier
 
 SETTINGS = """\
-authentication: {mode: server-users}
+authentication: {%s}
 limits: {login_failures: 0}
 """
+MODES = {
+    "server-users": "mode: server-users",
+    "identities": "mode: identities, users: %s, logins: [{user: bench_known, password: right}]",
+}
 KNOWN, UNKNOWN = "a user that there is", "a user that there is not"
+DISABLED = "one that is disabled"
 USERS = {KNOWN: "bench_known", UNKNOWN: "bench_nobody"}
+
+
+def keep_users(path: Path) -> None:
+    """dbguard's own, with the password that the server has for the first of them."""
+
+    def add(users: dict[str, User]) -> None:
+        for name, disabled in (("bench_known", False), ("bench_disabled", True)):
+            verifier = make_verifier("right", name.ljust(SALT_BYTES).encode()[:SALT_BYTES])
+            users[name] = User(name, verifier, disabled=disabled)
+
+    change_users(path, add)
 
 
 def answer(connection: socket.socket) -> bytes:
@@ -75,19 +94,20 @@ def rank_sum(one: list[float], other: list[float]) -> float:
     return (total - mean) / math.sqrt(count * others * (count + others + 1) / 12)
 
 
-def compare(port: int, tries: int) -> Table:
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in USERS}
+def compare(port: int, tries: int, other: str, user: str) -> Table:
+    users = {KNOWN: USERS[KNOWN], other: user}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in users}
     rng = random.Random(hashlib.sha256(b"turns").digest())
-    for name in USERS:
+    for name in users:
         for _ in range(20):
-            one(port, USERS[name])
-    turns = [name for name in USERS for _ in range(tries)]
+            one(port, users[name])
+    turns = [name for name in users for _ in range(tries)]
     rng.shuffle(turns)
     for name in turns:
-        found[name].append(one(port, USERS[name]))
-    table = Table("phase", "tries each", *USERS, "difference", "z (rank sum)")
+        found[name].append(one(port, users[name]))
+    table = Table("phase", "tries each", *users, "difference", "z (rank sum)")
     for phase, title in enumerate(("to the salt", "from the proof to the error")):
-        known, unknown = ([t[phase] * 1e6 for t in found[name]] for name in (KNOWN, UNKNOWN))
+        known, unknown = ([t[phase] * 1e6 for t in found[name]] for name in (KNOWN, other))
         medians = statistics.median(known), statistics.median(unknown)
         table.add_row(
             title,
@@ -102,6 +122,7 @@ def compare(port: int, tries: int) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=2000, help="of each user")
+    parser.add_argument("--mode", choices=MODES, default="server-users")
     given = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dbguard-bench-")))
@@ -113,8 +134,14 @@ def main() -> None:
         stack.callback(server.stop)
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute("CREATE ROLE bench_known LOGIN PASSWORD 'right'")
-        target = stack.enter_context(dbguard(folder / "proxy", server, "buffered", SETTINGS))
-        Console().print(compare(target.port, given.tries))
+        settings = SETTINGS % MODES[given.mode]
+        if given.mode == "identities":
+            keep_users(folder / "users.json")
+            settings %= folder / "users.json"
+        target = stack.enter_context(dbguard(folder / "proxy", server, "buffered", settings))
+        Console().print(compare(target.port, given.tries, UNKNOWN, USERS[UNKNOWN]))
+        if given.mode == "identities":
+            Console().print(compare(target.port, given.tries, DISABLED, "bench_disabled"))
         Console().print("A |z| below 1.96 is what equal times give 19 times of 20.")
 
 
