@@ -159,7 +159,8 @@ class LimitsSettings(Section):
         ge=0,
         le=100_000,
         examples=["50"],
-        description="Of these, connections of one database user; 0: no such limit. One "
+        description="Of these, connections of one user (a person, where dbguard knows people "
+        "itself; else a database user); 0: no such limit. One "
         "application with a leaking pool must not lock out everybody else.",
     )
     idle_timeout: Seconds = Field(

@@ -34,7 +34,7 @@ class RecordKind(enum.StrEnum):
     CATALOG = "catalog"
     """The catalog snapshot changed."""
     USERS = "users"
-    """dbguard's own users were read again, or could not be."""
+    """dbguard's own users were read again, or could not be; a session was ended for it."""
     BACKUP = "backup"
     DRIFT = "drift"
     """Classified values went into a column that the rules do not know of, or a classified column

@@ -143,7 +143,7 @@ class Connection:
             return
         fields = {"event": "session ended", "user": session.principal.user, "reason": reason}
         with contextlib.suppress(AuditUnavailable):
-            self._event(RecordKind.SECURITY, **fields, **identity_fields(identity))
+            self._event(RecordKind.USERS, **fields, **identity_fields(identity))
         self._identity = None
         self.end(revoked(reason))
         request = CancelRequest(self._target.process_id, self._target.secret)

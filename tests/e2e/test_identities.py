@@ -27,7 +27,7 @@ from tests.tls_server import TlsServer, tls_server
 
 from .conftest import Factory
 from .proxies import Guarded
-from .test_termination import LEGS, WRONG, listening
+from .test_termination import LEGS, WHO, WRONG, listening
 from .test_tls import Known, configured, reload
 
 pytestmark = pytest.mark.pg
@@ -169,14 +169,20 @@ def soon(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("leg", LEGS)
-def test_libpq_in_every_mode(guarded: Guarded, leg: str) -> None:
-    if leg == "direct" and psycopg.pq.version() < 170_000:
-        pytest.skip("libpq before 17 knows no direct TLS")
-    options = LEGS[leg].format(ca=guarded.folder / "clients-ca.crt")
-    with closing(psycopg.connect(f"{guarded.dsn('anna')}?{options}")) as session:
-        assert session.pgconn.ssl_in_use is (leg != "disable")
-        assert one(session, "SELECT session_user") == ("app_analyst",)
+@pytest.mark.parametrize("upstream", ["disable", "require", "verify-full"])
+def test_libpq_in_every_mode_on_both_legs(
+    guarded: Guarded, server: TlsServer, upstream: str
+) -> None:
+    ca = f", ca: {server.ca}" if upstream == "verify-full" else ""
+    configured(guarded, server, "127.0.0.1", f"mode: {upstream}{ca}")
+    reload(guarded)
+    for leg, options in LEGS.items():
+        if leg == "direct" and psycopg.pq.version() < 170_000:
+            continue
+        options = options.format(ca=guarded.folder / "clients-ca.crt")
+        with closing(psycopg.connect(f"{guarded.dsn('anna')}?{options}")) as session:
+            assert session.pgconn.ssl_in_use is (leg != "disable"), leg
+            assert one(session, WHO) == ("app_analyst", upstream != "disable"), leg
 
 
 def test_asyncpg(guarded: Guarded) -> None:
@@ -433,7 +439,7 @@ def test_who_is_disabled_is_thrown_out(guarded: Guarded, server: TlsServer) -> N
             asked = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
             soon(lambda: connection.execute(asked, (pid,)).fetchone() == (0,))
         assert one(other, "SELECT 1") == (1,)
-    ended = [r["fields"] for r in guarded.records("security")]
+    ended = [r["fields"] for r in guarded.records("users")]
     assert {
         "event": "session ended",
         "user": "app_readonly",
