@@ -13,12 +13,19 @@ from .model import Finding, HbaRule, LoginRole, Observed, Severity
 
 READERS: Final = {
     "adminpack": "reads and writes files of the server",
+    "aws_lambda": "sends what it is given to another service",
+    "aws_s3": "copies tables to and from another service",
     "dblink": "opens connections of its own, past every rule",
     "file_fdw": "shows files of the server as tables",
     "http": "sends what it is given to any address",
+    "pageinspect": "shows the raw pages of tables",
+    "pg_background": "runs statements in sessions of its own, past every rule",
+    "pg_cron": "runs statements in sessions of its own, past every rule",
     "pg_net": "sends what it is given to any address",
+    "pg_walinspect": "shows what is written to tables",
     "plperlu": "runs any program of the server's user",
     "plpython3u": "runs any program of the server's user",
+    "plr": "runs any program of the server's user",
     "plsh": "runs any program of the server's user",
     "pltclu": "runs any program of the server's user",
     "postgres_fdw": "opens connections of its own, past every rule",
@@ -30,6 +37,17 @@ POWERS: Final = {
     "pg_write_server_files": "writes files of the server",
 }
 """Predefined roles that reach beyond the database."""
+FILE_FUNCTIONS: Final = frozenset(
+    {
+        "lo_export",
+        "lo_import",
+        "pg_ls_dir",
+        "pg_read_binary_file",
+        "pg_read_file",
+        "pg_stat_file",
+    }
+)
+"""Functions that only superusers may run as long as nobody was given them."""
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 _UNPROVED: Final = frozenset({"trust", "ident"})
 
@@ -43,6 +61,7 @@ def findings(observed: Observed) -> tuple[Finding, ...]:
         *_roles(observed),
         *_passwords(observed),
         *_extensions(observed),
+        *_code(observed),
         *_streams(observed),
         *_closed(observed),
     ]
@@ -75,6 +94,13 @@ def _rules(observed: Observed) -> Iterator[Finding]:
             ),
         )
         return
+    for line in observed.broken_rules:
+        yield Finding(
+            Severity.WEAK,
+            f"pg_hba.conf:{line}",
+            "Cannot be read by the server, which goes on with the rules that it had before.",
+            ("SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL;",),
+        )
     for rule in observed.hba:
         if rule.method == "reject":
             if _everywhere(rule) and _for_everybody(rule):
@@ -91,8 +117,25 @@ def _rules(observed: Observed) -> Iterator[Finding]:
                 Severity.OPEN,
                 f"pg_hba.conf:{rule.line}",
                 f"Lets {_who(rule)} in from {_where(rule)}, past dbguard.",
-                ("# in its place:", *_own_rule(observed, rule)),
+                ("# in its place:", *_own_rule(observed, rule), *_let_in(observed, rule)),
             )
+        elif rule.method == "password" and rule.kind != "hostssl" and not _is_local(rule.address):
+            yield Finding(
+                Severity.WEAK,
+                f"pg_hba.conf:{rule.line}",
+                "Passwords cross the network in clear text (password).",
+                ("# in its place: the same line with scram-sha-256",),
+            )
+
+
+def _let_in(observed: Observed, rule: HbaRule) -> tuple[str, ...]:
+    """The users who could log in by the rule; groups (`+name`) and patterns are not looked into."""
+    names = [
+        role.name
+        for role in observed.roles
+        if role.name != observed.user and ("all" in rule.users or role.name in rule.users)
+    ]
+    return (f"# users that it lets in now: {', '.join(names)}",) if names else ()
 
 
 def _own_rule(observed: Observed, rule: HbaRule) -> tuple[str, ...]:
@@ -176,9 +219,37 @@ def _role(role: LoginRole) -> Iterator[Finding]:
             f"role {role.name}",
             "Is a superuser that can log in: no grant of the database binds it, only dbguard's "
             "rules do.",
-            (f"ALTER ROLE {name} NOSUPERUSER;", f"-- or: ALTER ROLE {name} NOLOGIN;"),
+            (
+                # "The bootstrap superuser must have the SUPERUSER attribute." (16 on)
+                f"ALTER ROLE {name} NOLOGIN;",
+                "-- initdb made it, so it stays a superuser; keep another one that may log in on "
+                "the server's own host",
+            )
+            if role.bootstrap
+            else (f"ALTER ROLE {name} NOSUPERUSER;", f"-- or: ALTER ROLE {name} NOLOGIN;"),
         )
         return
+    for other in sorted(role.superusers):
+        yield Finding(
+            Severity.WEAK,
+            f"role {role.name}",
+            f"Can become superuser {other} by SET ROLE.",
+            (f"REVOKE {quote(other)} FROM {name};",),
+        )
+    for other in sorted(role.unbound):
+        yield Finding(
+            Severity.WEAK,
+            f"role {role.name}",
+            f"Can become {other} by SET ROLE, which is not bound by row security.",
+            (f"REVOKE {quote(other)} FROM {name};",),
+        )
+    if role.creates_roles:
+        yield Finding(
+            Severity.WEAK,
+            f"role {role.name}",
+            "May make roles that can log in past dbguard, and change passwords.",
+            (f"ALTER ROLE {name} NOCREATEROLE;",),
+        )
     if role.replication:
         yield Finding(
             Severity.OPEN,
@@ -230,6 +301,32 @@ def _extensions(observed: Observed) -> Iterator[Finding]:
         )
 
 
+def _code(observed: Observed) -> Iterator[Finding]:
+    """What reaches the server's files and programs and is no extension."""
+    known = set(observed.extensions)
+    for database, name in observed.languages:
+        if (database, name) not in known:
+            yield Finding(
+                Severity.OPEN,
+                f"database {database}",
+                f"Language {name} is not trusted: its functions run any program of the server's "
+                "user.",
+                (f"\\connect {quote(database)}", f"DROP LANGUAGE {quote(name)} CASCADE;"),
+            )
+    for database, function, grantee in observed.file_functions:
+        who = "Everybody" if grantee == "PUBLIC" else grantee
+        role = grantee if grantee == "PUBLIC" else quote(grantee)
+        yield Finding(
+            Severity.OPEN,
+            f"database {database}",
+            f"{who} may run {function}, which reaches files of the server.",
+            (
+                f"\\connect {quote(database)}",
+                f"REVOKE EXECUTE ON FUNCTION pg_catalog.{function} FROM {role};",
+            ),
+        )
+
+
 def _streams(observed: Observed) -> Iterator[Finding]:
     for database, name in observed.publications:
         yield Finding(
@@ -257,8 +354,17 @@ def _sessions(observed: Observed) -> Iterator[Finding]:
         )
         return
     past = Counter(
-        (s.user, s.address, s.database) for s in observed.sessions if s.address != observed.address
+        (s.user, s.address, s.database)
+        for s in observed.sessions
+        if s.address != observed.address and not s.replication
     )
+    for user, address in sorted({(s.user, s.address) for s in observed.sessions if s.replication}):
+        yield Finding(
+            Severity.OPEN,
+            f"replication of {user}",
+            f"What is written to the server is sent to {address}, past dbguard.",
+            ("# if it is no standby or backup of yours: see the findings on pg_hba.conf",),
+        )
     for (user, address, database), count in sorted(past.items()):
         yield Finding(
             Severity.OPEN,

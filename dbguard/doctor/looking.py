@@ -9,7 +9,7 @@ import asyncpg
 
 from dbguard.errors import CatalogUnavailable
 
-from .checks import POWERS
+from .checks import FILE_FUNCTIONS, POWERS
 from .model import HbaRule, LoginRole, Observed, SeenSession
 
 SECONDS: Final = 15.0
@@ -37,19 +37,31 @@ SELECT line_number, type, database, user_name, coalesce(address, '') AS address,
        coalesce(netmask, '') AS netmask, auth_method
 FROM pg_catalog.pg_hba_file_rules WHERE error IS NULL ORDER BY line_number
 """
+_BROKEN = """
+SELECT line_number FROM pg_catalog.pg_hba_file_rules
+WHERE error IS NOT NULL AND line_number IS NOT NULL ORDER BY line_number
+"""
 _ROLES = """
 SELECT r.rolname, r.rolsuper, r.rolbypassrls, r.rolreplication,
+       r.oid = 10 AS bootstrap, r.rolcreaterole,
        ARRAY(SELECT p.rolname::text FROM pg_catalog.pg_roles p WHERE p.rolname = ANY($1)
-             AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')) AS powers
+             AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')) AS powers,
+       ARRAY(SELECT p.rolname::text FROM pg_catalog.pg_roles p WHERE p.rolsuper
+             AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')) AS superusers,
+       ARRAY(SELECT p.rolname::text FROM pg_catalog.pg_roles p
+             WHERE p.rolbypassrls AND NOT p.rolsuper AND NOT r.rolsuper AND NOT r.rolbypassrls
+             AND pg_catalog.pg_has_role(r.oid, p.oid, 'MEMBER')) AS unbound
 FROM pg_catalog.pg_roles r WHERE r.rolcanlogin ORDER BY r.rolname
 """
 _MD5 = "SELECT rolname FROM pg_catalog.pg_authid WHERE rolpassword LIKE 'md5%' ORDER BY rolname"
 _MAY_SEE = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'MEMBER')"
 _SESSIONS = """
 SELECT usename::text, coalesce(datname::text, '') AS datname,
-       coalesce(host(client_addr), 'local') AS address, application_name
+       coalesce(host(client_addr), 'local') AS address, application_name,
+       backend_type = 'walsender' AS replication
 FROM pg_catalog.pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
+WHERE backend_type IN ('client backend', 'walsender') AND usename IS NOT NULL
+  AND pid <> pg_catalog.pg_backend_pid()
 """
 _SLOTS = "SELECT slot_name::text FROM pg_catalog.pg_replication_slots ORDER BY slot_name"
 _DATABASES = """
@@ -60,6 +72,17 @@ _EXTENSIONS = "SELECT extname::text FROM pg_catalog.pg_extension ORDER BY extnam
 _SERVERS = """
 SELECT s.srvname::text, w.fdwname::text FROM pg_catalog.pg_foreign_server s
 JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw ORDER BY s.srvname
+"""
+_LANGUAGES = """
+SELECT lanname::text FROM pg_catalog.pg_language
+WHERE lanispl AND NOT lanpltrusted ORDER BY lanname
+"""
+_FILE_FUNCTIONS = """
+SELECT p.oid::regprocedure::text,
+       CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END
+FROM pg_catalog.pg_proc p CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) a
+WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = ANY($1)
+  AND a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner ORDER BY 1, 2
 """
 _PUBLICATIONS = "SELECT pubname::text FROM pg_catalog.pg_publication ORDER BY pubname"
 
@@ -80,6 +103,7 @@ async def look(dsn: str) -> Observed:
         databases = [row[0] for row in await connection.fetch(_DATABASES)]
         slots = tuple(row[0] for row in await connection.fetch(_SLOTS))
         hba = await _allowed(connection, _HBA)
+        broken = await _allowed(connection, _BROKEN)
         md5 = await _allowed(connection, _MD5)
         sees = await connection.fetchval(_MAY_SEE)
         sessions = await connection.fetch(_SESSIONS) if sees else None
@@ -105,6 +129,10 @@ async def look(dsn: str) -> Observed:
                 row["rolbypassrls"],
                 row["rolreplication"],
                 frozenset(row["powers"]),
+                row["bootstrap"],
+                row["rolcreaterole"],
+                frozenset(row["superusers"]),
+                frozenset(row["unbound"]),
             )
             for row in roles
         ),
@@ -115,6 +143,9 @@ async def look(dsn: str) -> Observed:
         slots=slots,
         sessions=None if sessions is None else tuple(SeenSession(*row) for row in sessions),
         closed=tuple(inside.closed),
+        broken_rules=tuple(row[0] for row in broken or ()),
+        languages=tuple(inside.languages),
+        file_functions=tuple(inside.file_functions),
     )
 
 
@@ -125,6 +156,8 @@ class _Inside:
         self.extensions: list[tuple[str, str]] = []
         self.servers: list[tuple[str, str, str]] = []
         self.publications: list[tuple[str, str]] = []
+        self.languages: list[tuple[str, str]] = []
+        self.file_functions: list[tuple[str, str, str]] = []
         self.closed: list[str] = []
 
     async def look(self, dsn: str, database: str) -> None:
@@ -140,6 +173,10 @@ class _Inside:
             self.servers += [(database, row[0], row[1]) for row in found]
             found = await connection.fetch(_PUBLICATIONS)
             self.publications += [(database, row[0]) for row in found]
+            found = await connection.fetch(_LANGUAGES)
+            self.languages += [(database, row[0]) for row in found]
+            found = await connection.fetch(_FILE_FUNCTIONS, sorted(FILE_FUNCTIONS))
+            self.file_functions += [(database, *row) for row in found]
         except _FAILURES:
             self.closed.append(database)
         finally:

@@ -52,6 +52,13 @@ class LoginRole:
     replication: bool
     memberships: frozenset[str]
     """Predefined roles that it is a member of, directly or not."""
+    bootstrap: bool = False
+    """The role that initdb made: PostgreSQL wants it to be a superuser."""
+    creates_roles: bool = False
+    superusers: frozenset[str] = frozenset()
+    """Superusers' roles that it is a member of, directly or not."""
+    unbound: frozenset[str] = frozenset()
+    """Roles with BYPASSRLS that it is a member of, directly or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ class SeenSession:
     address: str
     """`local` on a Unix socket."""
     application: str
+    replication: bool = False
+    """It is sent what is written to the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +99,9 @@ class Observed:
     sessions: tuple[SeenSession, ...] | None
     closed: tuple[str, ...] = ()
     """Databases that could not be looked into."""
+    broken_rules: tuple[int, ...] = ()
+    """Lines of pg_hba.conf that the server cannot read."""
+    languages: tuple[tuple[str, str], ...] = ()
+    """Database and name of languages that are not trusted."""
+    file_functions: tuple[tuple[str, str, str], ...] = ()
+    """Database, function that reads or writes files, and who was given it."""

@@ -141,6 +141,93 @@ FAULTS = {
         ),
         'ALTER ROLE "Admin" NOSUPERUSER;',
     ),
+    "the superuser that initdb made": (
+        {"roles": (role("postgres", superuser=True, bootstrap=True),)},
+        (
+            Severity.WEAK,
+            "role postgres",
+            "Is a superuser that can log in: no grant of the database binds it, only dbguard's "
+            "rules do.",
+        ),
+        'ALTER ROLE "postgres" NOLOGIN;',
+    ),
+    "a member of a superuser": (
+        {"roles": (role(superusers=frozenset({"Admin"})),)},
+        (Severity.WEAK, "role app", "Can become superuser Admin by SET ROLE."),
+        'REVOKE "Admin" FROM "app";',
+    ),
+    "a member of one that row security does not bind": (
+        {"roles": (role(unbound=frozenset({"etl"})),)},
+        (
+            Severity.WEAK,
+            "role app",
+            "Can become etl by SET ROLE, which is not bound by row security.",
+        ),
+        'REVOKE "etl" FROM "app";',
+    ),
+    "a role that makes roles": (
+        {"roles": (role(creates_roles=True),)},
+        (
+            Severity.WEAK,
+            "role app",
+            "May make roles that can log in past dbguard, and change passwords.",
+        ),
+        'ALTER ROLE "app" NOCREATEROLE;',
+    ),
+    "a rule that cannot be read": (
+        {"broken_rules": (9,)},
+        (
+            Severity.WEAK,
+            "pg_hba.conf:9",
+            "Cannot be read by the server, which goes on with the rules that it had before.",
+        ),
+        "SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL;",
+    ),
+    "passwords in clear text": (
+        {"hba": (rule(method="password"),)},
+        (
+            Severity.WEAK,
+            "pg_hba.conf:7",
+            "Passwords cross the network in clear text (password).",
+        ),
+        "# in its place: the same line with scram-sha-256",
+    ),
+    "a language": (
+        {"languages": (("clinic", "plperlu"),)},
+        (
+            Severity.OPEN,
+            "database clinic",
+            "Language plperlu is not trusted: its functions run any program of the server's user.",
+        ),
+        'DROP LANGUAGE "plperlu" CASCADE;',
+    ),
+    "a function that reads files": (
+        {"file_functions": (("clinic", "pg_read_file(text)", "app"),)},
+        (
+            Severity.OPEN,
+            "database clinic",
+            "app may run pg_read_file(text), which reaches files of the server.",
+        ),
+        'REVOKE EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) FROM "app";',
+    ),
+    "a function that everybody may write files with": (
+        {"file_functions": (("clinic", "lo_export(oid,text)", "PUBLIC"),)},
+        (
+            Severity.OPEN,
+            "database clinic",
+            "Everybody may run lo_export(oid,text), which reaches files of the server.",
+        ),
+        "REVOKE EXECUTE ON FUNCTION pg_catalog.lo_export(oid,text) FROM PUBLIC;",
+    ),
+    "replication that runs": (
+        {"sessions": (SeenSession("walker", "", DBGUARD, "walreceiver", replication=True),)},
+        (
+            Severity.OPEN,
+            "replication of walker",
+            "What is written to the server is sent to 10.0.0.5, past dbguard.",
+        ),
+        "# if it is no standby or backup of yours: see the findings on pg_hba.conf",
+    ),
     "row security": (
         {"roles": (role(bypasses_rls=True),)},
         (Severity.WEAK, "role app", "Is not bound by row security."),
@@ -242,6 +329,28 @@ def test_each_fault_is_found(name: str) -> None:
     (found,) = findings(replace(CLOSED, **changed))  # type: ignore[arg-type]
     assert (found.severity, found.subject, found.what) == expected
     assert line in found.lines
+
+
+def test_a_rule_that_is_open_names_the_users_it_lets_in() -> None:
+    roles = tuple(map(role, ("app", "web", "dbguard")))
+    everybody = rule(address="all", netmask="")
+    (found,) = findings(replace(CLOSED, hba=(everybody,), roles=roles))
+    assert found.lines[-1] == "# users that it lets in now: app, web"
+    (found,) = findings(replace(CLOSED, hba=(replace(everybody, users=("web",)),), roles=roles))
+    assert found.lines[-1] == "# users that it lets in now: web"
+
+
+def test_a_language_that_an_extension_brought_is_told_once() -> None:
+    brought = replace(
+        CLOSED, extensions=(("clinic", "plperlu"),), languages=(("clinic", "plperlu"),)
+    )
+    assert len(findings(brought)) == 1
+
+
+def test_a_superuser_that_initdb_made_is_not_told_to_be_none() -> None:
+    made = role("postgres", superuser=True, bootstrap=True)
+    (found,) = findings(replace(CLOSED, roles=(made,)))
+    assert not any("NOSUPERUSER" in line for line in found.lines)
 
 
 def test_nobody_gets_behind_a_rule_that_rejects_everybody() -> None:
