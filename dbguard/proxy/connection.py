@@ -82,6 +82,7 @@ class Connection:
         self._last_activity = time.monotonic()
         self._leaving: DbguardError | None = None
         self._displaced: DbguardError | None = None
+        self._ended_by: DbguardError | None = None
         self._ending = False
         self.deadline: Deadline | None = None
         """When the session has to end, if it has to."""
@@ -127,6 +128,7 @@ class Connection:
 
     def end(self, error: DbguardError) -> None:
         """Tell the client why, and end the session now."""
+        self._ended_by = error
         if self._client.is_full:  # it takes nothing: whoever waits for it has to be woken
             self._client.abort()
         elif self._session is not None and not self._session.link.closed:
@@ -404,10 +406,12 @@ class Connection:
                 await self._hub.settled(self._id, self._session.principal.database)
             with contextlib.suppress(AuditUnavailable):
                 principal = self._session.identity.principal
+                ended_by = self._displaced or self._ended_by
                 self._event(
                     RecordKind.DISCONNECT,
                     user=principal.user,
                     **identity_fields(principal.identity),
                     database=principal.database,
+                    **({"reason": ended_by.message} if ended_by is not None else {}),
                 )
         await self._held.aclose()

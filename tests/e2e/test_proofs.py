@@ -293,6 +293,11 @@ def test_sessions_end_with_their_token(proofs: Proofs) -> None:
                     busy.execute(READ)
                     time.sleep(0.05)
             assert time.time() >= expiry + grace
+    until = time.monotonic() + 20
+    reason = "terminating connection because its token has expired"
+    while sum(r["fields"].get("reason") == reason for r in proofs.proxy.records("disconnect")) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 # certificates
