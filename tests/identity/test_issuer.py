@@ -188,10 +188,8 @@ def test_the_pauses_grow_and_end() -> None:
     assert not schedule.is_usable(now + 660)
 
 
-OTHER = b'{"issuer": "http://127.0.0.1/other", "jwks_uri": "http://127.0.0.1/keys"}'
 CONFIGURATION = "/.well-known/openid-configuration"
 WRONG: dict[str, tuple[str, bytes | None]] = {
-    "a configuration of another issuer": (CONFIGURATION, OTHER),
     "a configuration that is none": (CONFIGURATION, b"[]"),
     "a huge configuration": (CONFIGURATION, b" " * 200_000),
     "keys that are none": ("/keys", b"<html>"),
@@ -199,6 +197,15 @@ WRONG: dict[str, tuple[str, bytes | None]] = {
     "huge keys": ("/keys", b" " * 600_000),
     "keys twice": ("/keys", b'{"keys": [], "keys": []}'),
 }
+
+
+async def test_a_configuration_of_another_issuer(local: LocalIssuer) -> None:
+    for named in (f"{local.url}/", f"{local.url}/other", "", None, [local.url]):
+        document = {"issuer": named, "jwks_uri": f"{local.url}/keys"}
+        local.documents[CONFIGURATION] = json.dumps(document).encode()
+        with pytest.raises(IssuerUnavailable):
+            await made(local).verify(local.token().encode())
+    assert set(local.asked) == {CONFIGURATION}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -308,13 +315,13 @@ async def test_tls(tmp_path: Path) -> None:
         with pytest.raises(IssuerUnavailable):
             await wrong_name.verify(local.token().encode())
         # what is asked for through TLS is not fetched without it
-        local.documents[CONFIGURATION] = json.dumps(
-            {"issuer": local.url, "jwks_uri": f"http://127.0.0.1:{local.port}/keys"}
-        ).encode()
-        local.asked.clear()
-        with pytest.raises(IssuerUnavailable):
-            await made(local, ca=ca).verify(local.token().encode())
-        assert local.asked == [CONFIGURATION]
+        with running(LocalIssuer()) as plain:
+            local.documents[CONFIGURATION] = json.dumps(
+                {"issuer": local.url, "jwks_uri": f"{plain.url}/keys"}
+            ).encode()
+            with pytest.raises(IssuerUnavailable):
+                await made(local, ca=ca).verify(local.token().encode())
+            assert plain.asked == []
     other.write_text("x")
     with pytest.raises(ConfigurationError, match="holds no usable certificate authority"):
         made(local, ca=other)
