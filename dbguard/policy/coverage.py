@@ -86,7 +86,8 @@ def _unknown_people(bound: BoundPolicy) -> Iterable[Finding]:
     if not known:
         return
     for role in bound.policy.roles:
-        if not (role.users | role.groups) & set(known):
+        named = role.users | role.groups  # other roles are about people whom no catalog knows
+        if named and not role.identities and not named & set(known):
             yield Finding(
                 role.name,
                 "the database has none of this role's users and groups",

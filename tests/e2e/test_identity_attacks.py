@@ -255,6 +255,19 @@ def test_what_is_no_answer_gets_nobody_in(guarded: Guarded, case: str) -> None:
         assert answered(client.until_ready()) == ["ErrorResponse"]
 
 
+def test_new_protocols_are_spoken_whatever_the_server_speaks(guarded: Guarded) -> None:
+    """Keys of protocol 3.2 are dbguard's own; of what is newer the client is told before it is
+    asked for anything."""
+    for minor, first in ((2, "R"), (9, "v")):
+        with Client(guarded.port) as client:
+            client.send(startup("nora", "postgres", 3 << 16 | minor))
+            answers = client.authenticate("demo")
+            assert chr(answers[0][0]) == first
+            assert client.key is not None
+            assert len(client.key.secret) == 32
+            assert any(b"app_readonly" in m for m in client.query("SELECT session_user"))
+
+
 def test_a_name_in_the_proof_counts_for_nothing(guarded: Guarded) -> None:
     """PostgreSQL goes by the startup packet, and so does dbguard."""
     with Client(guarded.port) as client:

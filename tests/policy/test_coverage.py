@@ -37,7 +37,13 @@ def test_findings() -> None:
 classification:
   - {tag: phi.ssn, columns: [clinic.patients.ssn, clinic.patients.sns, "*.*.nothing*"]}
   - {tag: eu, tables: [clinic_eu.patients, "clinic_eu.*"]}
-roles: {analyst: {users: [analyst]}, ghost: {groups: [ghosts]}}
+roles:
+  analyst: {users: [analyst]}
+  ghost: {groups: [ghosts]}
+  person: {identities: [anna]}
+  oncologist: {attributes: {department: [oncology]}}
+  given: {identities: []}
+  either: {groups: [ghosts], identities: [anna]}
 rules:
   - {id: r, allow: [read], tables: [clinic.gone]}
 functions: {safe: ["public.bmi(numeric)", "public.bmi(text)"]}
