@@ -43,7 +43,8 @@ def _library() -> ctypes.CDLL:
 
 @contextmanager
 def giving(token: Callable[[str, str], str]) -> Iterator[None]:
-    """Let libpq log in with tokens; `token` gets what the server says: address and scope."""
+    """Let libpq log in with tokens; `token` gets what the server says: address and scope. Without a
+    token, libpq gives up."""
     library = _library()
     kept: list[ctypes.Array[ctypes.c_char]] = []
 
@@ -52,6 +53,8 @@ def giving(token: Callable[[str, str], str]) -> Iterator[None]:
             return 0
         asked = request.contents
         made = token((asked.openid_configuration or b"").decode(), (asked.scope or b"").decode())
+        if not made:
+            return 0
         kept.append(ctypes.create_string_buffer(made.encode()))
         asked.token = ctypes.addressof(kept[-1])
         return 1

@@ -8,7 +8,7 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ defaults:
     {read: deny, write: deny, ddl: deny, privilege: deny, code: deny, maintenance: deny}
 """
 SETTINGS = """
-limits: {{analysis_timeout: 1m, idle_timeout: 8s, login_failures: {failures}}}
+limits: {{analysis_timeout: 1m, idle_timeout: 8s, login_failures: 0}}
 authentication:
   mode: identities
   users: users.json
@@ -111,10 +111,8 @@ def proofs(database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made(factory, database, issuer, issuer_ca)
 
 
-def made(
-    factory: Factory, database: Any, issuer: LocalIssuer, ca: trustme.CA, failures: int = 0
-) -> Proofs:
-    settings = SETTINGS.format(issuer=issuer.url, failures=failures)
+def made(factory: Factory, database: Any, issuer: LocalIssuer, ca: trustme.CA) -> Proofs:
+    settings = SETTINGS.format(issuer=issuer.url)
     proxy = factory(database, rules=None, durability="buffered", started=False, extra=settings)
     (proxy.folder / "rules" / "allowing.yaml").write_text(RULES)
     authority = Authority()
@@ -429,26 +427,36 @@ def test_psql_and_asyncpg_with_a_certificate(proofs: Proofs) -> None:
 # what it does not cost
 
 
-def test_asking_where_tokens_come_from_is_no_failure(
-    database: Any, guard: Callable[..., Guarded], proofs: Proofs
-) -> None:
-    """And an issuer that cannot be reached is none either."""
-    factory = guard
-    assert isinstance(factory, Factory)
-    issuer_ca = trustme.CA()
-    with running(LocalIssuer(), issuer_ca) as issuer:
-        own = made(factory, database, issuer, issuer_ca, failures=2)
-        options = {"oauth_issuer": issuer.url, "oauth_client_id": "test", "require_auth": "oauth"}
-        issuer.status = 503
-        with pytest.raises(psycopg.OperationalError) as caught:
-            own.connect("pw-ana", issuer.token(sub="pw-ana"))
-        assert "tokens cannot be checked at present" in str(caught.value)
+def test_what_is_no_guess_does_not_count(proofs: Proofs) -> None:
+    """Asking where tokens come from, and an issuer that cannot be reached."""
+    proxy, issuer = proofs.proxy, proofs.issuer
+    before = proxy.config.read_text("utf-8")
+    strict = before.replace("login_failures: 0", "login_failures: 2")
+    proxy.config.write_text(strict.replace("skew: 0", "skew: 0\n    algorithms: [RS256]"))
+    issuer.status = 503
+    reload(proxy)
+    options = {"oauth_issuer": issuer.url, "oauth_client_id": "t", "require_auth": "oauth"}
+    token = issuer.token(sub="liba")
+    try:
+        for _ in range(3):
+            with pytest.raises(psycopg.OperationalError) as caught:
+                proofs.connect("pw-ana", issuer.token(sub="pw-ana"))
+            assert "tokens cannot be checked at present" in str(caught.value)
         issuer.status = 200
+        with giving(lambda *_: ""):
+            for _ in range(3):
+                with pytest.raises(psycopg.OperationalError, match="no OAuth"):
+                    proofs.connect("liba", **options)
         time.sleep(1)
-        with giving(lambda *_: issuer.token(sub="liba")):
-            for _ in range(4):
-                with own.connect("liba", **options):
-                    pass
+        with giving(lambda *_: token), proofs.connect("liba", **options):
+            pass
+        for words in ("authentication failed", "authentication failed", "too many failed logins"):
+            with pytest.raises(psycopg.OperationalError, match=words):
+                proofs.connect("pw-bob", token)
+    finally:
+        issuer.status = 200
+        proxy.config.write_text(before)
+        reload(proxy)
 
 
 def test_no_token_is_written_anywhere(proofs: Proofs) -> None:
