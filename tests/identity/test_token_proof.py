@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbguard.engine.login import LoginState
@@ -231,6 +231,7 @@ def offline() -> tuple[LocalIssuer, Issuer]:
 STEPS = st.sampled_from([*TOKENS, "ack", "nothing", "noise", "scram"])
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=5), st.booleans())
 def test_no_other_way_leads_in(steps: list[str], password: bool) -> None:
     """Whatever is sent in whatever order: in comes who shows the good token as the first thing."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbguard.identity.claims import ClaimMapping, TokenRefused
@@ -406,6 +406,7 @@ def test_nothing_that_is_shown_holds_a_token() -> None:
     assert token()[:20] not in repr(read)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(alphabet="ey.J-_A0", max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(text: bytes) -> None:
     with pytest.raises(TokenRefused):
@@ -418,6 +419,7 @@ VALUES = ATOMS | st.lists(ATOMS, max_size=3) | st.dictionaries(TEXTS, ATOMS, max
 NAMES = ["iss", "aud", "sub", "exp", "iat", "nbf", "realm", "dept", "why", "cnf", "_claim_names"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES))
 def test_any_claims_are_taken_or_refused(claims: dict[str, Any]) -> None:
     text = resigned(HEADER, {**claims_of(ISSUER, NOW), **claims})
@@ -428,6 +430,7 @@ def test_any_claims_are_taken_or_refused(claims: dict[str, Any]) -> None:
     assert found.expires > NOW
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["kty", "kid", "crv", "use", "alg", "n", "e", "x"]), VALUES))
 def test_any_key_is_taken_or_left(jwk: dict[str, Any]) -> None:
     for known in (KEY.public(), {}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbguard.errors import FeatureNotSupported, ProtocolViolation
@@ -106,6 +106,7 @@ def test_a_failure_has_to_be_acknowledged(message: bytes) -> None:
         check_acknowledgement(message)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64) | st.text(alphabet="ny,\x01=authBer x", max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:
     try:
