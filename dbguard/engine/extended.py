@@ -49,9 +49,7 @@ class Extended:
             if name and name not in self.names.statements:
                 self.names.require_room(1, 0)
             planned = yield from self.judging.settling.plan(message.query, message.parameter_types)
-            if self.judging.identity.principal.acting and not planned.plan.raw_access:
-                # what EXECUTE and FETCH show now is described behind Parse
-                yield from self.judging.joined(planned.plan)
+            yield from self.judging.check_named(planned.plan)
             columnless = yield from self._fetches_nothing(planned.plan)
             if self.judging.overtaken():
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dbguard.audit.records import DecisionRecord
 from dbguard.errors import (
@@ -77,6 +77,8 @@ class Judging:
     settling: Settling
     surroundings: Surroundings
     _masked_named: bool = False
+    _checking: set[str] = field(default_factory=set)
+    """Prepared statements that are being looked at: they may name each other in a circle."""
 
     def overtaken(self) -> bool:
         """While a handler waited, an error came: its message is skipped like the server does."""
@@ -180,6 +182,7 @@ class Judging:
         if planned.plan.refusal is not None:
             decisions = yield from self.decide(planned.plan, planned, "bind", prepared.identity)
             raise StaleStatement(planned.plan, decisions, prepared)
+        yield from self.check_named(planned.plan)
         sequence = 0
         if refreshing.changes(prepared, planned):
             decisions = yield from self.decide(planned.plan, planned, "parse", prepared.identity)
@@ -188,6 +191,26 @@ class Judging:
             prepared, planned, self.observe(planned), sequence, in_query=in_query
         )
         return planned
+
+    def check_named(self, plan: Plan) -> Steps:
+        """Before it is described what EXECUTE and FETCH show: the role in force may see it.
+
+        Raises:
+            StatementError: it may not.
+        """
+        if plan.raw_access or plan.refusal is not None or not self.identity.principal.acting:
+            return
+        for effect in plan.effects:
+            name = effect.name or ""
+            if effect.kind is EffectKind.EXECUTE and name not in self._checking:
+                self._checking.add(name)
+                try:
+                    if (prepared := self.names.statements.get(name)) is not None:
+                        yield from self.refreshed(prepared)
+                finally:
+                    self._checking.discard(name)
+            elif effect.kind is EffectKind.FETCH and name in self.names.portals:
+                yield from self.still_allowed(self.names.portals[name])
 
     def still_allowed(
         self, portal: Portal, within: tuple[str, ...] = ()

@@ -53,11 +53,13 @@ INSERT INTO public.people VALUES (1, 'canary-71'), (2, 'canary-82');
 GRANT ALL ON public.people TO PUBLIC;
 CREATE FUNCTION public.become(name text) RETURNS text LANGUAGE plpgsql VOLATILE
   AS $$ BEGIN RETURN set_config('role', name, false); END $$;
+CREATE PROCEDURE public.becoming(name text) LANGUAGE plpgsql
+  AS $$ BEGIN PERFORM set_config('role', name, false); COMMIT; END $$;
 CREATE FUNCTION public.inside() RETURNS text LANGUAGE plpgsql SET role = nothings
   AS $$ BEGIN RETURN current_user; END $$;
 """
 PROBE = "SELECT ssn FROM public.people WHERE id = 1"
-RAW, MASKED, REFUSED = "canary-71", "[redacted]", "refused"
+RAW, MASKED, TAIL, REFUSED = "canary-71", "[redacted]", "…71", "refused"
 ABORTED = "25P02 current transaction is aborted, commands ignored until end of transaction block"
 GROUPS = ("seers", "halves", "nothings", "barreds")
 
@@ -115,6 +117,22 @@ SCRIPTS: list[tuple[str, list[str], str]] = [
         REFUSED,
     ),
     ("wide", ["COPY (SELECT set_config('role', 'nothings', false), 1) TO STDOUT"], REFUSED),
+    ("wide", ["CREATE TEMP TABLE t (n int)", "SET ROLE nothings"], REFUSED),
+    ("wide", ["CALL public.becoming('nothings')"], REFUSED),
+    ("wide", ["SELECT ssn FROM public.people WHERE public.become('nothings') = ssn"], REFUSED),
+    ("wide", ["ALTER ROLE wide SET role = nothings", "ALTER ROLE wide RESET role"], RAW),
+    # who sees masked values only
+    ("tails", [], TAIL),
+    ("tails", ["SET ROLE halves"], TAIL),
+    ("tails", ["SET ROLE nothings"], REFUSED),
+    ("tails", ["SELECT set_config('role', 'nothings', false)"], REFUSED),
+    ("tails", ["BEGIN", "SET LOCAL ROLE nothings"], REFUSED),
+    ("tails", ["SET ROLE nothings", "BEGIN", "RESET ROLE", "SAVEPOINT a", "ROLLBACK TO a"], TAIL),
+    (
+        "tails",
+        ["SET ROLE nothings", "BEGIN", "SAVEPOINT a", "RESET ROLE", "ROLLBACK TO a"],
+        REFUSED,
+    ),
     # users of the policy count whatever role is in force
     ("named", ["SET ROLE nothings"], RAW),
     # a superuser may set any role, and gains nothing by it
@@ -142,6 +160,7 @@ STRINGS: list[tuple[str, list[str], str]] = [
     ("wide", [f"SELECT set_config('role', 'nothings', false); {PROBE}"], REFUSED),
     ("wide", [f"SELECT set_config('role', 'nothings', false), 1; {PROBE}"], REFUSED),
     ("wide", [f"DO $$ BEGIN SET ROLE nothings; END $$; {PROBE}"], REFUSED),
+    ("wide", ["SET ROLE nothings; SET search_path = public", "RESET search_path", PROBE], REFUSED),
     ("wide", [f"SET ROLE seers; {PROBE}"], RAW),
     ("named", [f"SET ROLE nothings; {PROBE}"], RAW),
     ("wide", ["SET ROLE nothings", f"BEGIN; RESET ROLE; ROLLBACK; {PROBE}"], REFUSED),
@@ -182,6 +201,7 @@ def roles(module_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
     database = module_database
     for user in ("wide", "named", "pinned"):
         database.create_user(user, *(g for g in GROUPS if g != "barreds"))
+    database.create_user("tails", "halves", "nothings")
     database.server.create_user("barreds", options="LOGIN")
     for user in ("root", "chief"):
         database.server.create_user(user, options="LOGIN SUPERUSER")
@@ -318,6 +338,41 @@ def test_a_statement_parsed_before(
     messages = client.until_ready(1 + sync)
     nothing_leaked(messages, expected)
     assert outcome(messages) == expected
+
+
+def test_statements_that_name_each_other_in_a_circle(roles: Guarded, client: Client) -> None:
+    client.log_in("wide", roles.database)
+    client.send(
+        frontend.Parse(b"a", b"EXECUTE b", ()),
+        frontend.Parse(b"b", b"EXECUTE a", ()),
+        frontend.Sync(),
+        *prepared("SET ROLE nothings"),
+        frontend.Bind(b"", b"a", values()),
+        frontend.Execute(b"", 0),
+        frontend.Sync(),
+    )
+    assert b"canary" not in b"".join(client.until_ready(2))
+    assert outcome(client.query("SELECT 7")) == "7"
+
+
+@pytest.mark.parametrize("text", ["EXECUTE p", "FETCH c", PROBE])
+def test_a_text_parsed_before(roles: Guarded, client: Client, text: str) -> None:
+    client.log_in("wide", roles.database)
+    client.query(f"PREPARE p AS {PROBE}")
+    client.query("BEGIN")
+    client.query(f"DECLARE c CURSOR FOR {PROBE}")
+    client.send(frontend.Parse(b"s", text.encode(), ()), frontend.Sync())
+    client.until_ready()
+    client.send(
+        *prepared("SET LOCAL ROLE nothings"),
+        frontend.Describe(b"S", b"s"),
+        frontend.Bind(b"", b"s", values()),
+        frontend.Execute(b"", 0),
+        frontend.Sync(),
+    )
+    messages = client.until_ready()
+    nothing_leaked(messages, REFUSED)
+    assert outcome(messages) == REFUSED
 
 
 @pytest.mark.parametrize(
