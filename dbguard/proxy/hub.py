@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
@@ -50,15 +51,19 @@ from .analysis_frames import loads
 from .analysis_pool import AnalysisPool
 from .cancel import CancelRegistry
 from .drifting import Drifts
+from .impersonal import impersonal, personal
 from .metrics import Metrics
 from .plan_cache import PlanCache
 from .user_sessions import UserSessions
 from .world_cache import WorldCache
 
 Restricted = frozenset[tuple[int, int]]
+_Request = TypeVar("_Request", bound=PlanRequest | FunctionCallRequest)
 
 OVERLAY = "overlay "
 """What keys of a session's own view of the catalog begin with."""
+_IMPERSONAL_KEPT = 10_000
+"""People whose roles are remembered."""
 _RESTRICTED_KEPT = 1000
 """Sets of restricted columns kept, one for each principal and state."""
 _RESTRICTED_PAIRS = 200_000
@@ -92,6 +97,7 @@ class Hub:
     _worlds: WorldCache = field(default_factory=WorldCache)
     _memories: dict[str, tuple[StateKey, Memory]] = field(default_factory=dict)
     """By database: what was classified, so that renaming does not take tags off."""
+    _impersonal: dict[Principal, Principal] = field(default_factory=dict)
     _policies: dict[str, Policy] = field(default_factory=dict)
     """By digest: the one in force and the one before, for what was begun under it."""
 
@@ -102,6 +108,20 @@ class Hub:
         """Put `policy` in force: whatever is decided from now on is decided by it."""
         self._policies = {self.policy.digest: self.policy, policy.digest: policy}
         self.policy = policy
+        self._impersonal.clear()
+
+    def shared(self, request: _Request) -> _Request:
+        """The same request of somebody whose plans are everybody's who holds the same roles, under
+        the policy that is in force now: the one of a key that is made now."""
+        principal = request.principal
+        if principal.identity is None:
+            return request
+        known = self._impersonal.get(principal)
+        if known is None:
+            if len(self._impersonal) >= _IMPERSONAL_KEPT:
+                self._impersonal.clear()
+            known = self._impersonal[principal] = impersonal(self.policy, principal)
+        return replace(request, principal=known)
 
     def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
         """Append to the audit trail, and count."""
@@ -131,21 +151,22 @@ class Hub:
             snapshot = overlay.snapshot
             await self.drifts.bind(snapshot, _session_of(overlay.key))
             key = self._overlay_key(overlay)
-        if isinstance(ask.request, PlanRequest):
-            known = self.plans.find(ask.request, key)
+        request, name = self.shared(ask.request), ask.request.principal.name
+        if isinstance(request, PlanRequest):
+            known = self.plans.find(request, key)
             if known is not None:
-                return known
+                return personal(known, name)
             self.metrics.looked_up(found=False)
         try:
-            plan = await self._run(key, snapshot, ask.request)
+            plan = await self._run(key, snapshot, request)
             assert isinstance(plan, Plan)
-            restricted = await self._restricted_for(key, snapshot, ask.request.principal)
+            restricted = await self._restricted_for(key, snapshot, request.principal)
         except StatementError as error:
-            return Planned(_lost(ask.request, error), frozenset(), key, lost=True)
+            return Planned(_lost(request, error), frozenset(), key, lost=True)
         planned = Planned(plan, restricted, key)
-        if isinstance(ask.request, PlanRequest):
-            self.plans.put(ask.request, planned)
-        return planned
+        if isinstance(request, PlanRequest):
+            self.plans.put(request, planned)
+        return personal(planned, name)
 
     def _overlay_key(self, overlay: Overlay) -> StateKey:
         revision = self.drifts.revision(overlay.snapshot.database)
@@ -337,10 +358,11 @@ class SessionSurroundings:
         current = self._hub.catalog.current(self._database)
         if current is None:
             return None
-        found = self._hub.plans.find(request, self._hub.key_of(current))
-        if found is not None:
-            self._hub.metrics.looked_up(found=True)
-        return found
+        found = self._hub.plans.find(self._hub.shared(request), self._hub.key_of(current))
+        if found is None:
+            return None
+        self._hub.metrics.looked_up(found=True)
+        return personal(found, request.principal.name)
 
     @property
     def overlay_query(self) -> str:

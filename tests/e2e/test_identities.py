@@ -393,6 +393,38 @@ def test_records_name_who_it_was(guarded: Guarded) -> None:
     guarded.verify()
 
 
+REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)
+
+
+def test_people_of_the_same_roles_share_plans_and_nothing_else(guarded: Guarded) -> None:
+    """Whoever comes second is told of himself, not of who came first."""
+    for name in ("nora", "carl", "nora"):
+        with closing(psycopg.connect(guarded.dsn(name), autocommit=True)) as session:
+            for text in ("SELECT ssn AS shared FROM clinic.patients", "DO $$ BEGIN END $$"):
+                with pytest.raises(REFUSALS) as caught:
+                    session.execute(text.encode())
+                told = str(caught.value)
+                assert [n in told for n in ("nora", "carl", "\0")] == [
+                    name == "nora",
+                    name == "carl",
+                    False,
+                ]
+            assert one(session, "SELECT id AS shared FROM clinic.patients") == (1,)
+    found = [r for r in guarded.records("decision") if "shared" in r["text"]]
+    assert len(found) == 6
+    for record in found:
+        assert record["identity"]["name"] in ("nora", "carl")
+        assert "\0" not in str(record)
+        for reason in record["reasons"]:
+            assert reason.endswith(f"is not allowed for {record['identity']['name']}")
+    with closing(psycopg.connect(guarded.dsn("otto"), autocommit=True)) as session:
+        notices: list[str] = []
+        session.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
+        session.execute("SELECT 1 FROM clinic.patients WHERE ssn = 'x'")
+        assert any("masked for otto" in notice for notice in notices)
+        assert "\0" not in str(notices)
+
+
 def test_a_database_that_is_not_named_is_ones_own(guarded: Guarded, server: TlsServer) -> None:
     dsn = guarded.dsn("anna").removesuffix("/postgres")
     with pytest.raises(psycopg.OperationalError, match='database "anna" does not exist'):
