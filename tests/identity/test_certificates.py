@@ -80,10 +80,10 @@ def test_how_long_names_may_be() -> None:
             names_of(AUTHORITY.issue(name).der)
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"\x30\x00", ANA.der[:-5], ANA.der[:40]])
-def test_what_is_no_certificate(data: bytes) -> None:
-    with pytest.raises(NoNames):
-        names_of(data)
+def test_what_is_no_certificate() -> None:
+    for data in (b"", b"x", b"\x30\x00", ANA.der[:-5], ANA.der[:40]):
+        with pytest.raises(NoNames):
+            names_of(data)
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")

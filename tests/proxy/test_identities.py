@@ -154,7 +154,7 @@ def test_a_certificate_is_enough(setup: Setup, proofs: str) -> None:
         assert failed(setup.asked(proofs, "off", client)) == failure
 
 
-@pytest.mark.parametrize("shown", [None, ANA, b"no certificate"])
+@pytest.mark.parametrize("shown", [None, ANA, b"no certificate"], ids=["none", "another's", "junk"])
 def test_a_certificate_that_does_not_stand_for_the_user(setup: Setup, shown: bytes | None) -> None:
     client = Connected(certificate=shown)
     for user in ("bob", "Ana", "ana ", "dba"):
