@@ -51,6 +51,39 @@ def test_outcome_and_exit_code(user: str, text: str, outcome: str) -> None:
     assert document(user, text)["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("options", "outcome"),
+    [
+        ((), "deny"),
+        (("--identity-roles", "analyst"), "masked"),
+        (("--identity-roles", "nosuch, clinician"), "allow"),
+        (("--attribute", "department=oncology"), "deny"),
+    ],
+)
+def test_people_whom_dbguard_knows(options: tuple[str, ...], outcome: str) -> None:
+    """Not by their names: a person called like a database user is somebody else."""
+    found = document("app", READ_SSN, "--identity", "clinician", *options)
+    assert (found["outcome"], found["user"], found["identity"]) == (outcome, "app", "clinician")
+    shown = explain("app", READ_SSN, "--identity", "clinician", *options).output
+    assert "clinician" in shown
+    assert ("department=oncology" in shown) is ("--attribute" in options)
+    if outcome == "deny":
+        assert "is not allowed for clinician" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--identity-roles", "analyst"), "--identity is missing"),
+        (("--attribute", "a=b"), "--identity is missing"),
+        (("--identity", "x", "--attribute", "a"), "must be NAME=VALUE"),
+    ],
+)
+def test_mistakes_about_people(options: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        explain("app", READ_SSN, *options)
+
+
 def test_masked() -> None:
     found = document("analyst", READ_SSN)
     (statement,) = found["statements"]
