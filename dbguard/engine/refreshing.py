@@ -151,7 +151,8 @@ class Refreshing:
         told, basis = prepared.told, prepared.basis
         same = basis.key == self.surroundings.state_key()
         same = same and basis.changes == self.settling.changes_for(prepared.text)
-        if told.columns is not None or prepared.lost or not same:
+        known = told.columns is not None and told.parameters is not None
+        if known or prepared.lost or not same:
             return
         if prepared.plan.has_effect(EffectKind.FETCH, EffectKind.EXECUTE):
             return  # of what may have gone, which crashes the server: Extended._cursors_exist

@@ -386,3 +386,38 @@ def test_a_query_that_runs_what_is_gone_ends_with_ready() -> None:
         << Z I
         """
     )
+
+
+def test_a_portal_that_was_described_tells_no_parameters() -> None:
+    play(
+        f"""
+        >> P a: raw looking | B x<-a | D Px | S
+        => P a: raw looked-public
+        => B x<-a
+        => D P x
+        => S
+        <= 1 | 2 | T x | Z I
+        << 1
+        << 2
+        << T x
+        << Z I
+        >> Q path
+        => Q path
+        <= C SET | Z I
+        << C SET
+        << Z I
+        >> D S a | S
+        {probe("clinic")}
+        => D S a
+        => S
+        <= t | T x | Z I
+        => C S a
+        => P a: raw looked-clinic
+        => D S a
+        => S
+        <= 3 | 1 | t | T x y | Z I
+        << t
+        << E 0A000 cached plan must not change result type
+        << Z I
+        """
+    )
