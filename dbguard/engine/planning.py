@@ -44,6 +44,7 @@ from dbguard.sql.limits import Limits
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.names import quote, split_identifier_list
 from dbguard.sql.precheck import check_text
+from dbguard.sql.reaching import RUNS_TEXTS
 from dbguard.sql.redact import redact
 from dbguard.sql.resolver import DOUBT
 from dbguard.sql.rewrite import Rewritten, rewrite
@@ -236,7 +237,7 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
         shown = found.shows_definition
         use = replace(found.use, trust=FunctionTrust.REACHES) if shown else found.use
     name = f"{use.schema}.{use.name}" if use.schema else use.name
-    unseen = use.trust in (FunctionTrust.REACHES, FunctionTrust.UNKNOWN)
+    unseen = use.trust is FunctionTrust.UNKNOWN or use.name in RUNS_TEXTS | {"set_config"}
     facts = StatementFacts(
         action=Action.FUNCTION_CALL,
         functions=(use,),

@@ -117,6 +117,18 @@ settings that drivers change by set_config() are let through in `resolver.settin
 _REASON_OF = {name: reason for reason, names in _REACHING.items() for name in names.split()}
 REACHING = frozenset(_REASON_OF)
 
+RUNS_TEXTS = frozenset(
+    {
+        "cursor_to_xml",
+        "cursor_to_xmlschema",
+        "query_to_xml",
+        "query_to_xml_and_xmlschema",
+        "query_to_xmlschema",
+        "ts_stat",
+    }
+)
+"""Run a query that an argument holds, which may call set_config()."""
+
 _MAKE_VALUES = """
     array_in array_recv domain_in domain_recv multirange_in multirange_recv pg_input_error_info
     pg_input_is_valid range_in range_recv record_in record_recv

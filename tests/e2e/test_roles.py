@@ -101,6 +101,14 @@ SCRIPTS: list[tuple[str, list[str], str]] = [
     ("wide", ["DO $$ BEGIN SET ROLE nothings; END $$"], REFUSED),
     ("wide", ["DO $$ BEGIN EXECUTE 'SET RO' || 'LE nothings'; END $$"], REFUSED),
     ("wide", ["SELECT public.become('nothings')"], REFUSED),
+    (
+        "wide",
+        [
+            "SELECT count(*) FROM ts_stat("
+            "'SELECT to_tsvector(set_config(''role'', ''nothings'', false))')"
+        ],
+        REFUSED,
+    ),
     ("wide", ["SELECT public.inside()"], RAW),
     (
         "wide",

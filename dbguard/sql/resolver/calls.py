@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbguard.sql.facts import EffectKind, FunctionTrust, SessionEffect
 from dbguard.sql.functions import FunctionReference, refer, takes
+from dbguard.sql.reaching import RUNS_TEXTS
 
 from .context import Context
 from .earlier import DOUBT
@@ -81,7 +82,8 @@ def note_call(
         else:
             ctx.ledger.note(f'function "{name}" in this notation', ctx.position(location))
     ctx.ledger.functions.setdefault(found.use)
-    if found.use.trust is FunctionTrust.UNKNOWN and found.use.volatile:
+    unseen = found.use.trust is FunctionTrust.UNKNOWN and found.use.volatile
+    if unseen or (found.use.name in RUNS_TEXTS and found.use.trust is FunctionTrust.REACHES):
         ctx.ledger.effect(SessionEffect(EffectKind.PATH))
     return found
 
