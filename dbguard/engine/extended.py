@@ -22,7 +22,7 @@ from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan
 from .probe import CURSORS, ask_server
-from .refreshing import ServerRefused
+from .refreshing import ServerRefused, bound_by_name
 from .scope import Scope
 
 
@@ -245,12 +245,21 @@ class Extended:
                 made = yield from judging.decide(planned.plan, planned, "execute", portal.statement)
                 raise RefusedWithRecord(planned.plan.refusal, made[0] if made else None)
             if planned.plan.text != base.text:
-                raise UndefinedName(
-                    "0A000",
-                    "portal cannot be run after the search path, the role or the catalog changed",
-                    hint="Bind the statement again.",
-                )
+                if not bound_by_name(portal):
+                    raise UndefinedName(
+                        "0A000",
+                        "portal cannot be run after the search path, the role or the catalog "
+                        "changed",
+                        hint="Bind the statement again.",
+                    )
+                made = yield from judging.decide(planned.plan, planned, "bind", portal.statement)
+                yield from judging.bind_again(portal, planned.plan, max(made, default=0))
+                if judging.overtaken():
+                    return portal.plan, basis
+                portal.plan = portal.base = planned.plan
+                portal.decisions, portal.executed = made, False
             base, basis = planned.plan, judging.observe(planned)
+            portal.basis = basis
         return (yield from judging.joined(base)), basis
 
     def describe(self, frame: Frame) -> Steps:

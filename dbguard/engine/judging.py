@@ -271,6 +271,10 @@ class Judging:
         """Ask what a stale statement was, if nobody has been told."""
         yield from self._refreshing.learn(prepared)
 
+    def bind_again(self, portal: Portal, plan: Plan, sequence: int) -> Steps:
+        """Let `portal` run what its text means by now."""
+        yield from self._refreshing.bind_again(portal.name, plan, sequence)
+
     # -- decisions ------------------------------------------------------------
 
     def decide(

@@ -20,7 +20,7 @@ from dbguard.wire.tags import Backend
 
 from .asks import Answer, Ask, AskDurable, AskServer, Planned, Surroundings
 from .link import RESERVED, Link, Skip, Steps
-from .names import Prepared
+from .names import Portal, Prepared
 from .pending import Owed, Pending, Shape
 from .plan import Basis, Plan
 from .probe import NO_PARAMETERS
@@ -190,6 +190,26 @@ class Refreshing:
                 error.skips = not synced
                 raise error
 
+    def bind_again(self, portal: str, plan: Plan, sequence: int) -> Steps:
+        """Close and Bind a portal that shows nothing, to another text.
+
+        Raises:
+            ServerRefused: the server does not take it.
+        """
+        yield from self.link.release()
+        if sequence and not (yield AskDurable(sequence)):
+            raise AuditUnavailable("the audit log cannot be written")
+        if self._overtaken:
+            return
+        name, text = self.scope.encoded(portal), self.scope.encoded(plan.text)
+        sent = [
+            (frontend.Close(b"P", name).encode(), Owed.CLOSE),
+            (frontend.Parse(_NAME, text, ()).encode(), Owed.PARSE),
+            (frontend.Bind(name, _NAME, NO_PARAMETERS).encode(), Owed.BIND),
+            (frontend.Close(b"S", _NAME).encode(), Owed.CLOSE),
+        ]
+        yield from self._have_done([(data, Pending(o, unseen=True)) for data, o in sent], False)
+
     def _parse_again(
         self, prepared: Prepared, plan: Plan, basis: Basis, sequence: int, in_query: bool
     ) -> Steps:
@@ -222,6 +242,12 @@ class Refreshing:
         yield from self._have_done(messages, in_query)
         if not prepared.lost:
             prepared.reshaped = _differs(told, shape)
+
+
+def bound_by_name(portal: Portal) -> bool:
+    """Whether it can be bound anew unseen: to a statement without parameters or result."""
+    told = portal.source.told if portal.source is not None else Shape()
+    return told.columns == b"" and told.parameters is not None and not _oids(told.parameters)
 
 
 def _prepare(text: bytes) -> list[tuple[bytes, Owed]]:

@@ -241,5 +241,3 @@ def test_jdbc(guarded: Guarded, mode: str, server_leg: str) -> None:
     firsts = [line for line in shown if not line.startswith(" ")]  # details follow, indented
     for leg, found in zip(legs, firsts, strict=True):
         assert fits(found, expected_of_jdbc(mode, leg, server_leg)), (leg, found)
-
-

@@ -421,3 +421,70 @@ def test_a_portal_that_was_described_tells_no_parameters() -> None:
         << Z I
         """
     )
+
+
+BOUND = f"""
+    >> Q begin
+    => Q begin
+    <= C BEGIN | Z T
+    << C BEGIN
+    << Z T
+    >> P a: grant looking | B x<-a | S
+    => P a: grant looked-public
+    => D S a
+    => B x<-a
+    => S
+    <= 1 | t | {{shape}} | 2 | Z T
+    << 1
+    << 2
+    << Z T
+    >> Q path
+    => Q path
+    <= C SET | Z T
+    << C SET
+    << Z T
+    >> E x | S
+    {probe("clinic", "T")}
+"""
+
+
+def test_a_bound_command_runs_what_its_names_mean_by_now() -> None:
+    """Which the server looks up only when it runs."""
+    world = FakeSurroundings()
+    Play(world).script(
+        BOUND.format(shape="n")
+        + """
+        => C P x
+        => P _dbguard_again: grant looked-clinic
+        => B x<-_dbguard_again
+        => C S _dbguard_again
+        => H
+        <= 3 | 1 | 2 | 3
+        => E x
+        => S
+        <= C GRANT | Z T
+        << C GRANT
+        << Z T
+        >> E x | S
+        => E x
+        => S
+        <= E 55000 portal "x" cannot be run | Z E
+        << E 55000 portal "x" cannot be run
+        << Z E
+        """
+    ).done()
+    assert world.decisions[-3:] == [("query", "allow"), ("bind", "allow"), ("execute", "allow")]
+
+
+def test_a_bound_command_that_shows_something_is_refused_when_its_names_have_moved() -> None:
+    """In which format the client wants it, nobody remembers."""
+    play(
+        BOUND.format(shape="T x")
+        + """
+        => P _dbguard_refused: SELECT "refused by dbguard"
+        => S
+        <= E 42703 no such column | Z E
+        << E 0A000 portal cannot be run after the search path, the role or the catalog changed
+        << Z E
+        """
+    )
