@@ -129,6 +129,8 @@ class Settling:
             planned = yield from self._ask(text, types, changes, within)
             refusal = planned.plan.refusal
             if refusal is not None and not refusal.denied and refusal.sqlstate in _UNKNOWN_NAME:
+                if self._may_recover:
+                    continue  # it failed only now, while this was being planned
                 planned = yield from self._look_again(text, types, planned, within)
                 view, seen = self.scope.view, self._catalog()
             if self.link.skip is not Skip.NOTHING or self.link.closed:
@@ -149,6 +151,13 @@ class Settling:
             self.scope.raw_access = planned.plan.raw_access
             self.scope.text(raw)
         return planned
+
+    @property
+    def _may_recover(self) -> bool:
+        """The transaction has failed, and what is on its way may end it."""
+        link = self.link
+        waiting = bool(link.queue.entries) and link.skip is Skip.NOTHING and not link.closed
+        return waiting and self.scope.status == b"E"
 
     def roles_within(self, plan: Plan) -> tuple[str, ...]:
         """The roles that may come into force before the last statement of a string is run; ""
@@ -253,6 +262,8 @@ class Settling:
         to everything: for them it is enough to know what it did to the names in `raw`.
         """
         yield from self.link.drain()
+        if self._may_recover:
+            yield from self.link.answered()
         if self.link.skip is not Skip.NOTHING or self.link.closed:
             return
         if self.scope.status == b"E":

@@ -148,8 +148,13 @@ class Connection:
             self._event(RecordKind.USERS, **fields, **identity_fields(identity))
         self._identity = None
         self.end(revoked(reason))
-        request = CancelRequest(self._target.process_id, self._target.secret)
-        spawn(self._target.upstream.cancel(request), f"cancel {self._id}")
+        self.cancel_running()
+
+    def cancel_running(self) -> None:
+        """Have the server stop what it runs for a session that is over."""
+        if self._target is not None:
+            request = CancelRequest(self._target.process_id, self._target.secret)
+            spawn(self._target.upstream.cancel(request), f"cancel {self._id}")
 
     @property
     def displaceable(self) -> bool:

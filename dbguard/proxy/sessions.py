@@ -112,6 +112,7 @@ class Sessions:
         if not connection.serving:
             return
         if at_once:
+            connection.cancel_running()
             connection.displace(task, error)
             self.leaving += 1
         else:

@@ -267,7 +267,10 @@ def test_old_sessions_end_between_transactions(proxy: Guarded) -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_old_sessions_end_after_all(proxy: Guarded, running: bool) -> None:
+def test_old_sessions_end_after_all(proxy: Guarded, module_database: Any, running: bool) -> None:
+    """And what they run is stopped."""
+    running_still = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%'"
+    running_still += " AND pid <> pg_backend_pid()"
     proxy.start()
     with Client(proxy.port) as client:
         client.log_in("app", proxy.database)
@@ -277,6 +280,7 @@ def test_old_sessions_end_after_all(proxy: Guarded, running: bool) -> None:
         proxy.limit("session_age: 100ms, shutdown_timeout: 100ms")
         reload(proxy)
         assert error_of(client.until_ready()) == ("57P05", f"terminating connection: {OLD}")
+    within(10, lambda: module_database.execute(running_still) == [(0,)])
 
 
 def test_connections_of_one_user(proxy: Guarded, module_database: Any) -> None:

@@ -119,3 +119,37 @@ def test_a_refused_parse_destroys_the_unnamed_statement_whatever_fails_meanwhile
         << E 26000 unnamed prepared statement does not exist
         << Z I
     """).done()
+
+
+def test_a_text_behind_the_end_of_a_transaction_that_fails_meanwhile() -> None:
+    """What ends it is on its way: the text is no part of the failed transaction."""
+    session = LateError()
+    session.script("""
+        >> Q begin
+        => Q begin
+        <= C BEGIN | Z T
+        << C BEGIN
+        << Z T
+        >> Q one | P : commit | B <- | E
+        => Q one
+        => P : commit
+        => D S
+        => B <-
+        => E
+    """)
+    session.late = encode_backend("E 22012 division by zero") + encode_backend("Z E")
+    session.script("""
+        >> P : unknown x | S
+        << E 22012 division by zero
+        << Z E
+        => H
+        <= 1 | t | n | 2 | C ROLLBACK
+        << 1
+        << 2
+        << C ROLLBACK
+        => P _dbguard_refused: SELECT "refused by dbguard"
+        => S
+        <= E 42703 no such column | Z I
+        << E 42P01 relation "x" does not exist
+        << Z I
+    """).done()
