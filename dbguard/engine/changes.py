@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Change(Generic[T]):
     """One name got another value, or lost it. Made when created."""
 
-    __slots__ = ("_before", "_name", "_table", "_value")
+    __slots__ = ("_before", "_made", "_name", "_table", "_value")
 
     def __init__(self, table: MutableMapping[str, T], name: str, value: T | None) -> None:
         self._table, self._name, self._value = table, name, value
@@ -21,17 +21,14 @@ class Change(Generic[T]):
     def make(self) -> None:
         """Make the change; what it takes back to is what is there now."""
         self._before = self._table.get(self._name)
+        self._made = True
         self._set(self._value)
 
-    def hold(self) -> None:
-        """Make the change again where something that was made before it, and taken back and made
-        again since, stands in its place."""
-        if self._table.get(self._name) is not self._value:
-            self.make()
-
     def take_back(self) -> None:
-        """As if it had not been made. Later changes have to be taken back first."""
-        self._set(self._before)
+        """As if it had not been made, once. Later changes have to be taken back first."""
+        if self._made:
+            self._made = False
+            self._set(self._before)
 
     def end_with(self, value: T) -> None:
         """Let the same change lead to `value`."""

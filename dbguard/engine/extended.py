@@ -54,7 +54,7 @@ class Extended:
             if self.judging.overtaken():
                 return
             if not name:  # not before: an error meanwhile takes back what this would build on
-                change = self.names.drop_unnamed()
+                change = self.link.forming = self.names.drop_unnamed()
             plan, basis = planned.plan, self.judging.observe(planned)
             if name and plan.refusal is None:
                 self.names.require_bytes(weight_of(plan, message.query))
@@ -88,7 +88,7 @@ class Extended:
                 data = frontend.Parse(message.name, text, message.parameter_types).encode()
         except DbguardError as error:
             if change is None and not message.name and not self.judging.overtaken():
-                change = self.names.drop_unnamed()
+                change = self.link.forming = self.names.drop_unnamed()
             yield from self.judging.refuse(error, query=False, change=change)
             return
         unnamed = change is not None

@@ -66,6 +66,8 @@ class Link:
     """Transaction status of the last ReadyForQuery."""
     pipeline_open: bool = False
     """Extended messages were forwarded since the last message that ends with ReadyForQuery."""
+    forming: Change[Any] | None = None
+    """What the message that is being handled does to names: later than all that is on its way."""
     skip: Skip = Skip.NOTHING
     closed: bool = False
     passing: bool = False
@@ -106,8 +108,7 @@ class Link:
             if entry.change is not None:
                 entry.change.take_back()
             return
-        if entry.change is not None:
-            entry.change.hold()
+        self.forming = None
         self.staged.append(Staged(data, entry, sequence))
         self.staged_size += len(data)
 
@@ -125,10 +126,10 @@ class Link:
         if not staged:
             return
         if self.skip is not Skip.NOTHING or self.closed:
-            _take_back(staged)
+            self._take_back(staged)
             return
         if not durable:
-            _take_back(staged)
+            self._take_back(staged)
             owed = staged[0].entry.owed
             yield from self.refuse(AUDIT_LOST, query=owed in (Owed.QUERY, Owed.FUNCTION_CALL))
             return
@@ -169,8 +170,7 @@ class Link:
             if change is not None:
                 change.take_back()
             return
-        if change is not None:
-            change.hold()
+        self.forming = None
         analysed = fields.sqlstate.startswith(_ANALYSED) and fields.sqlstate not in _DENIED
         text = MISTAKEN_TEXT if analysed else REFUSED_TEXT
         if self.at_rest:
@@ -214,13 +214,22 @@ class Link:
             self.flush()
             yield AskServer()
 
+    def _take_back(self, staged: list[Staged]) -> None:
+        if self.forming is not None:
+            self.forming.take_back()
+        for item in reversed(staged):
+            if item.entry.change is not None:
+                item.entry.change.take_back()
+
     def fail_pipeline(self, head: Pending, unnamed_lost: Callable[[], object]) -> None:
         """The server reported an error for `head` and skips to the next Sync.
 
         What it skips has changed nothing. What stands behind the Sync was assumed on top of
         that, so everything is taken back, last first, and the rest is made again.
         """
-        keep = self.queue.holds_sync
+        keep, forming = self.queue.holds_sync, self.forming
+        if forming is not None:
+            forming.take_back()
         ahead = [*self.queue.entries, *(item.entry for item in self.staged)]
         for entry in reversed(ahead):
             if entry.change is not None:
@@ -234,12 +243,8 @@ class Link:
         for entry in ahead[len(dropped) :]:
             if entry.change is not None:
                 entry.change.make()
-
-
-def _take_back(staged: list[Staged]) -> None:
-    for item in reversed(staged):
-        if item.entry.change is not None:
-            item.entry.change.take_back()
+        if forming is not None:
+            forming.make()
 
 
 AUDIT_LOST = ErrorFields(

@@ -41,8 +41,7 @@ def server_words(
     """
     parse = Pending(Owed.PARSE, unseen=True, probe=True, change=change, unnamed=change is not None)
     asked = [parse, Pending(Owed.CLOSE, unseen=True, probe=True)]
-    if change is not None:
-        change.hold()
+    link.forming = None
     resting = link.at_rest
     link.send(frontend.Parse(_NAME, text, types).encode(), parse)
     link.send(frontend.Close(b"S", _NAME).encode(), asked[1])

@@ -157,6 +157,7 @@ class Session:
                 yield AskServer()
         if self.link.closed:
             return
+        self.link.forming = None
         head = queue.head
         if head is not None and head.copying_in and frame.tag not in _OF_COPY:
             if frame.tag in (Frontend.SYNC, Frontend.FLUSH):
@@ -244,7 +245,7 @@ class Session:
             if judging.overtaken():
                 return
             # not before: an error meanwhile takes back what this would build on
-            change = self.names.drop_unnamed()
+            change = self.link.forming = self.names.drop_unnamed()
             basis = judging.observe(planned)
             decisions = yield from judging.decide(plan, planned, "query")
             data = frame.raw
@@ -252,7 +253,7 @@ class Session:
                 data = frontend.Query(self.scope.encoded(plan.text)).encode()
         except DbguardError as error:
             if change is None and not judging.overtaken():
-                change = self.names.drop_unnamed()
+                change = self.link.forming = self.names.drop_unnamed()
             yield from judging.refuse(error, query=True, change=change)
             return
         if plan.refusal is not None:

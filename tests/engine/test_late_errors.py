@@ -153,3 +153,40 @@ def test_a_text_behind_the_end_of_a_transaction_that_fails_meanwhile() -> None:
         << E 42P01 relation "x" does not exist
         << Z I
     """).done()
+
+
+def test_a_refused_parse_that_is_skipped_after_all() -> None:
+    """The error takes back what stood in front of it, too: what is there then stays."""
+    session = LateError()
+    session.script("""
+        >> P : one | P a: three | S
+        => P : one
+        => D S
+        => P a: three
+        => D S a
+        => S
+        <= 1 | t | n | 1 | t | n | Z I
+        << 1
+        << 1
+        << Z I
+        >> B x<-a | E x
+        => B x<-a
+        => E x
+    """)
+    session.late = encode_backend("E 22012 division by zero")
+    session.upon = AskDurable
+    session.script("""
+        >> P : two | P : deny | S
+        << E 22012 division by zero
+        => S
+        <= Z I
+        << Z I
+        >> D S | S
+        => D S
+        => S
+        <= t | n | Z I
+        << t
+        << n
+        << Z I
+    """).done()
+    assert session.session.names.statements[""].text == b"one"
