@@ -18,6 +18,7 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
+from dbguard.audit_settings import AuditSettings, Durability
 from dbguard.config_file import (
     KEY,
     Document,
@@ -37,8 +38,6 @@ from dbguard.server_settings import (
     UpstreamTlsSettings,
 )
 from dbguard.settings import (
-    AuditSettings,
-    Durability,
     LimitsSettings,
     ListenSettings,
     ServerTlsMode,

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo
 
 _UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DAYS: Final = {"d": 1, "w": 7}
 
 
 def _number(value: object) -> object:
@@ -37,6 +38,17 @@ def _duration(value: object) -> object:
         if found is None:
             raise ValueError("must be a number of seconds, or one with ms, s, m or h")
         return float(found[1]) * _SECONDS[found[2] or "s"]
+    return _number(value)
+
+
+def _days(value: object) -> object:
+    if isinstance(value, str):
+        found = re.fullmatch(r"([0-9]{1,5}) ?(d|w|y)?", value.strip())
+        if found is None:
+            raise ValueError("must be a number of days, or one with d, w or y")
+        # Years with their leap days: six of them are never fewer than six by the calendar.
+        number = int(found[1])
+        return -(-number * 1461 // 4) if found[2] == "y" else number * _DAYS[found[2] or "d"]
     return _number(value)
 
 
@@ -170,6 +182,7 @@ def _names(value: object) -> object:
 Count = Annotated[int, BeforeValidator(_number)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[float, BeforeValidator(_duration)]
+Days = Annotated[int, BeforeValidator(_days)]
 ResolvedPath = Annotated[Path, BeforeValidator(_resolve_path)]
 ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]

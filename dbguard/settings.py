@@ -14,6 +14,7 @@ from pydantic import (
 
 from dbguard.errors import ConfigurationError
 
+from .audit_settings import AuditSettings
 from .authentication_settings import AuthenticationSettings
 from .routes import Overlap, Routes
 from .server_settings import (
@@ -59,15 +60,6 @@ class ClientCertificate(enum.StrEnum):
     REQUIRE = "require"
     OPTIONAL = "optional"
     """Who shows none proves otherwise who it is; one that is not valid is refused all the same."""
-
-
-class Durability(enum.StrEnum):
-    """When a decision record has to be on disk."""
-
-    DURABLE = "durable"
-    """Synced before the statement runs."""
-    BUFFERED = "buffered"
-    """Written before the statement runs, synced within 50 ms: survives the process only."""
 
 
 class TlsServerSettings(Section):
@@ -127,13 +119,6 @@ class StateSettings(Section):
     def path(self) -> Path:
         """The SQLite file."""
         return Path(self.url.removeprefix("sqlite:///"))
-
-
-class AuditSettings(Section):
-    """Where decision records go."""
-
-    directory: ResolvedPath = Field(default=Path("audit"), examples=["audit/"])
-    durability: Durability = Field(default=Durability.DURABLE, examples=["durable"])
 
 
 class MetricsSettings(Section):

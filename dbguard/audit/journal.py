@@ -14,7 +14,7 @@ from typing import NamedTuple
 from dbguard.audit.chain import HEAD_NAME, Head, make_line, segment_name
 from dbguard.audit.opening import Tail
 from dbguard.audit.storage import AuditFile, Storage, write_fully
-from dbguard.config import Durability
+from dbguard.audit_settings import Durability
 
 
 class Entry(NamedTuple):

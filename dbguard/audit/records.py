@@ -43,6 +43,16 @@ class RecordKind(enum.StrEnum):
     """dbguard caught something that should have been impossible (the tripwire), or an attack."""
     RECOVERY = "recovery"
     """The log itself was repaired: a torn tail was cut, or writing works again after an outage."""
+    CLOCK = "clock"
+    """The system's clock was set: records behind this one have times that do not follow on."""
+    KEY = "key"
+    """Which key signs checkpoints from here on."""
+    VERIFICATION = "verification"
+    """The trail was checked and is not as it was written."""
+    PRUNE = "prune"
+    """Segments whose time was over were removed."""
+    HOLD = "hold"
+    """Records are kept whatever their age (a legal hold), or no longer so."""
 
 
 class Phase(enum.StrEnum):

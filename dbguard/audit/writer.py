@@ -33,7 +33,7 @@ from dbguard.audit.outage import (
 )
 from dbguard.audit.records import EventRecord, Record, RecordKind, Rendered, render
 from dbguard.audit.storage import DirectoryLock, FileStorage, Storage
-from dbguard.config import Durability
+from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
 
 SEGMENT_BYTES = 64 * 1024 * 1024

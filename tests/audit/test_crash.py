@@ -16,7 +16,7 @@ from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog
-from dbguard.config import Durability
+from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
@@ -26,7 +26,7 @@ import os, sys, threading
 from pathlib import Path
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.writer import AuditLog
-from dbguard.config import Durability
+from dbguard.audit_settings import Durability
 
 log = AuditLog.open(Path(sys.argv[1]), durability=Durability(sys.argv[2]), segment_bytes=20_000)
 event = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))

@@ -15,7 +15,7 @@ from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog, Fate
-from dbguard.config import Durability
+from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))

@@ -20,7 +20,7 @@ from dbguard.audit.records import (
 )
 from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog, Fate
-from dbguard.config import Durability
+from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))

@@ -1,0 +1,74 @@
+"""Settings of the audit trail: segments, checkpoints, retention."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+
+from pydantic import Field
+
+from .server_settings import Section
+from .setting_types import Bytes, Days, ResolvedPath, Seconds
+
+
+class Durability(enum.StrEnum):
+    """When a decision record has to be on disk."""
+
+    DURABLE = "durable"
+    """Synced before the statement runs."""
+    BUFFERED = "buffered"
+    """Written before the statement runs, synced within 50 ms: survives the process only."""
+
+
+class SegmentSettings(Section):
+    """When a file of the trail is full, and what becomes of it then."""
+
+    size: Bytes = Field(default=64 * 1024**2, ge=64 * 1024, le=4 * 1024**3, examples=["64MiB"])
+    age: Seconds = Field(default=86_400.0, ge=1, le=366 * 86_400, examples=["24h"])
+    """A segment that is older than this is ended with its next record."""
+    compress: bool = Field(default=True, examples=["true"])
+
+
+class CheckpointSettings(Section):
+    """Signed statements of how far the chain has come."""
+
+    every: Seconds = Field(default=60.0, ge=1, le=86_400, examples=["60s"])
+    key: ResolvedPath | None = Field(default=None, examples=["keys/audit.key"])
+    """Ed25519 key (PEM, PKCS 8); made at the first start. Default: beside the directory, with
+    `.key` behind its name."""
+
+
+class RetentionSettings(Section):
+    """How long records are kept."""
+
+    keep: Days = Field(default=2192, ge=1, le=36_600, examples=["6y"])
+    """Days; six years are what 45 CFR 164.316(b)(2)(i) wants."""
+
+
+class AuditSettings(Section):
+    """Where decision records go."""
+
+    directory: ResolvedPath = Field(default=Path("audit"), examples=["audit/"])
+    durability: Durability = Field(default=Durability.DURABLE, examples=["durable"])
+    writer: str = Field(
+        default="", max_length=32, pattern=r"^([a-z0-9][a-z0-9_-]*)?$", examples=["eu-1"]
+    )
+    """A chain of its own in this folder of the directory, for several that share it."""
+    segments: SegmentSettings = Field(
+        default=SegmentSettings(), examples=["{size: 64MiB, age: 24h}"]
+    )
+    checkpoints: CheckpointSettings = Field(
+        default=CheckpointSettings(), examples=["{every: 60s, key: keys/audit.key}"]
+    )
+    retention: RetentionSettings = Field(default=RetentionSettings(), examples=["{keep: 6y}"])
+
+    @property
+    def chain(self) -> Path:
+        """The folder of this writer's own chain."""
+        return self.directory / self.writer if self.writer else self.directory
+
+    @property
+    def signing_key(self) -> Path:
+        if self.checkpoints.key is not None:
+            return self.checkpoints.key
+        return self.directory.with_name(self.directory.name + ".key")
