@@ -9,7 +9,10 @@ from dbguard.policy.drift import Filling
 from dbguard.sql.facts import EffectKind, SessionEffect
 
 from .names import NameTable
-from .plan import Plan, PlannedStatement, Refusal
+from .plan import Plan, PlannedStatement, Ran, Refusal
+
+DEPTH = 8
+"""EXECUTE of EXECUTE of …: the server ends it where its stack does."""
 
 
 def join_named(plan: Plan, names: NameTable) -> Plan:
@@ -42,7 +45,7 @@ def join_named(plan: Plan, names: NameTable) -> Plan:
     return replace(plan, statements=tuple(joined))
 
 
-def fetched(plan: Plan, names: NameTable, depth: int = 8) -> set[str]:
+def fetched(plan: Plan, names: NameTable, depth: int = DEPTH) -> set[str]:
     """The cursors that a plan fetches from, also by EXECUTE of a FETCH that was parsed."""
     found: set[str] = set()
     for effect in plan.effects:
@@ -62,13 +65,24 @@ def _runs(statement: PlannedStatement) -> SessionEffect | None:
     return None
 
 
-def _inner(effect: SessionEffect, names: NameTable) -> PlannedStatement | None:
+def _inner(effect: SessionEffect, names: NameTable, depth: int = DEPTH) -> PlannedStatement | None:
+    """What EXECUTE or FETCH runs, with what that runs in its turn; None when it is not known."""
     assert effect.name is not None
-    if effect.kind is EffectKind.EXECUTE:
-        prepared = names.statements.get(effect.name)
-        return prepared.plan.statements[0] if prepared and prepared.plan.statements else None
-    portal = names.portals.get(effect.name)
-    return portal.plan.statements[0] if portal and portal.plan.statements else None
+    if effect.kind is EffectKind.FETCH:
+        portal = names.portals.get(effect.name)
+        return portal.plan.statements[0] if portal and portal.plan.statements else None
+    prepared = names.statements.get(effect.name)
+    if prepared is None or not prepared.plan.statements or not depth:
+        return None
+    found = prepared.plan.statements[0]
+    nested = _runs(found)
+    if nested is not None and nested.name is not None:
+        deeper = _inner(nested, names, depth - 1)
+        return None if deeper is None else _merge(found, deeper)
+    if found.has_effect(EffectKind.PREPARE, EffectKind.DECLARE):
+        plan = replace(prepared.plan, statements=(found,))
+        return replace(found, runs=(Ran(plan, prepared.basis, prepared.text),))
+    return found
 
 
 def _earlier(
@@ -87,7 +101,7 @@ def _earlier(
     return None
 
 
-_NAMING = frozenset({EffectKind.PREPARE, EffectKind.DECLARE, EffectKind.EXECUTE, EffectKind.FETCH})
+NAMING = frozenset({EffectKind.PREPARE, EffectKind.DECLARE, EffectKind.EXECUTE, EffectKind.FETCH})
 
 
 def _opaque(statement: PlannedStatement) -> PlannedStatement:
@@ -113,11 +127,12 @@ def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement
         outer,
         action=inner.action if outer.wrapper is not None else outer.action,
         decision=decision,
-        effects=(*outer.effects, *(e for e in inner.effects if e.kind not in _NAMING)),
+        effects=(*outer.effects, *(e for e in inner.effects if e.kind not in NAMING)),
         relations=tuple(sorted({*outer.relations, *inner.relations})),
         columns=tuple(dict.fromkeys((*outer.columns, *inner.columns))),
         fills=(*(made for f in outer.fills for made in _stored(f, inner)), *inner.fills),
         shows=outer.shows or inner.shows,
+        runs=(*outer.runs, *inner.runs),
     )
 
 

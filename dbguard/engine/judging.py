@@ -14,7 +14,7 @@ from dbguard.errors import (
     UndefinedName,
 )
 from dbguard.policy.model import SYSTEM_TAGS
-from dbguard.sql.facts import EffectKind
+from dbguard.sql.facts import EffectKind, SessionEffect
 from dbguard.wire import frontend
 from dbguard.wire.errorfields import from_error
 
@@ -31,7 +31,7 @@ from .asks import (
 )
 from .auditing import SessionIdentity, decision_records
 from .changes import Change
-from .joining import join_named
+from .joining import DEPTH, NAMING, join_named
 from .link import ABORTED, AUDIT_LOST, RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, weight_of
 from .pending import Owed, Pending
@@ -145,17 +145,8 @@ class Judging:
                     made[0] += 1
                 case EffectKind.DECLARE:
                     made[1] += 1
-                case EffectKind.EXECUTE if effect.name is not None:
-                    prepared = self.names.statements.get(effect.name)
-                    if prepared is not None:
-                        yield from self.refreshed(prepared, in_query=in_query)
-                        if within:
-                            yield from self._same_for(prepared, prepared.forwarded, within)
-                    continue
-                case EffectKind.FETCH if effect.name is not None and effect.value != "move":
-                    portal = self.names.portals.get(effect.name)
-                    if portal is not None:
-                        yield from self.still_allowed(portal, within)
+                case EffectKind.EXECUTE | EffectKind.FETCH:
+                    yield from self._may_run(effect, in_query, within)
                     continue
                 case _:
                     continue
@@ -165,6 +156,28 @@ class Judging:
             self.names.require_room(*made)
             self.names.require_bytes(sum(made) * weight_of(plan, self.scope.encoded(plan.text)))
         return join_named(plan, self.names)
+
+    def _may_run(
+        self, effect: SessionEffect, in_query: bool, within: tuple[str, ...], depth: int = DEPTH
+    ) -> Steps:
+        """Bring what EXECUTE or FETCH runs up to date, and what that runs in its turn."""
+        name = effect.name or ""
+        if effect.kind is EffectKind.FETCH:
+            portal = self.names.portals.get(name)
+            if portal is not None and effect.value != "move":
+                yield from self.still_allowed(portal, within)
+            return
+        prepared = self.names.statements.get(name)
+        if prepared is None or not depth:
+            return
+        yield from self.refreshed(prepared, in_query=in_query)
+        if within:
+            yield from self._same_for(prepared, prepared.forwarded, within)
+        for inner in prepared.plan.effects:
+            if inner.kind in (EffectKind.EXECUTE, EffectKind.FETCH):
+                yield from self._may_run(inner, in_query, within, depth - 1)
+            elif inner.kind in NAMING and (inner.name or "").startswith(RESERVED):
+                raise reserved_name()
 
     def refreshed(
         self, prepared: Prepared, *, in_query: bool = False

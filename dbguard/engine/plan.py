@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dbguard.policy.decision import BackupRequirement, Decision, Effect, ErrorTexts, Principal
 from dbguard.policy.drift import Filling
@@ -92,9 +92,21 @@ class PlannedStatement:
     """Columns that drift when it runs."""
     shows: tuple[Filling, ...] = ()
     """What its result would fill a table with: CREATE TABLE AS EXECUTE."""
+    runs: tuple[Ran, ...] = ()
+    """Prepared statements that it runs and that name something themselves."""
 
     def has_effect(self, *kinds: EffectKind) -> bool:
         return any(effect.kind in kinds for effect in self.effects)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A prepared PREPARE or DECLARE that EXECUTE runs: what it names rests on its own text."""
+
+    plan: Plan
+    basis: Basis
+    text: bytes = field(repr=False)
+    """The client's own."""
 
 
 _PLANNED = frozenset({Action.SELECT, Action.INSERT, Action.UPDATE, Action.DELETE, Action.MERGE})
