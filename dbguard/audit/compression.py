@@ -6,9 +6,10 @@ From Python 3.14 on the standard library has it; before, the same module comes f
 
 from __future__ import annotations
 
+import mmap
 import sys
-from collections.abc import Iterator
-from typing import BinaryIO, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,19 +21,19 @@ LEVEL: Final = 3
 FRAME_LIMIT: Final = 1024**3
 """Bytes a frame may hold at most: frames are made of about 1 MiB, but a line may be long. More is
 not one of ours, and would fill the memory."""
-_CHUNK: Final = 256 * 1024
 
 
 class DamagedFrame(ValueError):
     """The bytes are not whole frames with the right checksums."""
 
 
-class Frame(NamedTuple):
+class FramePlace(NamedTuple):
+    """Where a frame stands, all in bytes."""
+
     offset: int
-    """Where it begins in the file (bytes)."""
     size: int
-    """Bytes in the file."""
-    data: bytes
+    raw: int
+    """What it holds."""
 
 
 def compress(data: bytes) -> bytes:
@@ -43,7 +44,7 @@ def compress(data: bytes) -> bytes:
     )
 
 
-def decompress(frame: bytes) -> bytes:
+def decompress(frame: bytes | memoryview) -> bytes:
     """What one whole frame holds. Raises DamagedFrame."""
     decompressor = zstd.ZstdDecompressor()
     try:
@@ -55,27 +56,40 @@ def decompress(frame: bytes) -> bytes:
     return data
 
 
-def frames(file: BinaryIO) -> Iterator[Frame]:
-    """The frames from the file's position to its end. Raises DamagedFrame, OSError."""
-    offset = file.tell()
-    rest = b""
-    while chunk := rest or file.read(_CHUNK):
-        decompressor = zstd.ZstdDecompressor()
-        size = len(chunk)
-        parts: list[bytes] = []
-        held = 0
-        try:
-            while True:
-                parts.append(decompressor.decompress(chunk, FRAME_LIMIT - held))
-                held += len(parts[-1])
-                if decompressor.eof:
-                    break
-                if held >= FRAME_LIMIT or not (chunk := file.read(_CHUNK)):
-                    raise DamagedFrame("the last frame of compressed data is cut off or too long")
-                size += len(chunk)
-        except zstd.ZstdError as error:
-            raise DamagedFrame("damaged compressed data") from error
-        rest = decompressor.unused_data
-        size -= len(rest)
-        yield Frame(offset, size, b"".join(parts))
-        offset += size
+def first_frame(data: bytes | memoryview) -> int:
+    """The size of the frame that `data` begins with. Raises DamagedFrame."""
+    try:
+        return zstd.get_frame_size(data)
+    except zstd.ZstdError as error:
+        raise DamagedFrame("damaged compressed data") from error
+
+
+def frame_places(path: Path) -> list[FramePlace]:
+    """The frames of a file, from their headers alone. Raises DamagedFrame, OSError."""
+    found: list[FramePlace] = []
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        if not size:
+            return found
+        with (
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as view,
+        ):
+            offset = 0
+            while offset < size:
+                with view[offset:] as rest:
+                    length, raw = _measured(rest)
+                found.append(FramePlace(offset, length, raw))
+                offset += length
+    return found
+
+
+def _measured(data: memoryview) -> tuple[int, int]:
+    length = first_frame(data)
+    try:
+        raw = zstd.get_frame_info(data).decompressed_size
+    except zstd.ZstdError as error:
+        raise DamagedFrame("damaged compressed data") from error
+    if raw is None or raw > FRAME_LIMIT:
+        raise DamagedFrame("a frame of compressed data does not say its size")
+    return length, raw

@@ -6,9 +6,11 @@ not repaired here: going on behind it would hide it.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbguard.audit.blocks import blocks
 from dbguard.audit.chain import (
     EMPTY,
     HEAD_NAME,
@@ -18,8 +20,9 @@ from dbguard.audit.chain import (
     read_head,
     read_line,
     segment_name,
-    segment_number,
 )
+from dbguard.audit.checkpoints import PRUNED_NAME, CheckpointLine, UnusableCheckpoint
+from dbguard.audit.trails import Segment, segments
 from dbguard.errors import ConfigurationError
 
 
@@ -55,23 +58,22 @@ def find_tail(directory: Path) -> Tail:
     Checks every line from the one the head file names (at least the whole last segment).
     Raises ConfigurationError when the end is not what a writer left, OSError.
     """
-    numbers = sorted(
-        number
-        for entry in directory.iterdir()
-        if (number := segment_number(entry.name)) is not None
-    )
+    found = segments(directory)
+    numbers = [segment.number for segment in found]
     head = _head(directory, bool(numbers))
-    if numbers != list(range(1, len(numbers) + 1)):
-        missing = min(set(range(1, numbers[-1] + 1)) - set(numbers))
-        raise _refusal(directory / segment_name(missing), "the segment is missing")
+    missing = set(range(_pruned(directory) + 1, max(numbers, default=0) + 1)) - set(numbers)
+    if missing:
+        raise _refusal(directory / segment_name(min(missing)), "the segment is missing")
+    if found and found[-1].sealed:
+        raise _refusal(found[-1].compressed, "the last segment is sealed, which never happens")
     end: Head | None = None
     size = torn = 0
     next_prev: bytes | None = None
     head_hash: bytes | None = head.hash if head.sequence == 0 else None
-    for number in reversed(numbers):
-        path = directory / segment_name(number)
-        scan = _scan(path, head.sequence)
-        if number == numbers[-1]:
+    for segment in reversed(found):
+        path = segment.path
+        scan = _scan(segment, head.sequence)
+        if segment is found[-1]:
             size, torn = scan.size, scan.torn
         elif scan.torn:
             raise _refusal(path, "the segment ends in the middle of a line")
@@ -86,14 +88,14 @@ def find_tail(directory: Path) -> Tail:
     end = end or EMPTY
     if head.sequence > end.sequence:
         raise _refusal(
-            directory / segment_name(max(1, len(numbers))),
+            directory / segment_name(max(numbers, default=1)),
             f"the trail ends at record {end.sequence}, but record {head.sequence} was written",
         )
     if head_hash != head.hash:
         raise _refusal(
             directory / HEAD_NAME, f"record {head.sequence} is not the one the head file names"
         )
-    return Tail(len(numbers), size, torn, end, end.sequence - head.sequence)
+    return Tail(max(numbers, default=0), size, torn, end, end.sequence - head.sequence)
 
 
 def _head(directory: Path, trail_exists: bool) -> Head:
@@ -110,27 +112,39 @@ def _head(directory: Path, trail_exists: bool) -> Head:
         raise _refusal(path, "the head file is missing or damaged") from error
 
 
-def _scan(path: Path, wanted: int) -> _Scan:
+def _pruned(directory: Path) -> int:
+    """The last segment that was removed because its time was over; 0 when none was."""
+    path = directory / PRUNED_NAME
+    try:
+        return CheckpointLine.parse(path.read_bytes()).segment
+    except FileNotFoundError:
+        return 0
+    except UnusableCheckpoint as error:
+        raise _refusal(path, "the file that says what was pruned is damaged") from error
+
+
+def _scan(segment: Segment, wanted: int) -> _Scan:
     first: Link | None = None
     last: Link | None = None
     head: bytes | None = None
     size = torn = 0
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                torn = len(line)
-                break
-            try:
-                link = read_line(line)
-            except BrokenLine as error:
-                raise _refusal(path, str(error), number) from error
-            if last is not None and (link.prev != last.hash or link.sequence <= last.sequence):
-                raise _refusal(path, "the record does not continue the one before it", number)
-            first = first or link
-            last = link
-            size += len(line)
-            if link.sequence == wanted:
-                head = link.hash
+    path = segment.path
+    lines = (line for block in blocks(segment) for line in io.BytesIO(block.data))
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            torn = len(line)
+            break
+        try:
+            link = read_line(line)
+        except BrokenLine as error:
+            raise _refusal(path, str(error), number) from error
+        if last is not None and (link.prev != last.hash or link.sequence <= last.sequence):
+            raise _refusal(path, "the record does not continue the one before it", number)
+        first = first or link
+        last = link
+        size += len(line)
+        if link.sequence == wanted:
+            head = link.hash
     return _Scan(first, last, size, torn, head)
 
 

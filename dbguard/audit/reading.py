@@ -1,31 +1,29 @@
-"""The records of a trail, one after the other, in constant memory.
+"""The records back from the trail, for reports and for people.
 
-Reading believes the trail: whether it may is what `verifying` says. A line that is not a record
-stops the reading with its place, except an unfinished one at the end of the last segment, which
-a running writer may be in the middle of.
+All chains of a trail together, in the order of time; sealed segments or plain ones. This reads
+what stands there; whether it is what was written is `verifying`'s business. A last line without
+its line feed is not there yet.
 """
 
 from __future__ import annotations
 
+import heapq
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-import orjson
+from dbguard.audit.blocks import Block, blocks, everything
+from dbguard.audit.index import SegmentIndex
+from dbguard.audit.lines import Place, decoded, place_of
+from dbguard.audit.records import DecisionRecord, EventRecord, Record, RecordKind
+from dbguard.audit.terms import Term
+from dbguard.audit.trails import Chain, Segment, chains, record_name, segments
 
-from dbguard.audit.records import (
-    DecisionRecord,
-    EventRecord,
-    MalformedRecord,
-    Record,
-    RecordKind,
-    decode,
-)
-from dbguard.errors import ConfigurationError
+_SEQUENCE = re.compile(rb'\{"v":1,"seq":([0-9]{1,19}),')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,13 @@ class Stored:
     hash: str
     line: bytes
     """As it stands in the file, line feed included."""
+    writer: str = ""
+    """Whose chain it is in; empty for the one at the top of the trail."""
+
+    @property
+    def name(self) -> str:
+        """`WRITER:SEQ`, plain `SEQ` in the top chain."""
+        return record_name(self.writer, self.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +58,36 @@ class Selection:
     principal: str = ""
     """A database user: its decisions, their outcomes, and the events of its sessions."""
     after: int = 0
-    """Only records with a higher sequence number."""
-
-
-def segments(directory: Path) -> list[Path]:
-    """The trail's files in order. Raises ConfigurationError when there is no such directory."""
-    try:
-        found = [
-            path
-            for path in directory.iterdir()
-            if re.fullmatch(r"audit-[0-9]{6,}\.jsonl", path.name)
-        ]
-    except OSError as error:
-        raise ConfigurationError(
-            f"{directory}: the audit directory cannot be read: {error.strerror}",
-            hint="Name the directory with --audit, or the settings file with --config.",
-        ) from error
-    return sorted(found, key=lambda path: (len(path.name), path.name))
+    """Only records with a higher sequence number, in each chain."""
 
 
 def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored]:
-    """The selected records in the order they were written.
+    """The selected records in the order they were written, those of several chains by time.
 
     Raises ConfigurationError naming file and line of what is not a record.
     """
     chosen = selection or Selection()
-    sessions: set[str] = set()
-    for place in _lines(segments(directory)):
-        if chosen.principal:
-            record = _decoded(place)
-            if _concerns(record, chosen.principal, sessions) and _wanted(place, chosen):
-                yield _stored(place, record)
-        elif _wanted(place, chosen):
-            yield _stored(place, _decoded(place))
+    found = [_ChainReading(chain, chosen).records() for chain in chains(directory)]
+    return found[0] if len(found) == 1 else heapq.merge(*found, key=_time)
+
+
+def backward(directory: Path) -> Iterator[Stored]:
+    """All records, newest first. Raises ConfigurationError as `read` does."""
+    return heapq.merge(*(_backward(chain) for chain in chains(directory)), key=_time, reverse=True)
 
 
 def last(directory: Path, count: int) -> list[Stored]:
-    """The last `count` records, oldest first; reads no more segments than it takes."""
-    found: list[Stored] = []
-    paths = segments(directory)
-    for index in reversed(range(len(paths))):
-        places = _lines([paths[index]])
-        found = [*(_stored(place, _decoded(place)) for place in places), *found]
-        if len(found) >= count:
-            break
-    return found[-count:] if count else []
+    """The last `count` records, oldest first; reads no more of the trail than it takes."""
+    return list(itertools.islice(backward(directory), count))[::-1]
+
+
+def find(directory: Path, writer: str, sequence: int) -> Stored | None:
+    """The record of that name; None when there is none. Raises ConfigurationError."""
+    for chain in chains(directory):
+        if chain.writer == writer:
+            for stored in _ChainReading(chain, Selection(after=sequence - 1)).records():
+                return stored if stored.sequence == sequence else None
+    return None
 
 
 class Follower:
@@ -105,115 +95,173 @@ class Follower:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        paths = segments(directory)
-        self._path = paths[-1] if paths else None
-        before = self._path.read_bytes() if self._path else b""
-        self._offset = _complete(before)
-        self._line = before.count(b"\n")
+        self._chains = {chain.writer: _End.of(chain.folder) for chain in chains(directory)}
 
     def new(self) -> list[Stored]:
         """The records since the last call. Raises ConfigurationError as `read` does."""
         found: list[Stored] = []
-        paths = segments(self._directory)
-        start = paths.index(self._path) if self._path in paths else 0
-        for path in paths[start:]:
-            if path != self._path:
-                self._path, self._offset, self._line = path, 0, 0
-            with path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-            size = _complete(data)
-            self._offset += size
-            for line in io.BytesIO(data[:size]):
-                self._line += 1
-                place = _place(path, self._line, line)
-                found.append(_stored(place, _decoded(place)))
-        return found
+        for chain in chains(self._directory):
+            end = self._chains.setdefault(chain.writer, _End(0, 0))
+            found += (_stored(chain, place, decoded(place)) for place in end.go_on(chain.folder))
+        return sorted(found, key=_time)  # stable: each chain keeps its order
 
 
-def _complete(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
+@dataclass(slots=True)
+class _End:
+    """How far a chain was followed."""
 
-
-class _Place(NamedTuple):
-    """A line that is JSON, and where it stands."""
-
-    path: Path
     number: int
-    line: bytes
-    sequence: int
-    time: datetime
-    kind: RecordKind
-    members: dict[str, object]
+    """Of the segment; 0 before the first."""
+    offset: int
+    """Bytes of it."""
+
+    @classmethod
+    def of(cls, folder: Path) -> _End:
+        for segment in reversed(segments(folder)):
+            for block in blocks(segment, backward=True):
+                end = block.data.rfind(b"\n") + 1
+                if end:
+                    return cls(segment.number, block.offset + end)
+            return cls(segment.number, 0)
+        return cls(0, 0)
+
+    def go_on(self, folder: Path) -> Iterator[Place]:
+        for segment in segments(folder):
+            if segment.number < self.number:
+                continue
+            if segment.number > self.number:
+                self.number, self.offset = segment.number, 0
+            for block in blocks(segment, start=self.offset):
+                complete = block.data.rfind(b"\n") + 1
+                self.offset = block.offset + complete
+                position = 0
+                for line in io.BytesIO(block.data[:complete]):
+                    yield place_of(block, position, line)
+                    position += len(line)
 
 
-def _lines(paths: list[Path]) -> Iterator[_Place]:
-    for path in paths:
-        try:
-            with path.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
-                    if not line.endswith(b"\n") and path == paths[-1]:
-                        return
-                    yield _place(path, number, line)
-        except OSError as error:
-            raise ConfigurationError(
-                f"{path}: cannot be read: {error.strerror}",
-                hint="Run it as the user that dbguard runs as, or give read access to the folder.",
-            ) from error
+class _ChainReading:
+    """One pass over a chain, forward."""
+
+    def __init__(self, chain: Chain, chosen: Selection) -> None:
+        self._chain = chain
+        self._chosen = chosen
+        self._sessions: set[str] = set()
+        """Sessions of the principal that was asked for."""
+
+    def records(self) -> Iterator[Stored]:
+        chosen = self._chosen
+        for place in self._places():
+            if chosen.principal:
+                record = decoded(place)
+                if self._concerns(record) and _wanted(place, chosen):
+                    yield _stored(self._chain, place, record)
+            elif _wanted(place, chosen):
+                yield _stored(self._chain, place, decoded(place))
+
+    def _places(self) -> Iterator[Place]:
+        found = segments(self._chain.folder)
+        if self._chosen.after:
+            found = found[_segment_behind(found, self._chosen.after) :]
+        for segment in found:
+            # What a principal's sessions are is learned from records before the period.
+            for block in blocks(segment, everything if self._chosen.principal else self._frames):
+                yield from _lines(block, segment is found[-1])
+
+    def _frames(self, index: SegmentIndex) -> int:
+        return frames_between(index, self._chosen) & kinds_in(index, self._chosen.kinds)
+
+    def _concerns(self, record: Record) -> bool:
+        """Whether the record is about the principal; learns which sessions are."""
+        principal, sessions = self._chosen.principal, self._sessions
+        if isinstance(record, DecisionRecord):
+            own = principal in (record.principal_user, record.identity and record.identity.name)
+        elif isinstance(record, EventRecord) and record.field("user"):
+            own = principal in (record.field("user"), record.field("identity"))
+        else:
+            return record.session in sessions
+        if own and record.session:
+            sessions.add(record.session)
+        return own
 
 
-def _place(path: Path, number: int, line: bytes) -> _Place:
-    try:
-        members = orjson.loads(line)
-        return _Place(
-            path,
-            number,
-            line,
-            int(members["seq"]),
-            datetime.fromisoformat(members["time"]).astimezone(UTC),
-            RecordKind(members["kind"]),
-            members,
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise _not_a_record(path, number) from error
+def frames_between(index: SegmentIndex, chosen: Selection) -> int:
+    """The frames with records of the period and behind `after`."""
+    since, until = stamp(chosen.since), stamp(chosen.until)
+    bits = 0
+    for number, frame in enumerate(index.frames):
+        if (
+            frame.last > chosen.after
+            and (not since or frame.latest >= since)
+            and (not until or frame.earliest < until)
+        ):
+            bits |= 1 << number
+    return bits
 
 
-def _decoded(place: _Place) -> Record:
-    try:
-        return decode(place.members)
-    except MalformedRecord as error:
-        raise _not_a_record(place.path, place.number) from error
-
-
-def _stored(place: _Place, record: Record) -> Stored:
-    digest = str(place.members.get("hash"))
-    return Stored(place.sequence, place.time, place.kind, record, digest, place.line)
-
-
-def _not_a_record(path: Path, number: int) -> ConfigurationError:
-    return ConfigurationError(
-        f"{path}:{number}: not an audit record",
-        hint=f"Run `dbguard audit verify --audit {path.parent}` to see what was changed.",
+def kinds_in(index: SegmentIndex, kinds: frozenset[RecordKind]) -> int:
+    return (
+        index.where(Term.KIND, {kind.value for kind in kinds}.__contains__) if kinds else index.all
     )
 
 
-def _wanted(place: _Place, chosen: Selection) -> bool:
+def stamp(moment: datetime | None) -> str:
+    """A point in time as records have it; empty for none."""
+    if moment is None:
+        return ""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _segment_behind(found: list[Segment], after: int) -> int:
+    """The position of the segment that holds the first record behind number `after`."""
+    low, high = 0, len(found)
+    while high - low > 1:
+        middle = (low + high) // 2
+        first = _first(found[middle])
+        if first is not None and first <= after + 1:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _first(segment: Segment) -> int | None:
+    for block in blocks(segment, lambda index: 1):
+        match = _SEQUENCE.match(block.data)
+        return int(match[1]) if match else None
+    return None
+
+
+def _backward(chain: Chain) -> Iterator[Stored]:
+    found = segments(chain.folder)
+    for segment in reversed(found):
+        for block in blocks(segment, everything, backward=True):
+            for place in reversed(list(_lines(block, segment is found[-1]))):
+                yield _stored(chain, place, decoded(place))
+
+
+def _lines(block: Block, may_be_torn: bool) -> Iterator[Place]:
+    position = 0
+    for line in io.BytesIO(block.data):
+        if may_be_torn and not line.endswith(b"\n"):
+            return
+        yield place_of(block, position, line)
+        position += len(line)
+
+
+def _time(stored: Stored) -> datetime:
+    return stored.time
+
+
+def _stored(chain: Chain, place: Place, record: Record) -> Stored:
+    digest = str(place.members.get("hash"))
+    return Stored(place.sequence, place.time, place.kind, record, digest, place.line, chain.writer)
+
+
+def _wanted(place: Place, chosen: Selection) -> bool:
     return (
         place.sequence > chosen.after
         and (chosen.since is None or place.time >= chosen.since)
         and (chosen.until is None or place.time < chosen.until)
         and (not chosen.kinds or place.kind in chosen.kinds)
     )
-
-
-def _concerns(record: Record, principal: str, sessions: set[str]) -> bool:
-    """Whether the record is about the principal; learns which sessions are."""
-    if isinstance(record, DecisionRecord):
-        own = principal in (record.principal_user, record.identity and record.identity.name)
-    elif isinstance(record, EventRecord) and record.field("user"):
-        own = principal in (record.field("user"), record.field("identity"))
-    else:
-        return record.session in sessions
-    if own and record.session:
-        sessions.add(record.session)
-    return own
