@@ -121,6 +121,18 @@ def test_nobody_but_the_command_line_imports_what_has_no_name_there() -> None:
     assert wrong == []
 
 
+def test_verification_stands_alone() -> None:
+    """Whoever distrusts dbguard's own code needs this package, and three others, only."""
+    allowed = {*sys.stdlib_module_names, "orjson", "cryptography", "backports", "compression"}
+    wrong = []
+    for path in (PACKAGE / "verification").rglob("*.py"):
+        for line, target in imports_of(path):
+            words = target.split(".")
+            if words[0] not in allowed and words[:2] != ["dbguard", "verification"]:
+                wrong.append(f"{name(path)}:{line}: imports {target}")
+    assert wrong == []
+
+
 @pytest.mark.parametrize(("layer", "other"), [("wire", "sql"), ("sql", "wire")])
 def test_wire_and_sql_know_nothing_of_each_other_nor_of_the_world(layer: str, other: str) -> None:
     wrong = []

@@ -252,13 +252,15 @@ def test_a_gap_counts_only_where_it_is_declared(tmp_path: Path) -> None:
     """A RECOVERY record covers exactly the numbers it names."""
     from dbguard.audit.chain import GENESIS, Head, make_line
 
+    at = "2026-11-21T08:00:00.722371Z"
+
     def write(gap_first: int, gap_last: int) -> None:
-        first, hash_one = make_line(1, "t", GENESIS, b'"kind":"start","fields":{},"session":""')
+        first, hash_one = make_line(1, at, GENESIS, b'"kind":"start","fields":{},"session":""')
         body = b'"kind":"recovery","fields":{"gap_first":"%d","gap_last":"%d"},"session":""' % (
             gap_first,
             gap_last,
         )
-        second, hash_two = make_line(5, "t", hash_one, body)
+        second, hash_two = make_line(5, at, hash_one, body)
         (tmp_path / "audit-000001.jsonl").write_bytes(first + second)
         (tmp_path / "head").write_bytes(Head(5, hash_two).render())
 

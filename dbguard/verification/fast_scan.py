@@ -1,0 +1,223 @@
+"""One segment in which everything is in order, read as fast as it can be.
+
+What a line must begin with is known from the line before, so it is compared, not parsed; the
+members are checked for being JSON in bulk, those of a plan (from `"action"` on, alike in many
+decisions) once. Anything unusual ends the scan: `careful_walk` then says what it is. Pure function
+of the file, so that segments can be read in processes of their own.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from .json_pieces import MemberPieces
+from .record_lines import MARKING, TIME, TRAILER, Mark, read_line
+from .segment_files import chunks
+from .tree import Node, Range
+from .zstandard import DamagedFrame
+
+_KNOWN_BYTES: Final = 1 << 24
+"""How much of plans' members may be remembered."""
+_MARKING = tuple(b'"kind":"%b"' % kind.encode() for kind in sorted(MARKING))
+_PLAN = b',"action":'
+_ONCE = (b'"v":', b'"seq":', b'"time":', b'"prev":', b'"hash":')
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    directory: Path
+    number: int
+    start: int
+    """Position in the tree of the segment's first record, as expected; -1: no tree is wanted."""
+    sizes: tuple[int, ...] = ()
+    """Ascending: sizes of the tree at which its state is wanted."""
+    sequences: tuple[int, ...] = ()
+    """Records whose hash is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a chain had come."""
+
+    sequence: int
+    hash: bytes
+    nodes: tuple[Node, ...]
+    """Of the range of leaves from the segment's beginning."""
+
+
+@dataclass(slots=True)
+class CleanSegment:
+    """A segment whose records continue each other; filled while it is read."""
+
+    number: int
+    start: int
+    records: int = 0
+    first_sequence: int = 0
+    first_prev: bytes = b""
+    first_time: bytes = b""
+    first_mark: Mark | None = None
+    last_sequence: int = 0
+    last_hash: bytes = b""
+    last_time: bytes = b""
+    last_is_clock: bool = False
+    torn: int = 0
+    """Bytes of an unfinished line at the end."""
+    nodes: tuple[Node, ...] = ()
+    states: dict[int, State] = field(default_factory=dict)
+    hashes: dict[int, bytes] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
+
+
+def scan(task: Task) -> CleanSegment | None:
+    """What stands in the segment; None when anything in it is not in order. Raises OSError."""
+    return _Scan(task).run()
+
+
+class _Scan:
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.found = CleanSegment(task.number, task.start)
+        self.tree = Range(max(0, task.start))
+        self.sizes = [size for size in task.sizes if size > task.start >= 0]
+        self.pieces = MemberPieces()
+        self.plans: set[bytes] = set()
+        self.plan_bytes = 0
+        self.second = b""
+        """Up to which second the time was found well-formed."""
+
+    def run(self) -> CleanSegment | None:
+        found = self.found
+        for chunk in chunks(self.task.directory, self.task.number):
+            if isinstance(chunk, DamagedFrame) or found.torn:
+                return None
+            lines = chunk.split(b"\n")
+            found.torn = len(lines.pop())
+            if lines and not self._take(lines):
+                return None
+        if not found.records:
+            return None
+        found.nodes = tuple(self.tree.nodes)
+        return found
+
+    def _take(self, lines: list[bytes]) -> bool:
+        found = self.found
+        if not found.records and not self._begin(lines[0]):
+            return False
+        hashes: list[bytes] = []
+        pieces: list[bytes] = []
+        before = found.last_sequence
+        if not self._chain(lines, hashes, pieces):
+            return False
+        joined = self.pieces.joined(pieces)
+        if any(member in joined for member in _ONCE) and not _all_single(lines):
+            return False
+        if not self.pieces.whole(joined, len(pieces)):
+            return False
+        found.records += len(lines)
+        self._remember(before, hashes)
+        return True
+
+    def _begin(self, raw: bytes) -> bool:
+        """Take what comes before the first line for granted: the caller compares it."""
+        line = read_line(raw)
+        if line is None:
+            return False
+        found = self.found
+        found.first_sequence, found.first_prev = line.sequence, line.prev
+        found.first_time, found.first_mark = line.time, line.mark
+        found.last_sequence, found.last_hash = line.sequence - 1, line.prev
+        return True
+
+    def _chain(self, lines: Sequence[bytes], hashes: list[bytes], pieces: list[bytes]) -> bool:
+        """Whether the lines continue each other; collects their hashes and members."""
+        found = self.found
+        sequence, prev, time = found.last_sequence, found.last_hash, found.last_time
+        second, clock = self.second, found.last_is_clock
+        digest_of = sha256
+        for line in lines:
+            sequence += 1
+            begin = b'{"v":1,"seq":%d,"time":"' % sequence
+            at = len(begin)
+            own = digest_of(line[:-TRAILER]).hexdigest().encode()
+            if (
+                line[:at] != begin
+                or line[at + 27 : at + 103] != b'","prev":"%b",' % prev
+                or line[-TRAILER:] != b',"hash":"%b"}' % own
+            ):
+                return False
+            now = line[at : at + 27]
+            if now[:20] != second or not now[20:26].isdigit() or now[26:] != b"Z":
+                if not TIME.fullmatch(now):
+                    return False
+                second = now[:20]
+            members = line[at + 103 : -TRAILER]
+            if not members.startswith(b'"kind":"'):
+                return False
+            is_clock = False
+            if members.startswith(_MARKING):
+                mark = self._mark(line)
+                if mark is None:
+                    return False
+                is_clock = mark.kind == "clock"
+            if now < time and not is_clock and not clock:
+                return False
+            time, prev, clock = now, own, is_clock
+            hashes.append(own)
+            split = members.find(_PLAN)
+            if split < 0:
+                pieces.append(members)
+                continue
+            plan = members[split + 1 :]
+            if plan not in self.plans:
+                pieces.append(plan)
+                self._learn(plan)
+            pieces.append(members[:split])
+        found.last_sequence, found.last_hash, found.last_time = sequence, prev, time
+        found.last_is_clock = clock
+        self.second = second
+        return True
+
+    def _learn(self, plan: bytes) -> None:
+        """A plan's members count as checked: they are among the pieces, or the scan ends."""
+        self.plan_bytes += len(plan)
+        if self.plan_bytes > _KNOWN_BYTES:
+            self.plans.clear()
+            self.plan_bytes = len(plan)
+        self.plans.add(plan)
+
+    def _mark(self, raw: bytes) -> Mark | None:
+        line = read_line(raw)
+        if line is None or line.mark is None:
+            return None
+        if line.mark.kind != "recovery":
+            self.found.marks.append(line.mark)
+        return line.mark
+
+    def _remember(self, before: int, hashes: list[bytes]) -> None:
+        """Take the leaves into the tree, and keep what was asked for."""
+        found = self.found
+        for wanted in self.task.sequences:
+            if before < wanted <= found.last_sequence:
+                found.hashes[wanted] = hashes[wanted - before - 1]
+        if self.task.start < 0:
+            return
+        data = [binascii.unhexlify(one) for one in hashes]
+        begin, base = 0, self.tree.size
+        while self.sizes and self.sizes[0] <= base + len(data):
+            size = self.sizes.pop(0)
+            end = size - base
+            self.tree.extend(data[begin:end])
+            begin = end
+            found.states[size] = State(before + end, hashes[end - 1], tuple(self.tree.nodes))
+        self.tree.extend(data[begin:])
+
+
+def _all_single(lines: Sequence[bytes]) -> bool:
+    """Whether no line has a member twice, where the text lets it seem possible."""
+    doubtful = (line for line in lines if any(line.count(member) > 1 for member in _ONCE))
+    return all(read_line(line) is not None for line in doubtful)

@@ -1,0 +1,219 @@
+"""All chains of a trail, with the keys that sign them and the copies of their checkpoints."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from .chain import ChainReading, Progress, read_chain, size_on_disk
+from .checkpoints import PRUNED_NAME, Placed, copies
+from .coverage import Coverage, judge
+from .findings import ChainVerification, Finding, NoTrail, Verification
+from .segment_files import writers
+from .signed_note import PublicKey
+from .trust import KeyRecord, Trust, establish
+
+OPERATOR: Final = "operator"
+"""The chain in which the command line records what it does to the others."""
+_PARALLEL_BYTES: Final = 24 << 20
+"""A trail of fewer is read in this process: starting others takes longer."""
+
+
+def verify(
+    trail: Path,
+    *,
+    keys: Sequence[PublicKey] = (),
+    checkpoint_files: Sequence[Path] = (),
+    processes: int | None = None,
+    progress: Progress = lambda _: None,
+) -> Verification:
+    """Check all chains of a trail; writers may be running.
+
+    `keys`: who is trusted to sign; `checkpoint_files`: copies of checkpoints from a second place.
+    Raises NoTrail, UnusableInput, OSError.
+    """
+    # Before the trail itself: what was copied must be there.
+    sources = [copies(path) for path in checkpoint_files]
+    names = writers(trail)
+    if not names:
+        raise NoTrail(f"{trail}: there is no audit trail here")
+    everything = [placed for source in sources for placed in source]
+    with _executor(trail, names, processes) as executor:
+        # The operator's chain last: it says what happened to the others before it did.
+        order = sorted(names, key=lambda name: name == OPERATOR)
+        found = {name: read_chain(trail, name, everything, executor, progress) for name in order}
+    readings = [found[name] for name in names]
+    trust = establish(
+        list(keys),
+        [
+            KeyRecord(reading.writer, mark)
+            for reading in readings
+            for mark in reading.walk.marks
+            if mark.kind == "key"
+        ],
+    )
+    findings: list[Finding] = list(trust.findings)
+    notes = list(trust.notes)
+    chains = []
+    for reading in readings:
+        coverage = judge(reading, trust, _copies_of(reading, sources))
+        findings += reading.walk.findings + coverage.findings
+        notes += reading.walk.notes + coverage.notes
+        findings += _check_prune_record(reading, readings)
+        findings += _check_signed_at_all(reading, coverage, trust)
+        chains.append(_summary(reading, coverage))
+    findings += _missing_chains(readings, sources, trust)
+    return Verification(
+        tuple(chains),
+        tuple(_without_repetition(findings)),
+        tuple(notes),
+        tuple(_unchecked(readings, trust, sources)),
+    )
+
+
+@contextmanager
+def _executor(trail: Path, names: list[str], processes: int | None) -> Iterator[Executor | None]:
+    count = len(os.sched_getaffinity(0)) if processes is None else processes
+    size = sum(size_on_disk(trail / name) for name in names)
+    if count < 2 or (processes is None and size < _PARALLEL_BYTES):
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+def _copies_of(reading: ChainReading, sources: list[list[Placed]]) -> list[list[Placed]]:
+    return [
+        [
+            placed
+            for placed in source
+            if placed.checkpoint and placed.checkpoint.origin in reading.origins
+        ]
+        for source in sources
+    ]
+
+
+def _check_prune_record(reading: ChainReading, readings: list[ChainReading]) -> list[Finding]:
+    """Nothing is removed without a record of it in the operator's chain."""
+    pruned = reading.pruned
+    if pruned is None:
+        return []
+    operator = [other for other in readings if other.writer == OPERATOR]
+    for other in operator:
+        if other.pruned is not None:
+            return []  # older records of what was pruned may be gone themselves
+        for mark in other.walk.marks:
+            if mark.kind == "prune" and pruned.hash.decode() in mark.fields.values():
+                return []
+    return [
+        Finding(
+            pruned.sequence,
+            reading.prefix + PRUNED_NAME,
+            0,
+            "and all before it were removed, and no PRUNE record in the operator's chain says so",
+            reading.writer,
+        )
+    ]
+
+
+def _check_signed_at_all(reading: ChainReading, coverage: Coverage, trust: Trust) -> list[Finding]:
+    """Who gives a key expects signatures, in a chain of several segments at the latest."""
+    if not trust.given or not reading.ends or coverage.fitting or reading.walk.findings:
+        return []
+    if coverage.findings:
+        return []
+    return [
+        Finding(
+            reading.walk.sequence,
+            reading.prefix + "checkpoints.jsonl",
+            0,
+            "no checkpoint covers any record of this chain: what the key signed was removed, or "
+            "nothing was ever signed",
+            reading.writer,
+        )
+    ]
+
+
+def _missing_chains(
+    readings: list[ChainReading], sources: list[list[Placed]], trust: Trust
+) -> Iterator[Finding]:
+    known = frozenset().union(*(reading.origins for reading in readings))
+    for source in sources:
+        last: dict[str, Placed] = {}
+        for placed in source:
+            checkpoint = placed.checkpoint
+            if checkpoint is None:
+                yield Finding(0, placed.file, placed.line, "this is not a checkpoint of dbguard's")
+            elif checkpoint.origin not in known:
+                last[checkpoint.origin] = placed
+        for origin, placed in last.items():
+            checkpoint = placed.checkpoint
+            assert checkpoint is not None
+            if trust.given and checkpoint.note.signer(trust.keys) is None:
+                problem = "the checkpoint up to this record is signed by none of the keys given"
+            else:
+                problem = (
+                    f"and all before it are missing: chain {origin.partition('/')[2]}, which this "
+                    f"checkpoint of {checkpoint.time} covers, is not in the trail"
+                )
+            yield Finding(checkpoint.sequence, placed.file, placed.line, problem)
+
+
+def _without_repetition(findings: list[Finding]) -> list[Finding]:
+    """A tail that is missing is told once, by whoever knows of most of it."""
+    ends: dict[str, Finding] = {}
+    kept = []
+    for finding in findings:
+        if "at the end of the trail: " not in finding.problem:
+            kept.append(finding)
+            continue
+        known = ends.get(finding.writer)
+        if known is None or _end(finding) > _end(known):
+            ends[finding.writer] = finding
+    return [*kept, *ends.values()]
+
+
+def _end(finding: Finding) -> int:
+    words = finding.problem.split()
+    return int(words[4]) if words[:4] == ["and", "all", "up", "to"] else finding.sequence
+
+
+def _summary(reading: ChainReading, coverage: Coverage) -> ChainVerification:
+    walk = reading.walk
+    signed = coverage.signed
+    return ChainVerification(
+        writer=reading.writer,
+        records=walk.records,
+        segments=reading.segments,
+        first_time=walk.first_time.decode("ascii", "replace"),
+        last_time=walk.time.decode("ascii", "replace"),
+        last_sequence=walk.sequence,
+        last_hash=(walk.hash or b"").decode(),
+        pruned_through=reading.pruned.sequence if reading.pruned else 0,
+        checkpoints=coverage.fitting,
+        signed_through=signed.sequence if signed else 0,
+        signed_at=signed.time if signed else "",
+        signed_by=coverage.signed_by,
+    )
+
+
+def _unchecked(
+    readings: list[ChainReading], trust: Trust, sources: list[list[Placed]]
+) -> Iterator[str]:
+    if not trust.given:
+        signed = any(reading.own for reading in readings)
+        yield (
+            "who signed the checkpoints: no public key was given"
+            if signed
+            else "signatures: the trail has no checkpoints, and no public key was given"
+        )
+    if not sources:
+        yield (
+            "the end of the trail against a second place: no copies of checkpoints were given, so "
+            "that a chain that was removed, cut or rewritten together with them does not show"
+        )
