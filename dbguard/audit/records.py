@@ -16,7 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import orjson
+from .members import (
+    MalformedRecord as MalformedRecord,
+)
+from .members import (
+    integer_member,
+    object_members,
+    optional_member,
+    rendered_members,
+    text_member,
+    text_members,
+)
 
 VERSION = 1
 
@@ -76,10 +86,6 @@ class Verdict(enum.StrEnum):
     """Refused because it could not be decided: not understood, or over a limit."""
     INVALID = "invalid"
     """Not run because PostgreSQL would refuse it too: a syntax error, a name that is not there."""
-
-
-class MalformedRecord(ValueError):
-    """A stored line is not a record of a known version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,12 @@ class DecisionRecord:
     acting_as: str = ""
     """The database role in force where it is not the user that logged in; several where a string
     of statements changes it, `unknown` for one that is not told."""
+    traceparent: str = ""
+    """Of the trace that the statement says it belongs to (W3C Trace Context)."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """What the statement's comment says of where it comes from: hints, which anybody can write."""
+    sealed: str = ""
+    """The statement as it came, for the auditor's key only (base64)."""
 
     @property
     def who(self) -> str:
@@ -159,9 +171,12 @@ class OutcomeRecord:
     """Sequence number of the decision this is the outcome of."""
     command_tag: str
     rows: int
+    """Changed, copied, or sent to the client."""
     sqlstate: str
     """Five characters; empty when the statement succeeded."""
     duration_microseconds: int
+    bytes: int = 0
+    """Of rows and COPY data: what the client got, or sent into COPY FROM STDIN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,7 @@ class DecisionTemplate:
 
     def __init__(self, record: DecisionRecord) -> None:
         self._record = record
-        self._static = b"," + _members(
+        self._static = b"," + rendered_members(
             {
                 **({"acting_as": record.acting_as} if record.acting_as else {}),
                 "action": record.action,
@@ -222,7 +237,10 @@ class DecisionTemplate:
                 "requirements": record.requirements,
                 "rules": record.rules,
                 "rules_digest": record.rules_digest,
+                **({"sealed": record.sealed} if record.sealed else {}),
+                **({"tags": dict(record.tags)} if record.tags else {}),
                 "text": record.text,
+                **({"traceparent": record.traceparent} if record.traceparent else {}),
                 "wrapper": record.wrapper,
             }
         )
@@ -238,7 +256,7 @@ class DecisionTemplate:
     ) -> Rendered:
         """The record of one use; what is not given is as in the template's own record."""
         record = self._record
-        dynamic = _members(
+        dynamic = rendered_members(
             {
                 "application": record.application if application is None else application,
                 "client_address": (
@@ -269,8 +287,9 @@ def render(record: Record) -> Rendered:
         case OutcomeRecord():
             return Rendered(
                 b'"kind":"outcome",'
-                + _members(
+                + rendered_members(
                     {
+                        "bytes": record.bytes,
                         "command_tag": record.command_tag,
                         "decision": record.decision,
                         "duration_microseconds": record.duration_microseconds,
@@ -283,7 +302,7 @@ def render(record: Record) -> Rendered:
         case EventRecord():
             return Rendered(
                 b'"kind":"%b",' % record.kind.value.encode()
-                + _members({"fields": dict(record.fields), "session": record.session})
+                + rendered_members({"fields": dict(record.fields), "session": record.session})
             )
 
 
@@ -295,64 +314,79 @@ def decode(members: Mapping[str, object]) -> Record:
     if members.get("v") != VERSION:
         raise MalformedRecord("not a record of version 1")
     try:
-        kind = RecordKind(_text(members, "kind"))
+        kind = RecordKind(text_member(members, "kind"))
     except ValueError as error:
         raise MalformedRecord("unknown record kind") from error
     if kind is RecordKind.DECISION:
         return _decode_decision(members)
     if kind is RecordKind.OUTCOME:
         return OutcomeRecord(
-            session=_text(members, "session"),
-            decision=_integer(members, "decision"),
-            command_tag=_text(members, "command_tag"),
-            rows=_integer(members, "rows"),
-            sqlstate=_text(members, "sqlstate"),
-            duration_microseconds=_integer(members, "duration_microseconds"),
+            session=text_member(members, "session"),
+            decision=integer_member(members, "decision"),
+            command_tag=text_member(members, "command_tag"),
+            rows=integer_member(members, "rows"),
+            sqlstate=text_member(members, "sqlstate"),
+            duration_microseconds=integer_member(members, "duration_microseconds"),
+            bytes=integer_member(members, "bytes") if "bytes" in members else 0,
         )
     fields = members.get("fields")
     if not isinstance(fields, dict):
         raise MalformedRecord("member fields is not an object")
     return EventRecord(
         kind=kind,
-        session=_text(members, "session"),
+        session=text_member(members, "session"),
         fields=tuple((str(key), str(value)) for key, value in fields.items()),
     )
 
 
 def _decode_decision(members: Mapping[str, object]) -> DecisionRecord:
     return DecisionRecord(
-        session=_text(members, "session"),
-        principal_user=_text(members, "principal_user"),
-        principal_groups=_texts(members, "principal_groups"),
-        database=_text(members, "database"),
-        client_address=_text(members, "client_address"),
-        application=_text(members, "application"),
-        environment=_text(members, "environment"),
-        phase=_text(members, "phase"),
-        action=_text(members, "action"),
-        wrapper=_text(members, "wrapper"),
-        relations=_texts(members, "relations"),
+        session=text_member(members, "session"),
+        principal_user=text_member(members, "principal_user"),
+        principal_groups=text_members(members, "principal_groups"),
+        database=text_member(members, "database"),
+        client_address=text_member(members, "client_address"),
+        application=text_member(members, "application"),
+        environment=text_member(members, "environment"),
+        phase=text_member(members, "phase"),
+        action=text_member(members, "action"),
+        wrapper=text_member(members, "wrapper"),
+        relations=text_members(members, "relations"),
         columns=tuple(
-            ColumnEntry(_text(entry, "name"), _texts(entry, "uses"), _texts(entry, "tags"))
-            for entry in _objects(members, "columns")
+            ColumnEntry(
+                text_member(entry, "name"), text_members(entry, "uses"), text_members(entry, "tags")
+            )
+            for entry in object_members(members, "columns")
         ),
         decision=_verdict(members),
-        rules=_texts(members, "rules"),
-        reasons=_texts(members, "reasons"),
+        rules=text_members(members, "rules"),
+        reasons=text_members(members, "reasons"),
         masked=tuple(
-            MaskEntry(_text(entry, "column"), _text(entry, "mask"), _text(entry, "rule"))
-            for entry in _objects(members, "masked")
+            MaskEntry(
+                text_member(entry, "column"), text_member(entry, "mask"), text_member(entry, "rule")
+            )
+            for entry in object_members(members, "masked")
         ),
-        requirements=_texts(members, "requirements"),
-        text=_text(members, "text"),
-        fingerprint=_text(members, "fingerprint"),
-        statement=_text(members, "statement"),
-        rules_digest=_text(members, "rules_digest"),
-        catalog_epoch=_integer(members, "catalog_epoch"),
-        hints=_texts(members, "hints"),
+        requirements=text_members(members, "requirements"),
+        text=text_member(members, "text"),
+        fingerprint=text_member(members, "fingerprint"),
+        statement=text_member(members, "statement"),
+        rules_digest=text_member(members, "rules_digest"),
+        catalog_epoch=integer_member(members, "catalog_epoch"),
+        hints=text_members(members, "hints"),
         identity=_identity(members),
-        acting_as=_text(members, "acting_as") if "acting_as" in members else "",
+        acting_as=optional_member(members, "acting_as"),
+        traceparent=optional_member(members, "traceparent"),
+        tags=_tags(members),
+        sealed=optional_member(members, "sealed"),
     )
+
+
+def _tags(members: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    found = members.get("tags", {})
+    if not isinstance(found, dict):
+        raise MalformedRecord("member tags is not an object")
+    return tuple((str(name), text_member(found, name)) for name in sorted(found))
 
 
 def _identity(members: Mapping[str, object]) -> IdentityEntry | None:
@@ -366,62 +400,15 @@ def _identity(members: Mapping[str, object]) -> IdentityEntry | None:
     if not isinstance(attributes, dict):
         raise MalformedRecord("member attributes is not an object")
     return IdentityEntry(
-        _text(found, "name"),
-        _text(found, "proof"),
-        _texts(found, "roles"),
-        tuple((str(name), _texts(attributes, name)) for name in sorted(attributes)),
+        text_member(found, "name"),
+        text_member(found, "proof"),
+        text_members(found, "roles"),
+        tuple((str(name), text_members(attributes, name)) for name in sorted(attributes)),
     )
 
 
 def _verdict(members: Mapping[str, object]) -> Verdict:
     try:
-        return Verdict(_text(members, "decision"))
+        return Verdict(text_member(members, "decision"))
     except ValueError as error:
         raise MalformedRecord("unknown decision") from error
-
-
-def _members(values: Mapping[str, object]) -> bytes:
-    """The object's members as canonical JSON, without the braces."""
-    try:
-        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)[1:-1]
-    except TypeError:
-        # A lone surrogate, from bytes of the client that are not UTF-8: shown as \udcXX.
-        return orjson.dumps(_printable(values), option=orjson.OPT_SORT_KEYS)[1:-1]
-
-
-def _printable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, Mapping):
-        return {_printable(key): _printable(member) for key, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_printable(member) for member in value]
-    return value
-
-
-def _text(members: Mapping[str, object], name: str) -> str:
-    value = members.get(name)
-    if not isinstance(value, str):
-        raise MalformedRecord(f"member {name} is not a string")
-    return value
-
-
-def _integer(members: Mapping[str, object], name: str) -> int:
-    value = members.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise MalformedRecord(f"member {name} is not an integer")
-    return value
-
-
-def _texts(members: Mapping[str, object], name: str) -> tuple[str, ...]:
-    value = members.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise MalformedRecord(f"member {name} is not a list of strings")
-    return tuple(value)
-
-
-def _objects(members: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    value = members.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise MalformedRecord(f"member {name} is not a list of objects")
-    return value

@@ -101,9 +101,9 @@ def _statement(statement: ExplainedStatement, places: Places) -> dict[str, objec
         ],
         "notices": list(decision.notices),
         "error_texts": decision.error_texts.value,
-        "fingerprint": planned.fingerprint,
+        "fingerprint": planned.recorded.fingerprint,
         "text": statement.text,
-        "redacted": planned.redacted,
+        "redacted": planned.recorded.redacted,
         "sent": statement.sent_text or None,
         "sent_redacted": redacted(statement.sent_text) if statement.sent else None,
     }

@@ -10,20 +10,21 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
+from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ProtocolViolation
 from dbguard.policy.decision import ErrorTexts
 from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, EffectKind, SessionEffect
 from dbguard.wire import backend
 from dbguard.wire.errorfields import ErrorFields, from_error
-from dbguard.wire.framing import Frame, RowRun
+from dbguard.wire.framing import HEADER_BYTES, Frame, RowRun
 from dbguard.wire.tags import Backend
 
 from .asks import Surroundings
 from .copying import ask_for_syncs, interrupted, lost_synchronization
 from .link import ABORTED, Link, Skip
 from .names import NameTable
+from .outcomes import Outcomes
 from .pending import Owed, Pending
 from .plan import Plan, Restricted
 from .replies import client_error, client_notice, notice
@@ -47,9 +48,11 @@ class Answers:
     """A statement of the open transaction withheld its errors: deferred checks and triggers
     report at COMMIT."""
     completed: Callable[[Pending, int], None] | None = None
+    outcomes: Outcomes = field(init=False, repr=False)
     _handlers: dict[int, Callable[[Frame], None]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.outcomes = Outcomes(self.session, self.surroundings)
         self._handlers = {
             Backend.PARSE_COMPLETE: self._simple(Owed.PARSE),
             Backend.BIND_COMPLETE: self._simple(Owed.BIND),
@@ -173,6 +176,8 @@ class Answers:
         elif head.unseen:
             raise ProtocolViolation("the server sent rows that nothing asked for")
         else:
+            head.rows += run.count
+            head.bytes += len(run.data) - HEADER_BYTES * run.count
             if head.notices:
                 self._show(head, run.data)
             else:
@@ -194,7 +199,7 @@ class Answers:
             # what it shows next may wait for long, and what it set is set
             planned = head.plan.statements[0]
             self._completed(tuple(e for e in planned.effects if e.sets_names), planned.changes)
-        self._outcome(head, 0, "SUSPENDED", "")
+        self.outcomes.record(head, 0, "SUSPENDED", "")
         self._show(head, frame.raw)
         self.link.queue.finish()
 
@@ -213,7 +218,7 @@ class Answers:
                 if self.completed is not None:
                     self.completed(head, index)
         tag = frame.payload.rstrip(b"\0").decode("ascii", "replace")
-        self._outcome(head, index, tag, "")
+        self.outcomes.record(head, index, tag, "")
 
     def _completed(
         self, effects: tuple[SessionEffect, ...], changes: tuple[CatalogChange, ...] | None
@@ -226,25 +231,6 @@ class Answers:
         if self.scope.committed:
             self.surroundings.changed(tuple(self.scope.committed))
             self.scope.committed.clear()
-
-    def _outcome(self, head: Pending, index: int, tag: str, sqlstate: str) -> None:
-        if index >= len(head.decisions):
-            return
-        last = tag.rsplit(" ", 1)[-1]
-        elapsed = self.surroundings.monotonic() - head.started
-        try:
-            self.surroundings.record(
-                OutcomeRecord(
-                    session=self.session,
-                    decision=head.decisions[index],
-                    command_tag=tag,
-                    rows=int(last) if last.isdigit() else 0,
-                    sqlstate=sqlstate,
-                    duration_microseconds=max(0, int(elapsed * 1_000_000)),
-                )
-            )
-        except AuditUnavailable:
-            return  # the decision is on disk; the statement has already run
 
     def _copy_in(self, frame: Frame) -> None:
         head = self._head(Owed.QUERY, Owed.EXECUTE)
@@ -267,7 +253,8 @@ class Answers:
         head = self._head(Owed.FUNCTION_CALL)
         if head.plan is not None:
             self._completed(head.plan.effects, None)
-        self._outcome(head, 0, "FUNCTION CALL", "")
+        head.bytes = len(frame.payload)
+        self.outcomes.record(head, 0, "FUNCTION CALL", "")
         self._show(head, frame.raw)
 
     # -- errors, notices, state -----------------------------------------------
@@ -284,7 +271,8 @@ class Answers:
         fields = _error_fields(frame)
         if head is None or fields.severity in ("FATAL", "PANIC"):
             if head is not None:
-                self._outcome(head, head.statement, "", fields.sqlstate)
+                self.outcomes.record(head, head.statement, "", fields.sqlstate)
+                head.failed = True
             shown = client_error(fields, None, withhold=self._withhold(head))
             if shown.sqlstate.startswith("57"):  # PostgreSQL's fixed words on a session's end
                 shown = shown.with_fields(message=fields.message, hint=None)
@@ -299,7 +287,7 @@ class Answers:
             words = interrupted(head, fields)
             head.interrupted = words is not None
             shown = client_error(words or fields, head.plan, withhold=self._withhold(head))
-            self._outcome(head, head.statement, "", fields.sqlstate)
+            self.outcomes.record(head, head.statement, "", fields.sqlstate)
         if head.resync is not None:
             raise ProtocolViolation("the server's answer does not fit what was sent to it")
         if head.plan is not None and _commits_itself(head.plan, head.statement):

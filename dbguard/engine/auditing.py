@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbguard.audit.records import ColumnEntry, DecisionRecord, IdentityEntry, MaskEntry
 from dbguard.policy.decision import Effect, Identity, Principal
+from dbguard.sql.recordable import without
 from dbguard.sql.resolver import DOUBT
 
 from .plan import Plan, PlannedStatement, StateKey
@@ -99,6 +100,15 @@ def _record(
         reasons = (f"{plan.refusal.rule}: {plan.refusal.message}",)
     elif not reasons and planned.doubtful:
         reasons = (f"analysis: {DOUBT}",)
+    hints = tuple(r.hint for r in decision.reasons)
+    relations = planned.relations
+    columns = tuple(ColumnEntry(c.name, c.uses, c.tags) for c in planned.columns)
+    recorded = planned.recorded
+    if hidden := tuple(name for s in plan.statements for name in s.recorded.hidden):
+        reasons, hints, relations = (
+            tuple(without(text, hidden) for text in texts) for texts in (reasons, hints, relations)
+        )
+        columns = tuple(replace(c, name=without(c.name, hidden)) for c in columns)
     return DecisionRecord(
         session=identity.session,
         principal_user=identity.principal.user,
@@ -110,19 +120,21 @@ def _record(
         phase=phase,
         action=planned.action.value,
         wrapper=planned.wrapper.value if planned.wrapper else "",
-        relations=planned.relations,
-        columns=tuple(ColumnEntry(c.name, c.uses, c.tags) for c in planned.columns),
+        relations=relations,
+        columns=columns,
         decision=verdict,
         rules=decision.rules,
         reasons=reasons,
         masked=tuple(MaskEntry(str(m.column), m.mask.kind.value, m.rule) for m in decision.masks),
         requirements=requirements,
-        text=planned.redacted,
-        fingerprint=planned.fingerprint,
+        text=recorded.redacted,
+        fingerprint=recorded.fingerprint,
         statement=statement,
         rules_digest=key[2],
         catalog_epoch=key[1],
-        hints=tuple(r.hint for r in decision.reasons),
+        hints=hints,
         identity=identity_entry(identity.principal.identity),
         acting_as=identity.principal.acting_as,
+        traceparent=recorded.attribution.traceparent,
+        tags=recorded.attribution.tags,
     )

@@ -98,6 +98,7 @@ class Copying:
     def data(self, frame: Frame) -> Steps:
         head = self.link.queue.head
         if head is not None and head.copying_in:
+            head.bytes += len(frame.payload)
             self.link.to_server.append(frame.raw)
         yield from ()
 

@@ -96,7 +96,14 @@ class Extended:
             change = self.names.put_statement(prepared)
         else:
             change.end_with(prepared)
-        entry = Pending(Owed.PARSE, plan=plan, basis=basis, change=change)
+        entry = Pending(
+            Owed.PARSE,
+            plan=plan,
+            basis=basis,
+            decisions=decisions,
+            started=self.judging.surroundings.monotonic(),
+            change=change,
+        )
         entry.unnamed = unnamed
         self.link.stage(data, entry, max(decisions, default=0))
         if not plan.raw_access and len(plan.statements) == 1:
@@ -161,7 +168,12 @@ class Extended:
             text=prepared.text,
         )
         entry = Pending(
-            Owed.BIND, plan=plan, basis=prepared.basis, change=self.names.put_portal(portal)
+            Owed.BIND,
+            plan=plan,
+            basis=prepared.basis,
+            decisions=decisions,
+            started=judging.surroundings.monotonic(),
+            change=self.names.put_portal(portal),
         )
         entry.passing = isinstance(frame, Opening)
         self.link.stage(frame.raw, entry, max(decisions, default=0))

@@ -91,6 +91,10 @@ class Pending:
     """Changes what later texts mean: nothing is planned until it is answered."""
     statement: int = 0
     """Index of the plan's statement whose answer comes next (QUERY)."""
+    rows: int = 0
+    """Rows that the statement has sent so far, or messages of COPY data."""
+    bytes: int = 0
+    """Bytes of them, without the protocol's own, or of what COPY took in."""
     failed: bool = False
     copying_in: bool = False
     copies_left: int = 0

@@ -11,6 +11,8 @@ from dbguard.sql.facts import Action, EffectKind, SessionEffect, Wrapper
 from dbguard.sql.snapshot import SessionView
 from dbguard.sql.splices import PositionMap
 
+from .recorded_text import RecordedText
+
 StateKey = tuple[str, int, str, int]
 """Which catalog and which rules: (database or overlay name, catalog epoch, rules digest, number
 of changes to what drifted)."""
@@ -79,8 +81,8 @@ class PlannedStatement:
     wrapper: Wrapper | None
     decision: Decision
     effects: tuple[SessionEffect, ...]
-    redacted: str
-    fingerprint: str
+    recorded: RecordedText
+    """What records say of its text."""
     relations: tuple[str, ...]
     columns: tuple[ColumnNote, ...]
     changes: tuple[CatalogChange, ...] | None = None

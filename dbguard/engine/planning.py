@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 from dbguard.errors import (
-    DbguardError,
     NotUnderstood,
     StatementError,
     SyntaxRefused,
@@ -43,9 +42,7 @@ from dbguard.sql.functions import code_of_types, refer, unseen_calls
 from dbguard.sql.limits import Limits
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.names import quote, split_identifier_list
-from dbguard.sql.precheck import check_text
 from dbguard.sql.reaching import RUNS_TEXTS
-from dbguard.sql.redact import redact
 from dbguard.sql.resolver import DOUBT
 from dbguard.sql.rewrite import Rewritten, rewrite
 from dbguard.sql.sites import Reading, SiteRole
@@ -65,8 +62,7 @@ from .plan import (
     RememberRequest,
     RestrictedRequest,
 )
-
-UNREADABLE = "<unreadable statement>"
+from .recorded_text import RecordedText, names_of, recorded_texts, recorded_whole
 
 Memory = Mapping[ColumnKey, Remembered]
 
@@ -94,6 +90,15 @@ class World:
             self.remembered,
             self.filled,
         )
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What things are called here, so that it may be recorded."""
+        return names_of(self.snapshot, self.policy)
+
+    def knows(self, name: str) -> bool:
+        """Whether something is called so. Asked of odd names only."""
+        return name in self.names
 
     def with_changes(self, changes: tuple[CatalogChange, ...]) -> World:
         """This world after changes that its snapshot does not show yet."""
@@ -153,11 +158,11 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         readings = tuple(replace(reading, calls=()) for reading in readings)
     elif missing := [m for reading in readings for m in reading.facts.missing_functions]:
         return _unplanned(world, request, _undefined(missing[0]), raw_access)
-    redactions = [_redacted(world, _slice(request.text, r)) for r in readings]
+    recorded = recorded_texts(request.text, readings, world.knows)
     statements = followed(
         tuple(
-            _planned(world, request, reading.facts, redacted)
-            for reading, redacted in zip(readings, redactions, strict=True)
+            _planned(world, request, reading.facts, text)
+            for reading, text in zip(readings, recorded, strict=True)
         ),
         tuple(reading.facts for reading in readings),
     )
@@ -234,8 +239,8 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
         count = len(function.arguments)
         found = refer(world.snapshot, (), function.schema, function.name, count)
         # what is spliced around a call in a text has no place here
-        shown = found.shows_definition
-        use = replace(found.use, trust=FunctionTrust.REACHES) if shown else found.use
+        defined = found.shows_definition
+        use = replace(found.use, trust=FunctionTrust.REACHES) if defined else found.use
     name = f"{use.schema}.{use.name}" if use.schema else use.name
     unseen = use.trust is FunctionTrust.UNKNOWN or use.name in RUNS_TEXTS | {"set_config"}
     facts = StatementFacts(
@@ -246,33 +251,19 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
         nested=frozenset({Action.SET_ROLE}) if use.name == "set_config" else frozenset(),
         statement_tag="FunctionCall",
     )
-    statement = _planned(world, request, facts, f"<function call> {name}")
+    shown = f"<function call> {name}"
+    statement = _planned(world, request, facts, RecordedText(shown, fingerprint(shown)))
     denial = _first_denial((statement,), ())
     return Plan("", None, (statement,), denial, raw_access)
-
-
-def _slice(text: str, reading: Reading) -> str:
-    return text.encode("utf-8")[reading.start : reading.end].decode("utf-8")
-
-
-def _redacted(world: World, text: str) -> tuple[str, str]:
-    try:
-        redacted = redact(text, check_text(text, world.limits))
-    except DbguardError:
-        redacted = UNREADABLE
-    return redacted, fingerprint(redacted)
 
 
 def _planned(
     world: World,
     request: PlanRequest | FunctionCallRequest,
     facts: StatementFacts,
-    redaction: tuple[str, str] | str,
+    recorded: RecordedText,
 ) -> PlannedStatement:
     decision = decide(world.bound, facts, request.principal, request.environment)
-    redacted, print_ = (
-        redaction if isinstance(redaction, tuple) else (redaction, fingerprint(redaction))
-    )
     tags = dict(decision.tags)
     fills: tuple[Filling, ...] = ()
     shows: tuple[Filling, ...] = ()
@@ -287,8 +278,7 @@ def _planned(
         wrapper=facts.wrapper,
         decision=decision,
         effects=facts.effects,
-        redacted=redacted,
-        fingerprint=print_,
+        recorded=recorded,
         relations=tuple(sorted({f"{r.schema}.{r.name}" for r in facts.relations})),
         columns=tuple(
             ColumnNote(str(c.column), tuple(sorted(c.uses)), tags.get(c.column, ()))
@@ -378,15 +368,13 @@ def _expression(mask: Mask, relation: Relation, number: int) -> str:
 
 
 def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_access: bool) -> Plan:
-    redacted, print_ = _redacted(world, request.text)
     denied = not isinstance(error, SyntaxRefused | UndefinedName)
     statement = PlannedStatement(
         action=Action.EMPTY,
         wrapper=None,
         decision=Decision(Effect.DENY, rules=("analysis",)),
         effects=(),
-        redacted=redacted,
-        fingerprint=print_,
+        recorded=recorded_whole(request.text, world.limits, world.knows),
         relations=(),
         columns=(),
     )

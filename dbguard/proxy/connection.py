@@ -407,6 +407,7 @@ class Connection:
         await self._client.close()
         self._hub.drifts.leave(self._id)
         if self._session is not None:
+            self._session.answers.outcomes.abandon(self._session.link.queue)
             with contextlib.suppress(DbguardError):  # what is not taken back counts
                 await self._hub.settled(self._id, self._session.principal.database)
             with contextlib.suppress(AuditUnavailable):

@@ -36,14 +36,14 @@ from dbguard.engine.plan import (
     RestrictedRequest,
     StateKey,
 )
-from dbguard.engine.planning import UNREADABLE, Memory, World
+from dbguard.engine.planning import Memory, World
+from dbguard.engine.recorded_text import UNREADABLE_TEXT
 from dbguard.errors import LimitExceeded, NotUnderstood, StatementError, sqlstate_of
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.policy.decision import Decision, Effect, Principal
 from dbguard.policy.model import Policy
 from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action
-from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.limits import Limits
 from dbguard.sql.snapshot import Snapshot
 
@@ -313,8 +313,7 @@ def _lost(request: PlanRequest | FunctionCallRequest, error: StatementError) -> 
         wrapper=None,
         decision=Decision(Effect.DENY, rules=("analysis",)),
         effects=(),
-        redacted=UNREADABLE,
-        fingerprint=fingerprint(UNREADABLE),
+        recorded=UNREADABLE_TEXT,
         relations=(),
         columns=(),
     )

@@ -2,19 +2,21 @@
 
 It is made from the scanner's tokens, not from a tree, so that it exists for every text that
 PostgreSQL can scan, understood or not. What is kept is keywords, punctuation and names; what is
-replaced by `?` is every constant, names that look like values, and the operands of utility
-statements that take a bare word where others take a string. Comments go: they hold patient names
-more often than one would think.
+replaced by `?` is every constant, names that may be values (`recordable.py`), and the operands of
+utility statements that take a bare word where others take a string. Comments go: they hold
+patient names more often than one would think.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from dbguard.errors import SyntaxRefused
 
 from . import referee
+from .names import fold, truncate
+from .recordable import is_plain
 from .referee import Token
 
 REDACTED_LENGTH = 4_000
@@ -25,12 +27,8 @@ PLACEHOLDER = "?"
 QUOTED_PLACEHOLDER = '"?"'
 
 _CONSTANTS = frozenset({"SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST"})
-_QUOTED_DIGITS = 4
-"""Digits a quoted name may hold (a year): more may be a number somebody put into an alias."""
-_BARE_DIGITS = 6
-"""The same for names without quotes, which people and programs make (`claims_202401`)."""
-_PARAMETER_LENGTH = 6
-"""`$65535` is the last parameter the protocol can bind."""
+_PARAMETER_LENGTH = 4
+"""Of `$999`; more digits may be somebody's number."""
 
 _NO_SPACE_BEFORE = frozenset({",", ")", ";", ".", "]", "::", "["})
 _NO_SPACE_AFTER = frozenset({"(", ".", "[", "::"})
@@ -48,6 +46,23 @@ _SETTING_WORDS = frozenset(_PLAIN_WORDS.split())
 """Bare words after SET … TO that say nothing about a person."""
 
 
+Known = Callable[[str], bool]
+"""Whether a name is the catalog's or the policy's, so that it says nothing about a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """A text as it may be stored."""
+
+    text: str
+    hidden: tuple[str, ...] = ()
+    """The names that are not in it, as they may be quoted elsewhere (in a reason)."""
+
+
+def _nothing(_: str) -> bool:
+    return False
+
+
 def redact(text: str, tokens: Sequence[Token] | None = None) -> str:
     """`text` without literals and comments, evenly spaced, at most `REDACTED_LENGTH` characters.
 
@@ -61,10 +76,18 @@ def redact(text: str, tokens: Sequence[Token] | None = None) -> str:
         found = referee.scan(text) if tokens is None else tokens
     except (UnicodeEncodeError, SyntaxRefused):
         return UNREADABLE
+    return redaction(raw, found).text
+
+
+def redaction(raw: bytes, tokens: Sequence[Token], known: Known = _nothing) -> Redaction:
+    """The same of these tokens of a text. What is `known` stays even where it is no plain name."""
     pieces: list[str] = []
+    hidden: dict[str, None] = {}
     length = 0
     previous = ""
-    for word, tight in _words(raw, found):
+    for word, tight in _words(raw, tokens, known, hidden):
+        if length > REDACTED_LENGTH:
+            continue  # for the names
         space = not (
             not pieces
             or word in _NO_SPACE_BEFORE
@@ -74,25 +97,31 @@ def redact(text: str, tokens: Sequence[Token] | None = None) -> str:
         pieces.append(" " + word if space else word)
         previous = word
         length += len(pieces[-1])
-        if length > REDACTED_LENGTH:
-            return "".join(pieces)[: REDACTED_LENGTH - 2] + " …"
-    return "".join(pieces)
+    text = "".join(pieces)
+    if length > REDACTED_LENGTH:
+        text = text[: REDACTED_LENGTH - 2] + " …"
+    return Redaction(text, tuple(hidden))
 
 
-def _words(raw: bytes, tokens: Sequence[Token]) -> Iterator[tuple[str, bool]]:
+def _words(
+    raw: bytes, tokens: Sequence[Token], known: Known, hidden: dict[str, None]
+) -> Iterator[tuple[str, bool]]:
     """Each token's stored form, and whether it touches the token before it."""
-    setting = _Setting()
+    setting = _Setting(known)
     end = -1
     for token in tokens:
         if token.is_comment or _is_string_prefix(raw, token):
             continue
         tight, end = token.start == end, token.end
         source = raw[token.start : token.end].decode("utf-8", "replace")
-        hidden = setting.hides(token.kind, source)
-        if token.kind in _CONSTANTS or (hidden and token.kind not in ("ASCII_44", "ASCII_59")):
+        value = setting.hides(token.kind, source)
+        if token.kind in _CONSTANTS or (value and token.kind not in ("ASCII_44", "ASCII_59")):
             yield PLACEHOLDER, tight
-        else:
-            yield _kept(token.kind, source), tight
+            continue
+        kept = _kept(token.kind, source, known)
+        if kept == QUOTED_PLACEHOLDER != source:
+            hidden.update(dict.fromkeys(_spellings(source)))
+        yield kept, tight
 
 
 def _is_string_prefix(raw: bytes, token: Token) -> bool:
@@ -100,29 +129,25 @@ def _is_string_prefix(raw: bytes, token: Token) -> bool:
     return token.kind == "NCHAR" and raw[token.end : token.end + 1] == b"'"
 
 
-def _kept(kind: str, source: str) -> str:
+def _kept(kind: str, source: str, known: Known) -> str:
     if kind == "PARAM":
         return source if len(source) <= _PARAMETER_LENGTH else "$" + PLACEHOLDER
     if kind == "UIDENT":
         return QUOTED_PLACEHOLDER
-    if kind == "IDENT" and source.startswith('"'):
-        return source if _looks_like_a_name(source[1:-1], " ", _QUOTED_DIGITS) else '"?"'
-    if kind == "IDENT":
-        return source if _looks_like_a_name(source, "", _BARE_DIGITS) else QUOTED_PLACEHOLDER
-    return source
+    if kind != "IDENT":
+        return source
+    quoted = source.startswith('"')
+    name = source[1:-1].replace('""', '"') if quoted else fold(source)
+    plain = is_plain(name, bare=not quoted) or known(truncate(name))
+    return source if plain else QUOTED_PLACEHOLDER
 
 
-def _looks_like_a_name(name: str, also: str, digits: int) -> bool:
-    if not name or name[0].isdigit():
-        return False
-    found = 0
-    for character in name:
-        category = unicodedata.category(character)
-        if category[0] == "N":
-            found += 1
-        elif category[0] not in "LM" and character not in "_$" + also:
-            return False
-    return found <= digits
+def _spellings(source: str) -> Iterator[str]:
+    """How messages may spell a name."""
+    inner = source[source.index('"') + 1 : -1] if source.endswith('"') else fold(source)
+    for name in (inner, inner.replace('""', '"')):
+        yield name
+        yield truncate(name)
 
 
 class _Setting:
@@ -132,7 +157,8 @@ class _Setting:
     CREATE: the value may be a bare word, which the scanner cannot tell from a name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known) -> None:
+        self._known = known
         self._head = ""
         self._state = "outside"
         self._names_schemas = False
@@ -141,7 +167,7 @@ class _Setting:
         """Whether this token is a setting's value that may say something about a person."""
         word = source.strip('"').lower()
         if kind == "ASCII_59":
-            self.__init__()  # type: ignore[misc]
+            self.__init__(self._known)  # type: ignore[misc]
             return False
         if not self._head:
             self._head = word
@@ -149,7 +175,9 @@ class _Setting:
             if kind in ("ASCII_44", "ASCII_46"):
                 return False
             return word not in _SETTING_WORDS and not (
-                self._names_schemas and kind == "IDENT" and _kept(kind, source) == source
+                self._names_schemas
+                and kind == "IDENT"
+                and _kept(kind, source, self._known) == source
             )
         if self._state == "name":
             if kind in ("TO", "ASCII_61", "ZONE"):

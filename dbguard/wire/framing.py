@@ -10,6 +10,8 @@ from dbguard.wire.tags import Backend, Frontend, values_of
 
 _HEADER = Struct("!BI")
 _LENGTH = Struct("!I")
+HEADER_BYTES = _HEADER.size
+"""Of a tagged message: type and length."""
 
 MAX_PROTOCOL_MESSAGE = 0x3FFFFFFE
 """PQ_LARGE_MESSAGE_LIMIT (MaxAllocSize - 1): PostgreSQL takes no longer message itself."""

@@ -45,7 +45,7 @@ PHASES: tuple[tuple[str, ModuleType, str], ...] = (
     ("decide", planning, "decide"),
     ("rewrite", planning, "rewrite"),
     ("verify", planning, "verify"),
-    ("redact", planning, "_redacted"),
+    ("redact", planning, "recorded_texts"),
 )
 """A phase's time is without that of phases inside it: parsing in `rewrite` is the referee's."""
 NAMES = tuple(dict.fromkeys(name for name, _, _ in PHASES))

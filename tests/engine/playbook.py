@@ -30,6 +30,7 @@ from dbguard.engine.asks import (
 from dbguard.engine.auditing import SessionIdentity
 from dbguard.engine.link import Steps
 from dbguard.engine.plan import Plan, PlannedStatement, PlanRequest, Refusal
+from dbguard.engine.recorded_text import RecordedText
 from dbguard.engine.session import Session, SessionLimits
 from dbguard.errors import AuditUnavailable
 from dbguard.policy.decision import (
@@ -149,8 +150,7 @@ def _statement(part: str) -> PlannedStatement:
         None,
         decision,
         effects,
-        f"<{word}>",
-        "f" * 16,
+        RecordedText(f"<{word}>", "f" * 16),
         relations,
         (),
         changes,

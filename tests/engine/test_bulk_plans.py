@@ -11,7 +11,7 @@ def test_a_long_list_against_a_masked_table() -> None:
     assert made.refusal is None
     assert made.text.endswith(f" WHERE id IN ({listed})")
     assert made.text.startswith('SELECT ssn FROM (SELECT t."id", (CASE WHEN ')
-    assert "2999" not in made.statements[0].redacted
+    assert "2999" not in made.statements[0].recorded.redacted
 
 
 def test_a_masked_column_between_rows_of_constants() -> None:

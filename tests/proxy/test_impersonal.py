@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dbguard.engine.asks import Planned
 from dbguard.engine.plan import Plan, PlannedStatement, Refusal
+from dbguard.engine.recorded_text import RecordedText
 from dbguard.policy.decision import Acting, Decision, Effect, Identity, Principal, Proof, Reason
 from dbguard.policy.loading import load_documents
 from dbguard.policy.model import Attribute, PolicyRole
@@ -90,7 +91,7 @@ def planned(refusal: Refusal | None = None, **decision: tuple[object, ...]) -> P
         Action.SELECT,
         None,
         Decision(Effect.DENY, **decision),  # type: ignore[arg-type]
-        *((), "SELECT", "", (), ()),
+        *((), RecordedText("SELECT", ""), (), ()),
     )
     return Planned(Plan("SELECT", None, (statement,), refusal), frozenset(), ("", 1, "", 0))
 

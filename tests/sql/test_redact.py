@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbguard.sql import referee
-from dbguard.sql.redact import REDACTED_LENGTH, UNREADABLE, redact
+from dbguard.sql.recordable import is_free_name, without
+from dbguard.sql.redact import REDACTED_LENGTH, UNREADABLE, redact, redaction
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,17 @@ from dbguard.sql.redact import REDACTED_LENGTH, UNREADABLE, redact
         ("SELECT B'1', X'F', $$a$$, $t$b$t$", "SELECT ?, ?, ?, ?"),
         ("SELECT 1.5, .5, 1e10, 0x1F, 1_000, -7", "SELECT ?, ?, ?, ?, ?, - ?"),
         ("SELECT date '1950-01-01', x::text, f(1)", "SELECT date ?, x::text, f(?)"),
-        ('SELECT a AS "123-45-6789", b AS "Patient Name"', 'SELECT a AS "?", b AS "Patient Name"'),
-        ('SELECT a AS "Müller 1950", b AS "x19500101"', 'SELECT a AS "Müller 1950", b AS "?"'),
+        ('SELECT a AS "123-45-6789", b AS "PatientName"', 'SELECT a AS "?", b AS "PatientName"'),
+        ('SELECT a AS "Jane Doe", b AS "Größe"', 'SELECT a AS "?", b AS "Größe"'),
+        ("SELECT a AS mrn_123456, b AS y_2024", 'SELECT a AS "?", b AS y_2024'),
+        ("SELECT a AS s_123_45_678, b AS c2", 'SELECT a AS "?", b AS c2'),
+        ('DECLARE "123-45-6789" CURSOR FOR SELECT 1', 'DECLARE "?" CURSOR FOR SELECT ?'),
+        ('SAVEPOINT "Jane Doe"', 'SAVEPOINT "?"'),
+        ('LISTEN "jane@doe.org"', 'LISTEN "?"'),
+        ('GRANT a TO "Jane Doe"', 'GRANT a TO "?"'),
+        ("COMMENT ON TABLE t IS 'x'", "COMMENT ON TABLE t IS ?"),
+        ("DO $$ x $$", "DO ?"),
+        ('SELECT a AS "Müller 1950", b AS "x19500101"', 'SELECT a AS "?", b AS "?"'),
         ('SELECT a AS x19500101, b AS u&"abc"', 'SELECT a AS "?", b AS "?"'),
         ("SELECT a FROM claims_202401 t1", "SELECT a FROM claims_202401 t1"),
         ("SET app.patient TO smith", "SET app.patient TO ?"),
@@ -133,3 +143,37 @@ def test_any_text_has_a_redacted_form_without_its_constants(text: str) -> None:
     redacted = redact(text)
     assert "'" not in redacted
     assert "\n" not in redacted
+
+
+def test_what_is_known_is_kept_and_what_is_hidden_is_told() -> None:
+    text = 'SELECT "Patient Name", p."1st ""Name""", U&"d\\0061ta" FROM "Jane Doe" p'
+    found = redaction(text.encode(), referee.scan(text), {"Patient Name"}.__contains__)
+    assert found.text == 'SELECT "Patient Name", p."?", "?" FROM "?" p'
+    assert set(found.hidden) >= {"Jane Doe", '1st "Name"', '1st ""Name""'}
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("table Jane Doe is not", 'table "?" is not'),
+        ('cursor "Jane Doe" is not', 'cursor "?" is not'),
+        ("public.Jane Doe, and more", 'public."?", and more'),
+        ("xJane Doe is another", "xJane Doe is another"),
+    ],
+)
+def test_hidden_names_are_taken_out_of_other_texts(message: str, expected: str) -> None:
+    assert without(message, ("Jane Doe", "", " ")) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["psql", "PostgreSQL JDBC Driver", "DBeaver 24.1.0 - Main", "pgAdmin 4 - DB:clinic", ""]
+)
+def test_names_of_applications(name: str) -> None:
+    assert is_free_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["jane@doe.org", "123-45-6789", "born 1950", "1 2 3 4 5 6 7", "x" * 65, "a\nb", "\x00"]
+)
+def test_names_that_may_be_values(name: str) -> None:
+    assert not is_free_name(name)

@@ -1,0 +1,81 @@
+"""What records say of a statement's text: redacted form, fingerprint, where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dbguard.errors import DbguardError
+from dbguard.policy.model import Policy
+from dbguard.sql import referee
+from dbguard.sql.attribution import NONE, Attribution, attributions
+from dbguard.sql.fingerprint import fingerprint
+from dbguard.sql.limits import Limits
+from dbguard.sql.precheck import check_text
+from dbguard.sql.redact import UNREADABLE, redaction
+from dbguard.sql.sites import Reading
+from dbguard.sql.snapshot import Snapshot
+
+Known = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedText:
+    """Of one statement."""
+
+    redacted: str
+    fingerprint: str
+    hidden: tuple[str, ...] = ()
+    """Names that were taken out, and are to be taken out of reasons as well."""
+    attribution: Attribution = NONE
+
+
+UNREADABLE_TEXT = RecordedText(UNREADABLE, fingerprint(UNREADABLE))
+
+
+def recorded_texts(
+    text: str, readings: Sequence[Reading], known: Known
+) -> tuple[RecordedText, ...]:
+    """Of the statements of a text that analysis has read."""
+    raw, tokens = text.encode("utf-8"), referee.scan(text)
+    said = attributions(raw, tokens, [reading.end for reading in readings])
+    return tuple(
+        _recorded(
+            raw, referee.tokens_within(tokens, reading.start, reading.end), known, attribution
+        )
+        for reading, attribution in zip(readings, said, strict=True)
+    )
+
+
+def recorded_whole(text: str, limits: Limits, known: Known) -> RecordedText:
+    """Of a text that analysis has not read, as one."""
+    try:
+        tokens = check_text(text, limits)
+    except DbguardError:
+        return UNREADABLE_TEXT
+    raw = text.encode("utf-8")
+    return _recorded(raw, tokens, known, *attributions(raw, tokens, [len(raw)]))
+
+
+def _recorded(
+    raw: bytes, tokens: Sequence[referee.Token], known: Known, attribution: Attribution
+) -> RecordedText:
+    found = redaction(raw, tokens, known)
+    return RecordedText(found.text, fingerprint(found.text), found.hidden, attribution)
+
+
+def names_of(snapshot: Snapshot, policy: Policy) -> frozenset[str]:
+    """The names that the deployment has given: they may be recorded whatever they look like.
+
+    Those of temporary relations are some session's own.
+    """
+    found = {snapshot.database, *snapshot.schemas, *(role.name for role in snapshot.roles)}
+    for relation in snapshot.relations:
+        if not relation.temporary:
+            found.add(relation.name)
+            found.update(column.name for column in relation.columns)
+    found.update(function.name for function in snapshot.functions)
+    found.update(kind.name for kind in snapshot.types)
+    for role in policy.roles:
+        found |= role.users | role.groups
+    return frozenset(found)
