@@ -1,212 +1,203 @@
-"""Records to a report, in one pass and memory that grows with what differs, not with the trail."""
+"""Records to a report, in one pass and memory that does not grow with the trail."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 from dbguard.audit.reading import Stored
-from dbguard.audit.records import (
-    DecisionRecord,
-    EventRecord,
-    OutcomeRecord,
-    Phase,
-    RecordKind,
-    Verdict,
-)
-from dbguard.report.model import Count, Event, Report, Section, Shape, Totals, Why
-from dbguard.report.remedies import whys
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Verdict
+from dbguard.errors import ConfigurationError
+from dbguard.report.counting import instant, stamp
+from dbguard.report.model import Report, Totals
+from dbguard.report.plans import Plan
+from dbguard.report.scanning import Range, scan
+from dbguard.report.tally import Tally
+from dbguard.report.trail import Part, first_line, parts
+from dbguard.report.zones import EVERYWHERE, Zone
 
-_RUNS = frozenset({Phase.QUERY, Phase.BIND, Phase.EXECUTE, Phase.FUNCTION_CALL, Phase.COPY})
-"""A prepared statement is decided at Parse too, but it runs from Bind on: the record made there
-stands for its first Execute as well, since code may already run while it is planned."""
-_REFUSED = frozenset({Verdict.DENY, Verdict.ERROR})
+WORTH_PROCESSES = 32 * 1024 * 1024
+"""Bytes on disk from which on several processes are faster than one."""
+_MOST_PROCESSES = 8
+_CLOCK_SLACK = timedelta(days=1)
+"""A segment is left out by the times of its neighbours; a clock may have been off by so much."""
 
 
 def build(
-    records: Iterable[Stored], since: datetime | None = None, until: datetime | None = None
+    records: Iterable[Stored],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    zone: Zone = EVERYWHERE,
 ) -> Report:
-    """The report on the records from `since` (included) to `until` (excluded).
-
-    `records` may hold more than that.
-    """
-    tally = _Tally()
+    """The report on those of `records` from `since` (included) to `until` (excluded)."""
+    tally = Tally("")
+    plans: dict[DecisionRecord, Plan] = {}
     for stored in records:
-        if (since is None or stored.time >= since) and (until is None or stored.time < until):
-            tally.take(stored)
+        if (since is not None and stored.time < since) or (
+            until is not None and stored.time >= until
+        ):
+            continue
+        time, record = stamp(stored.time), stored.record
+        tally.seen(time)
+        tally.session(record.session)
+        match record:
+            case DecisionRecord():
+                key = replace(
+                    record, session="", client_address="", application="", phase="", statement=""
+                )
+                plan = plans.get(key)
+                if plan is None:
+                    plan = plans[key] = Plan(record)
+                tally.decided(plan, stored.sequence, time, record.phase)
+            case OutcomeRecord():
+                tally.outcome(record.decision, record.rows, 0, record.sqlstate, time)
+            case EventRecord():
+                tally.event(record, stored.sequence, time)
+    for plan in plans.values():
+        tally.fold(plan)
+    return finish(tally, Range(since, until), zone, ())
+
+
+def build_from(
+    directory: Path,
+    wanted: Range,
+    zone: Zone = EVERYWHERE,
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """The report on a trail, all chains together.
+
+    `progress` is told how many bytes of how many are done. `processes`: as many as there are
+    processors where the trail is large.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a line is not a record (file and line named).
+    """
+    every = parts(directory)
+    chosen = [p for chain in _by_chain(every) for p in _within(chain, wanted)]
+    total = sum(part.size for part in chosen)
+    if processes is None:
+        processes = min(os.cpu_count() or 1, _MOST_PROCESSES) if total >= WORTH_PROCESSES else 1
+    done = 0
+    whole = Tally(chosen[0].chain if chosen else "", wanted.bulk_rows)
+    for part, tally in zip(chosen, _scanned(chosen, wanted, processes), strict=True):
+        whole.merge(tally)
+        done += part.size
+        progress(done, total)
+    chains = tuple(dict.fromkeys(part.chain for part in every))
+    return finish(whole, wanted, zone, chains)
+
+
+def finish(tally: Tally, wanted: Range, zone: Zone, chains: tuple[str, ...]) -> Report:
+    """The report that a whole tally comes to."""
+    since, until = wanted.since, wanted.until
+    first = instant(tally.first) if tally.first else None
+    last = instant(tally.last) if tally.last else None
+    verdicts = tally.verdicts
     return Report(
         since=since,
         until=until,
-        first=tally.first,
-        last=tally.last,
+        zone=zone.name(last or since or until or instant("2000-01-01T00:00:00Z")),
+        first=first,
+        last=last,
         totals=Totals(
             records=tally.records,
-            allowed=tally.verdicts[Verdict.ALLOW],
-            masked=tally.verdicts[Verdict.MASKED],
-            denied=tally.verdicts[Verdict.DENY],
-            undecided=tally.verdicts[Verdict.ERROR],
+            allowed=verdicts[Verdict.ALLOW],
+            masked=verdicts[Verdict.MASKED],
+            denied=verdicts[Verdict.DENY],
+            undecided=verdicts[Verdict.ERROR],
             failed=tally.failed,
             rows=tally.rows,
             sessions=len(tally.sessions),
+            sessions_more=tally.sessions_more,
         ),
-        blocked=tally.blocked.section(),
-        masked=tally.masked.section(),
-        security=tuple(tally.security),
-        drift=tuple(tally.drift),
-        recoveries=tuple(tally.recoveries),
+        timeline=tally.times.result(since, until, first, last, zone),
+        blocked=tally.blocked.result(),
+        masked=tally.masked.result(),
+        raw=tally.raw.result(),
+        bulk=tally.bulk.result(),
+        structure=tally.structure.result(),
+        requirements=tally.requirements.result(),
+        principals=tally.principals.result(),
+        logins=tally.events.logins(),
+        events=tally.events.result(),
+        chains=chains,
+        notes=tuple(_notes(tally)),
     )
 
 
-class _Counter:
-    def __init__(self) -> None:
-        self.counts: dict[str, tuple[int, datetime]] = {}
-
-    def add(self, names: Iterable[str], time: datetime) -> None:
-        for name in dict.fromkeys(names):
-            count, last = self.counts.get(name, (0, time))
-            self.counts[name] = (count + 1, max(last, time))
-
-    def sorted(self) -> tuple[Count, ...]:
-        counts = (Count(name, count, last) for name, (count, last) in self.counts.items())
-        return tuple(sorted(counts, key=lambda c: (-c.count, c.name)))
-
-
-@dataclass(slots=True)
-class _Shape:
-    decision: DecisionRecord
-    whys: tuple[Why, ...]
-    first: datetime
-    last: datetime
-    example: int
-    count: int = 0
-    principals: set[str] = field(default_factory=set)
-
-    def frozen(self) -> Shape:
-        decision = self.decision
-        return Shape(
-            text=decision.text,
-            fingerprint=decision.fingerprint,
-            action=decision.action,
-            decision=decision.decision,
-            count=self.count,
-            principals=tuple(sorted(self.principals)),
-            whys=self.whys,
-            masks=tuple(
-                dict.fromkeys(f"{entry.column}: {entry.mask}" for entry in decision.masked)
-            ),
-            first=self.first,
-            last=self.last,
-            example=self.example,
+def _notes(tally: Tally) -> Iterator[str]:
+    if tally.lost:
+        yield (
+            f"{tally.lost:,} outcomes could not be joined with their decision: more statements "
+            "ran at once than are remembered. Their rows are missing under raw access and bulk "
+            "reads."
         )
+    forgotten = tally.blocked.shapes.others + tally.masked.shapes.others + tally.structure.others
+    if forgotten:
+        yield f"{forgotten:,} statements are of shapes too rare to be listed; they are counted."
+    if tally.principals.others:
+        yield f"{tally.principals.others:,} statements are of principals too rare to be listed."
+    if tally.sessions_more:
+        yield "There were more sessions than are counted one by one."
 
 
-class _Section:
-    def __init__(self) -> None:
-        self.count = 0
-        self.rules = _Counter()
-        self.principals = _Counter()
-        self.tables = _Counter()
-        self.columns = _Counter()
-        self.shapes: dict[object, _Shape] = {}
-
-    def add(
-        self,
-        stored: Stored,
-        decision: DecisionRecord,
-        rules: Iterable[str],
-        columns: Iterable[str],
-        reasons: tuple[Why, ...] = (),
-    ) -> None:
-        time = stored.time
-        self.count += 1
-        self.rules.add(rules, time)
-        self.principals.add((decision.who,), time)
-        self.tables.add(decision.relations, time)
-        self.columns.add(columns, time)
-        key = (decision.fingerprint, decision.text, decision.decision, reasons, decision.masked)
-        shape = self.shapes.get(key)
-        if shape is None:
-            shape = self.shapes[key] = _Shape(decision, reasons, time, time, stored.sequence)
-        shape.count += 1
-        shape.first = min(shape.first, time)
-        shape.last = max(shape.last, time)
-        shape.example = stored.sequence
-        shape.principals.add(decision.who)
-
-    def section(self) -> Section:
-        shapes = (shape.frozen() for shape in self.shapes.values())
-        return Section(
-            count=self.count,
-            by_rule=self.rules.sorted(),
-            by_principal=self.principals.sorted(),
-            by_table=self.tables.sorted(),
-            by_column=self.columns.sorted(),
-            shapes=tuple(sorted(shapes, key=lambda s: (-s.count, -s.example))),
-        )
+def _by_chain(every: list[Part]) -> list[list[Part]]:
+    chains: dict[str, list[Part]] = {}
+    for part in every:
+        chains.setdefault(part.chain, []).append(part)
+    return list(chains.values())
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.records = 0
-        self.first: datetime | None = None
-        self.last: datetime | None = None
-        self.verdicts = dict.fromkeys(Verdict, 0)
-        self.failed = 0
-        self.rows = 0
-        self.sessions: set[str] = set()
-        self.blocked = _Section()
-        self.masked = _Section()
-        self.security: list[Event] = []
-        self.drift: list[Event] = []
-        self.recoveries: list[Event] = []
-
-    def take(self, stored: Stored) -> None:
-        self.records += 1
-        self.first = self.first or stored.time
-        self.last = stored.time
-        record = stored.record
-        if record.session:
-            self.sessions.add(record.session)
-        match record:
-            case DecisionRecord():
-                self._decision(stored, record)
-            case OutcomeRecord():
-                self.failed += bool(record.sqlstate)
-                self.rows += record.rows
-            case EventRecord(kind=RecordKind.SECURITY):
-                self.security.append(_event(stored, record))
-            case EventRecord(kind=RecordKind.DRIFT):
-                self.drift.append(_event(stored, record))
-            case EventRecord(kind=RecordKind.RECOVERY):
-                self.recoveries.append(_event(stored, record))
-            case EventRecord():
-                pass
-
-    def _decision(self, stored: Stored, decision: DecisionRecord) -> None:
-        verdict = Verdict(decision.decision)
-        if verdict in _REFUSED:
-            reasons = whys(decision)
-            self.blocked.add(
-                stored,
-                decision,
-                [rule for why in reasons for rule in why.rule.split(", ") if rule],
-                [column.name for column in decision.columns if column.tags],
-                reasons,
-            )
-        elif verdict is Verdict.INVALID:
-            self.failed += 1
-        elif decision.phase not in _RUNS:
-            return
-        elif verdict is Verdict.MASKED:
-            self.masked.add(
-                stored,
-                decision,
-                [entry.rule for entry in decision.masked],
-                [entry.column for entry in decision.masked],
-            )
-        self.verdicts[verdict] += 1
+def _within(chain: list[Part], wanted: Range) -> list[Part]:
+    """Without the segments that lie wholly outside the range."""
+    if wanted.since is None and wanted.until is None:
+        return chain
+    starts = [_start(part) for part in chain]
+    kept = []
+    for index, part in enumerate(chain):
+        following = starts[index + 1] if index + 1 < len(chain) else None
+        if wanted.since and following and following < wanted.since - _CLOCK_SLACK:
+            continue
+        own = starts[index]
+        if wanted.until and own and own > wanted.until + _CLOCK_SLACK:
+            continue
+        kept.append(part)
+    return kept
 
 
-def _event(stored: Stored, record: EventRecord) -> Event:
-    return Event(stored.sequence, stored.time, record.session, record.fields)
+def _start(part: Part) -> datetime | None:
+    """When the segment's first record was written; None when that cannot be told."""
+    line = first_line(part)
+    before, found, after = line.partition(b',"time":"')
+    try:
+        return instant(after[: after.find(b'"')].decode("ascii")) if found and before else None
+    except (ValueError, UnicodeDecodeError):
+        return None
+
+
+def _scanned(chosen: list[Part], wanted: Range, processes: int) -> Iterator[Tally]:
+    if processes <= 1 or len(chosen) <= 1:
+        yield from (scan(part, wanted) for part in chosen)
+        return
+    with _pool(min(processes, len(chosen))) as pool:
+        try:
+            yield from pool.map(partial(scan, wanted=wanted), chosen)
+        except BrokenProcessPool as error:
+            raise ConfigurationError(
+                "a process that reads the trail has died",
+                hint="See whether the machine has run out of memory; a shorter --since needs less.",
+            ) from error
+
+
+def _pool(processes: int) -> Executor:
+    # spawned, not forked: whoever shows the progress may have threads
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"))

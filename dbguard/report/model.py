@@ -1,4 +1,8 @@
-"""A report as a value."""
+"""A report as a value.
+
+Names of records are as `dbguard audit show` takes them: the sequence number, with the writer's
+name and a colon before it where a trail has several writers. All times are UTC.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ class Count:
     name: str
     count: int
     last: datetime
+    others: bool = False
+    """Not one name but all those that were too many to be told apart; `name` is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,12 @@ class Shape:
     whys: tuple[Why, ...]
     masks: tuple[str, ...]
     """`column: mask` of what was masked."""
+    requirements: tuple[str, ...]
+    """How what the rules require was met."""
     first: datetime
     last: datetime
-    example: int
-    """Sequence number of the latest decision, for `dbguard audit show`."""
+    example: str
+    """Name of the latest decision's record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +59,132 @@ class Section:
     by_table: tuple[Count, ...]
     by_column: tuple[Count, ...]
     shapes: tuple[Shape, ...]
+    other_shapes: int
+    """Statements of shapes that were too many to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that somebody should look at."""
 
-    sequence: int
+    record: str
     time: datetime
     session: str
     fields: tuple[tuple[str, str], ...]
+
+    def field(self, name: str) -> str:
+        """Empty when there is none."""
+        return next((value for key, value in self.fields if key == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Events of one sort: how many, and the latest of them."""
+
+    count: int = 0
+    latest: tuple[Event, ...] = ()
+    """Oldest first."""
+
+    def __bool__(self) -> bool:
+        return bool(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What was decided between `start` and the next bucket's."""
+
+    start: datetime
+    allowed: int
+    masked: int
+    refused: int
+    """Denied or undecided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    grain: str
+    """How long a bucket is: `10 minutes`, `hour`, `day`, `week` or `month`."""
+    buckets: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """Classified values of one column that went to somebody unmasked."""
+
+    who: str
+    column: str
+    tags: tuple[str, ...]
+    computed: bool
+    """Only in expressions over it (`lower(name)`), not as it is."""
+    statements: int
+    rows: int
+    """Rows of the results that held them, as far as the outcomes are known."""
+    first: datetime
+    last: datetime
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosures:
+    statements: int
+    """Each counted once, however many columns it showed."""
+    rows: int
+    entries: tuple[Disclosure, ...]
+    """Most rows first."""
+    others: int
+    """Statements of somebody and some column that were too many to be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRead:
+    """One statement that read or changed very many rows of tables with classified columns."""
+
+    who: str
+    text: str
+    action: str
+    rows: int
+    bytes: int
+    """0 where the record does not tell."""
+    raw: bool
+    """Whether the result held classified values unmasked."""
+    tables: tuple[str, ...]
+    time: datetime
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class BulkReads:
+    threshold: int
+    """Rows."""
+    count: int
+    entries: tuple[BulkRead, ...]
+    """Most rows first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A person or program, and what became of its statements."""
+
+    name: str
+    users: tuple[str, ...]
+    """Database users it appeared as."""
+    proofs: tuple[str, ...]
+    """How dbguard knows it (password, certificate, token); empty: by its database user alone."""
+    allowed: int
+    masked: int
+    refused: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    accepted: int
+    failed: int
+    failed_by_user: tuple[Count, ...]
+    failed_by_address: tuple[Count, ...]
+    failed_by_reason: tuple[Count, ...]
+    latest: tuple[Event, ...]
+    """The latest that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +204,68 @@ class Totals:
     rows: int
     """Rows returned or changed."""
     sessions: int
+    sessions_more: bool = False
+    """There were more than `sessions`: too many to be told apart."""
+
+    @property
+    def refused(self) -> int:
+        return self.denied + self.undecided
+
+
+@dataclass(frozen=True, slots=True)
+class Happenings:
+    """What is no statement."""
+
+    security: Events
+    """The tripwire, guessed passwords."""
+    past: Events
+    """Sessions that did not pass through dbguard."""
+    drift: Events
+    """Classified values that went where the rules do not know of them."""
+    recoveries: Events
+    """Outages and repairs of the audit log itself."""
+    clocks: Events
+    """The clock was set."""
+    keys: Events
+    """Keys that sign checkpoints: begun, rotated, replaced."""
+    verifications: Events
+    """Checks of the trail that found it changed."""
+    retention: Events
+    """Segments removed after their time, and legal holds."""
+    policies: Events
+    """Rules loaded, where they are not those that were in force before."""
+    backups: Events
+    users: Events
+    """dbguard's own users changed; sessions ended for it."""
+    ended: Events
+    """Sessions that dbguard ended (idle, too old, expired)."""
+    starts: Events
+    """Starts and stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     since: datetime | None
     until: datetime | None
+    zone: str
+    """Time zone of the days in `timeline`, and of the words that `since` came from."""
     first: datetime | None
     """Time of the first record in the range; None when there is none."""
     last: datetime | None
     totals: Totals
+    timeline: Timeline
     blocked: Section
     masked: Section
-    security: tuple[Event, ...]
-    drift: tuple[Event, ...]
-    """Classified values that went where the rules do not know of them."""
-    recoveries: tuple[Event, ...]
-    """Outages and repairs of the audit log itself."""
+    raw: Disclosures
+    bulk: BulkReads
+    structure: tuple[Shape, ...]
+    """Statements that changed the structure (DDL), with the backups that they were allowed on."""
+    requirements: tuple[Count, ...]
+    """How what rules require was met."""
+    principals: tuple[Principal, ...]
+    logins: Logins
+    events: Happenings
+    chains: tuple[str, ...]
+    """Writers of the trail; the top-level one is the empty name."""
+    notes: tuple[str, ...]
+    """What this report could not count exactly: sentences."""

@@ -129,7 +129,7 @@ def test_what_is_blocked_is_counted_by_everything() -> None:
     assert [(c.name, c.count) for c in blocked.by_table] == [("clinic.patients", 3)]
     assert [(c.name, c.count) for c in blocked.by_column] == [("clinic.patients.ssn", 3)]
     (shape,) = blocked.shapes
-    assert (shape.count, shape.principals, shape.example) == (3, ("analyst", "bob"), 3)
+    assert (shape.count, shape.principals, shape.example) == (3, ("analyst", "bob"), "3")
     assert (shape.first, shape.last) == (BASE + timedelta(minutes=1), BASE + timedelta(minutes=3))
     assert shape.whys[0].rule == "no-unbounded-writes"
     assert shape.whys[0].reason == "UPDATE and DELETE need a WHERE clause here"
@@ -223,8 +223,8 @@ def test_security_events_and_outages() -> None:
             EventRecord(RecordKind.RECOVERY, "", (("reason", "outage"), ("error", "ENOSPC"))),
         )
     )
-    assert report.security[0].fields == (("column", "clinic.patients.ssn"),)
-    assert report.recoveries[0].sequence == 2
+    assert report.events.security.latest[0].fields == (("column", "clinic.patients.ssn"),)
+    assert report.events.recoveries.latest[0].record == "2"
     text = shown(report)
     assert "Security events" in text
     assert "ENOSPC" in text

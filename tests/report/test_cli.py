@@ -77,8 +77,9 @@ def test_a_directory_that_holds_nothing_yet(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (["--audit", "{}/nothing"], "cannot be read"),
-        (["--audit", "{}", "--since", "tomorrow"], "--since: not a time: tomorrow"),
+        (["--audit", "{}", "--since", "someday"], "--since: not a time: someday"),
         (["--audit", "{}", "--since", "1h", "--until", "2h"], "--since is not before --until"),
+        (["--audit", "{}", "--during", "today", "--since", "1h"], "--during does not go together"),
         (["--config", "{}/nothing.yaml"], "nothing.yaml"),
         ([], "which audit trail?"),
     ],
@@ -98,5 +99,5 @@ def test_help_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     result = runner.invoke(app, ["--help"])
     assert result.exit_code == 0
-    for option in ("--audit", "--config", "--since", "--until", "--json", "--limit"):
+    for option in ("--audit", "--config", "--since", "--until", "--during", "--json", "--limit"):
         assert option in result.output

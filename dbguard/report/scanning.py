@@ -1,0 +1,191 @@
+"""The records of a segment to a tally, fast: most lines are not parsed.
+
+Members of a line stand in a fixed order (docs/audit.md). Of a decision, all from `"action"` on
+comes from the plan and is the same for each of its uses, byte for byte, so it is parsed once and
+looked up after that. What of a line is not as expected is read the slow way, which also says what
+is wrong with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from dbguard.audit.records import (
+    DecisionRecord,
+    EventRecord,
+    MalformedRecord,
+    OutcomeRecord,
+    decode,
+)
+from dbguard.errors import ConfigurationError
+from dbguard.report.counting import stamp
+from dbguard.report.plans import Plan
+from dbguard.report.tally import DEFAULT_BULK_ROWS, Tally
+from dbguard.report.trail import Part, lines
+
+_KEPT_PLANS = 20_000
+_OPENING = b'{"v":1,"seq":'
+_TIME = b',"time":"'
+_KIND = b'","kind":"'
+_TIME_SIZE = 27
+_TIME_AT = len(_TIME)
+_KIND_AT = _TIME_AT + _TIME_SIZE + len(b'","prev":"') + 64
+_NAME_AT = _KIND_AT + len(_KIND)
+_HASH_SIZE = len(b',"hash":""}\n') + 64
+_DECISION = b'decision",'
+_OUTCOME = b'outcome",'
+_STATIC = b',"action":"'
+_PHASE = b',"phase":"'
+_SESSION = b',"session":"'
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What to look at, and how."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    bulk_rows: int = DEFAULT_BULK_ROWS
+
+
+def scan(part: Part, wanted: Range) -> Tally:
+    """The tally of one segment.
+
+    Raises ConfigurationError naming file and line of what is not a record.
+    """
+    return _Scan(part, wanted).run()
+
+
+class _Scan:
+    def __init__(self, part: Part, wanted: Range) -> None:
+        self._part = part
+        self._tally = Tally(part.chain, wanted.bulk_rows)
+        self._since = stamp(wanted.since) if wanted.since else ""
+        self._until = stamp(wanted.until) if wanted.until else "~"
+        self._plans: dict[bytes, Plan] = {}
+        self._first = 0
+        """Sequence number of the segment's first record."""
+
+    def run(self) -> Tally:
+        tally, since, until = self._tally, self._since, self._until
+        number = 0
+        for line in lines(self._part):
+            number += 1
+            comma = line.find(b",", 13)
+            kind = comma + _NAME_AT
+            if (
+                line[:13] != _OPENING
+                or line[comma : comma + _TIME_AT] != _TIME
+                or line[comma + _KIND_AT : kind] != _KIND
+            ):
+                self._slow(line, number)
+                continue
+            if not self._first:
+                self._first = int(line[13:comma])
+            time = line[comma + _TIME_AT : comma + _TIME_AT + _TIME_SIZE].decode("ascii", "replace")
+            if not since <= time < until:
+                continue
+            if line[kind : kind + 10] == _DECISION:
+                static = line.rfind(_STATIC)
+                phase = line.find(_PHASE, kind) + len(_PHASE)
+                session = line.find(_SESSION, phase) + len(_SESSION)
+                if static < phase or static < session or phase < kind:
+                    self._slow(line, number)
+                    continue
+                plan = self._plans.get(line[static:-_HASH_SIZE])
+                if plan is None:
+                    plan = self._new_plan(line, line[static:-_HASH_SIZE], number)
+                tally.seen(time)
+                tally.session(line[session : line.find(b'"', session)].decode("utf-8", "replace"))
+                tally.decided(
+                    plan,
+                    int(line[13:comma]),
+                    time,
+                    line[phase : line.find(b'"', phase)].decode("ascii", "replace"),
+                )
+            else:
+                self._slow(line, number)
+        for plan in self._plans.values():
+            tally.fold(plan)
+        return tally
+
+    def _new_plan(self, line: bytes, key: bytes, number: int) -> Plan:
+        record = self._decoded(self._members(line, number), number)
+        assert isinstance(record, DecisionRecord)
+        if len(self._plans) >= _KEPT_PLANS:
+            self._fold_all()
+        plan = self._plans[key] = Plan(record)
+        return plan
+
+    def _fold_all(self) -> None:
+        for plan in self._plans.values():
+            self._tally.fold(plan)
+        waiting = {id(plan) for plan in self._tally.pending.values()}
+        self._plans = {key: plan for key, plan in self._plans.items() if id(plan) in waiting}
+
+    def _slow(self, line: bytes, number: int) -> None:
+        """Outcomes, events, and whatever does not look as it should."""
+        members = self._members(line, number)
+        try:
+            sequence, time = int(str(members["seq"])), str(members["time"])
+            size = int(str(members.get("bytes", 0)))
+            datetime.fromisoformat(time)
+        except (ValueError, KeyError) as error:
+            raise self._not_a_record(number) from error
+        self._first = self._first or sequence
+        record = self._decoded(members, number)
+        if not self._since <= time < self._until:
+            return
+        tally = self._tally
+        tally.seen(time)
+        tally.session(record.session)
+        match record:
+            case DecisionRecord():
+                key = orjson.dumps(
+                    [v for k, v in members.items() if k not in _DIFFERS],
+                    option=orjson.OPT_SORT_KEYS,
+                )
+                plan = self._plans.get(key) or self._new_plan(line, key, number)
+                tally.decided(plan, sequence, time, record.phase)
+            case OutcomeRecord():
+                if record.decision < self._first:
+                    tally.orphan(record.decision, record.rows, size, time)
+                tally.outcome(record.decision, record.rows, size, record.sqlstate, time)
+            case EventRecord():
+                tally.event(record, sequence, time)
+
+    def _members(self, line: bytes, number: int) -> dict[str, object]:
+        try:
+            members = orjson.loads(line)
+        except ValueError as error:
+            raise self._not_a_record(number) from error
+        if not isinstance(members, dict):
+            raise self._not_a_record(number)
+        return members
+
+    def _decoded(
+        self, members: dict[str, object], number: int
+    ) -> DecisionRecord | OutcomeRecord | EventRecord:
+        try:
+            return decode(members)
+        except MalformedRecord as error:
+            raise self._not_a_record(number) from error
+
+    def _not_a_record(self, number: int) -> ConfigurationError:
+        path = self._part.path
+        return ConfigurationError(
+            f"{path}:{number}: not an audit record",
+            hint=f"Run `dbguard audit verify --audit {path.parent}` to see what was changed.",
+        )
+
+
+_DIFFERS = frozenset(
+    {
+        "application", "client_address", "hash", "phase", "prev", "seq", "session", "statement",
+        "time",
+    }
+)  # fmt: skip
+"""Members that differ from one use of a plan to the next."""
