@@ -18,7 +18,7 @@ from dbguard.cli.audit import (
 from dbguard.errors import ConfigurationError
 from dbguard.report import build_from, document, terminal
 from dbguard.report.periods import moment, span
-from dbguard.report.scanning import Range
+from dbguard.report.trail import Range
 from dbguard.report.wording import View
 from dbguard.report.zones import EVERYWHERE, LOCAL, Zone
 
@@ -69,7 +69,7 @@ def report(
         directory = trail_directory(audit, config)
         zone = EVERYWHERE if utc else LOCAL
         start, end = _range(since, until, during, zone)
-        result = build_from(directory, Range(start, end, bulk_rows), zone)
+        result = build_from(directory, Range(start, end), zone, bulk_rows=bulk_rows)
         if json:
             typer.echo(document.render(result), nl=False)
         else:

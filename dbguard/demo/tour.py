@@ -21,7 +21,8 @@ from dbguard.errors import ConfigurationError, DbguardError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext, take_backup
-from dbguard.report import Report, build
+from dbguard.report import Report, build_from
+from dbguard.report.trail import Range
 
 REFUSED = "42501"
 """SQLSTATE of a refusal by policy."""
@@ -206,7 +207,7 @@ async def allowed_ddl(tour: Tour) -> Finding:
 
 async def reporting(tour: Tour) -> Finding:
     """The report shows what was blocked and what was masked"""
-    report = build(read(tour.demo.settings.audit.directory))
+    report = build_from(tour.demo.settings.audit.directory, Range())
     rules = {count.name for count in report.blocked.by_rule}
     ok = (
         report.blocked.count == 2

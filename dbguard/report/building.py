@@ -7,27 +7,26 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from dbguard.audit.reading import Stored
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Verdict
+from dbguard.audit.trails import chains
 from dbguard.errors import ConfigurationError
 from dbguard.report.counting import instant, stamp
 from dbguard.report.model import Report, Totals
 from dbguard.report.plans import Plan
-from dbguard.report.scanning import Range, scan
-from dbguard.report.tally import Tally
-from dbguard.report.trail import Part, first_line, parts
+from dbguard.report.scanning import scan
+from dbguard.report.tally import DEFAULT_BULK_ROWS, Tally
+from dbguard.report.trail import Part, Range, parts
 from dbguard.report.zones import EVERYWHERE, Zone
 
 WORTH_PROCESSES = 32 * 1024 * 1024
 """Bytes on disk from which on several processes are faster than one."""
 _MOST_PROCESSES = 8
-_CLOCK_SLACK = timedelta(days=1)
-"""A segment is left out by the times of its neighbours; a clock may have been off by so much."""
 
 
 def build(
@@ -36,7 +35,7 @@ def build(
     until: datetime | None = None,
     zone: Zone = EVERYWHERE,
 ) -> Report:
-    """The report on those of `records` from `since` (included) to `until` (excluded)."""
+    """The report on those of the `records` of one chain from `since` (included) to `until` (excluded)."""
     tally = Tally("")
     plans: dict[DecisionRecord, Plan] = {}
     for stored in records:
@@ -70,6 +69,7 @@ def build_from(
     wanted: Range,
     zone: Zone = EVERYWHERE,
     *,
+    bulk_rows: int = DEFAULT_BULK_ROWS,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
@@ -81,22 +81,22 @@ def build_from(
     Raises:
         ConfigurationError: it cannot be read, or a line is not a record (file and line named).
     """
-    every = parts(directory)
-    chosen = [p for chain in _by_chain(every) for p in _within(chain, wanted)]
+    chosen = parts(directory, wanted)
     total = sum(part.size for part in chosen)
     if processes is None:
         processes = min(os.cpu_count() or 1, _MOST_PROCESSES) if total >= WORTH_PROCESSES else 1
+    scanner = partial(scan, wanted=wanted, bulk_rows=bulk_rows)
     done = 0
-    whole = Tally(chosen[0].chain if chosen else "", wanted.bulk_rows)
-    for part, tally in zip(chosen, _scanned(chosen, wanted, processes), strict=True):
+    whole = Tally(chosen[0].chain if chosen else "", bulk_rows)
+    for part, tally in zip(chosen, _scanned(chosen, scanner, processes), strict=True):
         whole.merge(tally)
         done += part.size
         progress(done, total)
-    chains = tuple(dict.fromkeys(part.chain for part in every))
-    return finish(whole, wanted, zone, chains)
+    writers = tuple(chain.writer for chain in chains(directory))
+    return finish(whole, wanted, zone, writers)
 
 
-def finish(tally: Tally, wanted: Range, zone: Zone, chains: tuple[str, ...]) -> Report:
+def finish(tally: Tally, wanted: Range, zone: Zone, writers: tuple[str, ...]) -> Report:
     """The report that a whole tally comes to."""
     since, until = wanted.since, wanted.until
     first = instant(tally.first) if tally.first else None
@@ -129,7 +129,7 @@ def finish(tally: Tally, wanted: Range, zone: Zone, chains: tuple[str, ...]) -> 
         principals=tally.principals.result(),
         logins=tally.events.logins(),
         events=tally.events.result(),
-        chains=chains,
+        chains=writers,
         notes=tuple(_notes(tally)),
     )
 
@@ -150,47 +150,15 @@ def _notes(tally: Tally) -> Iterator[str]:
         yield "There were more sessions than are counted one by one."
 
 
-def _by_chain(every: list[Part]) -> list[list[Part]]:
-    chains: dict[str, list[Part]] = {}
-    for part in every:
-        chains.setdefault(part.chain, []).append(part)
-    return list(chains.values())
-
-
-def _within(chain: list[Part], wanted: Range) -> list[Part]:
-    """Without the segments that lie wholly outside the range."""
-    if wanted.since is None and wanted.until is None:
-        return chain
-    starts = [_start(part) for part in chain]
-    kept = []
-    for index, part in enumerate(chain):
-        following = starts[index + 1] if index + 1 < len(chain) else None
-        if wanted.since and following and following < wanted.since - _CLOCK_SLACK:
-            continue
-        own = starts[index]
-        if wanted.until and own and own > wanted.until + _CLOCK_SLACK:
-            continue
-        kept.append(part)
-    return kept
-
-
-def _start(part: Part) -> datetime | None:
-    """When the segment's first record was written; None when that cannot be told."""
-    line = first_line(part)
-    before, found, after = line.partition(b',"time":"')
-    try:
-        return instant(after[: after.find(b'"')].decode("ascii")) if found and before else None
-    except (ValueError, UnicodeDecodeError):
-        return None
-
-
-def _scanned(chosen: list[Part], wanted: Range, processes: int) -> Iterator[Tally]:
+def _scanned(
+    chosen: list[Part], scanner: Callable[[Part], Tally], processes: int
+) -> Iterator[Tally]:
     if processes <= 1 or len(chosen) <= 1:
-        yield from (scan(part, wanted) for part in chosen)
+        yield from map(scanner, chosen)
         return
     with _pool(min(processes, len(chosen))) as pool:
         try:
-            yield from pool.map(partial(scan, wanted=wanted), chosen)
+            yield from pool.map(scanner, chosen)
         except BrokenProcessPool as error:
             raise ConfigurationError(
                 "a process that reads the trail has died",

@@ -8,23 +8,15 @@ is wrong with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import orjson
 
-from dbguard.audit.records import (
-    DecisionRecord,
-    EventRecord,
-    MalformedRecord,
-    OutcomeRecord,
-    decode,
-)
-from dbguard.errors import ConfigurationError
+from dbguard.audit.blocks import Block
+from dbguard.audit.lines import decoded, place_of
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Record
 from dbguard.report.counting import stamp
 from dbguard.report.plans import Plan
 from dbguard.report.tally import DEFAULT_BULK_ROWS, Tally
-from dbguard.report.trail import Part, lines
+from dbguard.report.trail import Part, Range, lines
 
 _KEPT_PLANS = 20_000
 _OPENING = b'{"v":1,"seq":'
@@ -42,27 +34,19 @@ _PHASE = b',"phase":"'
 _SESSION = b',"session":"'
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """What to look at, and how."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    bulk_rows: int = DEFAULT_BULK_ROWS
-
-
-def scan(part: Part, wanted: Range) -> Tally:
+def scan(part: Part, wanted: Range, bulk_rows: int = DEFAULT_BULK_ROWS) -> Tally:
     """The tally of one segment.
 
     Raises ConfigurationError naming file and line of what is not a record.
     """
-    return _Scan(part, wanted).run()
+    return _Scan(part, wanted, bulk_rows).run()
 
 
 class _Scan:
-    def __init__(self, part: Part, wanted: Range) -> None:
+    def __init__(self, part: Part, wanted: Range, bulk_rows: int) -> None:
         self._part = part
-        self._tally = Tally(part.chain, wanted.bulk_rows)
+        self._range = wanted
+        self._tally = Tally(part.chain, bulk_rows)
         self._since = stamp(wanted.since) if wanted.since else ""
         self._until = stamp(wanted.until) if wanted.until else "~"
         self._plans: dict[bytes, Plan] = {}
@@ -71,9 +55,7 @@ class _Scan:
 
     def run(self) -> Tally:
         tally, since, until = self._tally, self._since, self._until
-        number = 0
-        for line in lines(self._part):
-            number += 1
+        for block, position, line in lines(self._part, self._range):
             comma = line.find(b",", 13)
             kind = comma + _NAME_AT
             if (
@@ -81,7 +63,7 @@ class _Scan:
                 or line[comma : comma + _TIME_AT] != _TIME
                 or line[comma + _KIND_AT : kind] != _KIND
             ):
-                self._slow(line, number)
+                self._slow(block, position, line)
                 continue
             if not self._first:
                 self._first = int(line[13:comma])
@@ -93,11 +75,12 @@ class _Scan:
                 phase = line.find(_PHASE, kind) + len(_PHASE)
                 session = line.find(_SESSION, phase) + len(_SESSION)
                 if static < phase or static < session or phase < kind:
-                    self._slow(line, number)
+                    self._slow(block, position, line)
                     continue
                 plan = self._plans.get(line[static:-_HASH_SIZE])
                 if plan is None:
-                    plan = self._new_plan(line, line[static:-_HASH_SIZE], number)
+                    key = line[static:-_HASH_SIZE]
+                    plan = self._new_plan(decoded(place_of(block, position, line)), key)
                 tally.seen(time)
                 tally.session(line[session : line.find(b'"', session)].decode("utf-8", "replace"))
                 tally.decided(
@@ -107,13 +90,12 @@ class _Scan:
                     line[phase : line.find(b'"', phase)].decode("ascii", "replace"),
                 )
             else:
-                self._slow(line, number)
+                self._slow(block, position, line)
         for plan in self._plans.values():
             tally.fold(plan)
         return tally
 
-    def _new_plan(self, line: bytes, key: bytes, number: int) -> Plan:
-        record = self._decoded(self._members(line, number), number)
+    def _new_plan(self, record: Record, key: bytes) -> Plan:
         assert isinstance(record, DecisionRecord)
         if len(self._plans) >= _KEPT_PLANS:
             self._fold_all()
@@ -126,19 +108,14 @@ class _Scan:
         waiting = {id(plan) for plan in self._tally.pending.values()}
         self._plans = {key: plan for key, plan in self._plans.items() if id(plan) in waiting}
 
-    def _slow(self, line: bytes, number: int) -> None:
+    def _slow(self, block: Block, position: int, line: bytes) -> None:
         """Outcomes, events, and whatever does not look as it should."""
-        members = self._members(line, number)
-        try:
-            sequence, time = int(str(members["seq"])), str(members["time"])
-            size = int(str(members.get("bytes", 0)))
-            datetime.fromisoformat(time)
-        except (ValueError, KeyError) as error:
-            raise self._not_a_record(number) from error
+        place = place_of(block, position, line)
+        sequence, time, members = place.sequence, str(place.members["time"]), place.members
         self._first = self._first or sequence
-        record = self._decoded(members, number)
         if not self._since <= time < self._until:
             return
+        record = decoded(place)
         tally = self._tally
         tally.seen(time)
         tally.session(record.session)
@@ -148,38 +125,15 @@ class _Scan:
                     [v for k, v in members.items() if k not in _DIFFERS],
                     option=orjson.OPT_SORT_KEYS,
                 )
-                plan = self._plans.get(key) or self._new_plan(line, key, number)
+                plan = self._plans.get(key) or self._new_plan(record, key)
                 tally.decided(plan, sequence, time, record.phase)
             case OutcomeRecord():
+                size = _number(members.get("bytes"))
                 if record.decision < self._first:
                     tally.orphan(record.decision, record.rows, size, time)
                 tally.outcome(record.decision, record.rows, size, record.sqlstate, time)
             case EventRecord():
                 tally.event(record, sequence, time)
-
-    def _members(self, line: bytes, number: int) -> dict[str, object]:
-        try:
-            members = orjson.loads(line)
-        except ValueError as error:
-            raise self._not_a_record(number) from error
-        if not isinstance(members, dict):
-            raise self._not_a_record(number)
-        return members
-
-    def _decoded(
-        self, members: dict[str, object], number: int
-    ) -> DecisionRecord | OutcomeRecord | EventRecord:
-        try:
-            return decode(members)
-        except MalformedRecord as error:
-            raise self._not_a_record(number) from error
-
-    def _not_a_record(self, number: int) -> ConfigurationError:
-        path = self._part.path
-        return ConfigurationError(
-            f"{path}:{number}: not an audit record",
-            hint=f"Run `dbguard audit verify --audit {path.parent}` to see what was changed.",
-        )
 
 
 _DIFFERS = frozenset(
@@ -189,3 +143,7 @@ _DIFFERS = frozenset(
     }
 )  # fmt: skip
 """Members that differ from one use of a plan to the next."""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,91 +1,109 @@
-"""The files of a trail as a report reads them: every chain's segments, plain or compressed."""
+"""Which files of a trail a report reads, and of these which frames."""
 
 from __future__ import annotations
 
-import re
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from dbguard.audit.compression import DamagedFrame, frames
-from dbguard.errors import ConfigurationError
+from dbguard.audit.blocks import Block, blocks
+from dbguard.audit.index import SegmentIndex
+from dbguard.audit.trails import Segment, chains, segments
+from dbguard.report.counting import instant, stamp
 
-_SEGMENT = re.compile(r"audit-([0-9]{6,})\.jsonl(\.zst)?")
-_CHAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_BUFFER = 1024 * 1024
+_CLOCK_SLACK = timedelta(days=1)
+"""A segment is left out by the times of its neighbours; a clock may have been off by so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of time; an end that is None is open."""
+
+    since: datetime | None = None
+    """This moment included."""
+    until: datetime | None = None
+    """This moment excluded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One segment."""
+    """One segment of a chain."""
 
-    path: Path
+    segment: Segment
     chain: str
     """Name of its writer; empty at the top level."""
     size: int
     """Bytes on disk."""
-    last: bool
-    """Of its chain: its last line may be unfinished."""
 
 
-def parts(directory: Path) -> list[Part]:
-    """All segments, chain by chain, each chain's in order.
+def parts(directory: Path, wanted: Range) -> list[Part]:
+    """The segments that may hold records of the range, chain by chain, each chain's in order.
 
     Raises ConfigurationError when there is no such directory.
     """
-    try:
-        found = _chain(directory, "")
-        for folder in sorted(directory.iterdir()):
-            if folder.is_dir() and _CHAIN.fullmatch(folder.name):
-                found += _chain(folder, folder.name)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{directory}: the audit directory cannot be read: {error.strerror}",
-            hint="Name the directory with --audit, or the settings file with --config.",
-        ) from error
+    found = []
+    for chain in chains(directory):
+        every = segments(chain.folder)
+        found += [Part(s, chain.writer, _size(s)) for s in _within(every, wanted)]
     return found
 
 
-def _chain(folder: Path, name: str) -> list[Part]:
-    by_number: dict[int, Path] = {}
-    for path in folder.iterdir():
-        match = _SEGMENT.fullmatch(path.name)
-        if match and not (match[2] and int(match[1]) in by_number):
-            by_number[int(match[1])] = path  # where both are there, the plain file counts
-    last = max(by_number, default=0)
-    return [
-        Part(by_number[n], name, by_number[n].stat().st_size, n == last) for n in sorted(by_number)
-    ]
+def lines(part: Part, wanted: Range) -> Iterator[tuple[Block, int, bytes]]:
+    """Lines with their block and place in it: all of the range, and others near them.
 
-
-def lines(part: Part) -> Iterator[bytes]:
-    """The segment's lines, without an unfinished one at the end of the chain.
-
-    Raises ConfigurationError when the file cannot be read.
+    Without an unfinished one at the end. Raises ConfigurationError when the file cannot be read.
     """
+    for block in blocks(part.segment, lambda index: _frames(index, wanted)):
+        position = 0
+        for line in io.BytesIO(block.data):
+            if line[-1:] != b"\n":
+                return
+            yield block, position, line
+            position += len(line)
+
+
+def _frames(index: SegmentIndex, wanted: Range) -> int:
+    since = stamp(wanted.since) if wanted.since else ""
+    until = stamp(wanted.until) if wanted.until else "~"
+    chosen = 0
+    for number, frame in enumerate(index.frames):
+        if frame.latest >= since and frame.earliest < until:
+            chosen |= 1 << number
+    return chosen
+
+
+def _size(segment: Segment) -> int:
     try:
-        if part.path.suffix == ".zst":
-            with part.path.open("rb") as file:
-                for frame in frames(file):
-                    yield from frame.data.splitlines(keepends=True)
-        else:
-            with part.path.open("rb", buffering=_BUFFER) as file:
-                for line in file:
-                    if part.last and not line.endswith(b"\n"):
-                        return
-                    yield line
-    except DamagedFrame as error:
-        raise ConfigurationError(
-            f"{part.path}: {error}",
-            hint=f"Run `dbguard audit verify --audit {part.path.parent}` to see what was changed.",
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"{part.path}: cannot be read: {error.strerror}",
-            hint="Run it as the user that dbguard runs as, or give read access to the folder.",
-        ) from error
+        return segment.path.stat().st_size
+    except FileNotFoundError:
+        return 0  # sealed at this moment; `blocks` finds it under its other name
 
 
-def first_line(part: Part) -> bytes:
-    """Empty when there is none. Raises ConfigurationError."""
-    return next(lines(part), b"")
+def _within(chain: list[Segment], wanted: Range) -> list[Segment]:
+    """Without the segments that lie wholly outside the range."""
+    if wanted.since is None and wanted.until is None:
+        return chain
+    starts = [_start(segment) for segment in chain]
+    kept = []
+    for index, segment in enumerate(chain):
+        following = starts[index + 1] if index + 1 < len(chain) else None
+        if wanted.since and following and following < wanted.since - _CLOCK_SLACK:
+            continue
+        own = starts[index]
+        if wanted.until and own and own > wanted.until + _CLOCK_SLACK:
+            continue
+        kept.append(segment)
+    return kept
+
+
+def _start(segment: Segment) -> datetime | None:
+    """When the segment's first record was written; None when that cannot be told."""
+    for block in blocks(segment):
+        _, found, after = block.data.partition(b',"time":"')
+        try:
+            return instant(after[: after.find(b'"')].decode("ascii")) if found else None
+        except (ValueError, UnicodeDecodeError):
+            return None
+    return None

@@ -15,7 +15,7 @@ from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog
 from dbguard.errors import ConfigurationError
 from dbguard.report import build, build_from, scanning
-from dbguard.report.scanning import Range
+from dbguard.report.trail import Range
 from tests.report import traffic
 from tests.report.test_build import ALLOWED, DENIED, MASKED
 
