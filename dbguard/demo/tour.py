@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from dbguard.audit.reading import read
 from dbguard.audit.verifying import NoTrail, verify
 from dbguard.demo.building import DATABASE, PASSWORD
 from dbguard.demo.environment import Demo

@@ -35,7 +35,7 @@ def build(
     until: datetime | None = None,
     zone: Zone = EVERYWHERE,
 ) -> Report:
-    """The report on those of the `records` of one chain from `since` (included) to `until` (excluded)."""
+    """The report on the records of one chain from `since` (included) to `until` (excluded)."""
     tally = Tally("")
     plans: dict[DecisionRecord, Plan] = {}
     for stored in records:
