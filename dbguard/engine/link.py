@@ -64,6 +64,11 @@ class Link:
     """Bytes in `staged`."""
     status: bytes = b"I"
     """Transaction status of the last ReadyForQuery."""
+    worked: bool = False
+    """The client's messages since the last end of a transaction, ReadyForQuery's or a COMMIT's in a
+    pipeline, made a portal or ran something."""
+    ended: bool = False
+    """The last that they ran was such a COMMIT."""
     pipeline_open: bool = False
     """Extended messages were forwarded since the last message that ends with ReadyForQuery."""
     forming: Change[Any] | None = None
@@ -96,6 +101,11 @@ class Link:
             and not self.pipeline_open
             and self.status == b"I"
         )
+
+    @property
+    def between_transactions(self) -> bool:
+        """Provided that everything is answered: no transaction holds anything of the client's."""
+        return not self.worked and (self.ended or self.status == b"I")
 
     @property
     def owes_farewell(self) -> bool:
@@ -142,8 +152,19 @@ class Link:
         self.passing = entry.passing
         entry.size = len(data)
         self.queue.add(entry)
+        if not entry.unseen:
+            self._note_work(entry)
         # Query and FunctionCall end the implicit transaction of a pipeline like Sync
         self.pipeline_open = self.unflushed = not entry.owed.ends_with_ready
+
+    def _note_work(self, entry: Pending) -> None:
+        if entry.owed.ends_with_ready:
+            self.worked = self.ended = False
+        elif entry.owed is Owed.EXECUTE:
+            self.ended = entry.plan is not None and entry.plan.ends_transaction
+            self.worked = not self.ended
+        elif entry.owed is Owed.BIND:
+            self.worked = True
 
     def flush(self) -> None:
         """Make the server send what it keeps back."""

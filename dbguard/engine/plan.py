@@ -133,6 +133,11 @@ _NAMELESS = frozenset(
 """Statements that name nothing that is found by search_path."""
 
 
+_ENDING = frozenset({EffectKind.COMMIT, EffectKind.ROLLBACK})
+_DISCARD_ALL = (EffectKind.DISCARD, "all")
+"""Runs in no transaction block, and is committed at once (PreventInTransactionBlock)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send for a text, and everything to check and record about it."""
@@ -197,6 +202,14 @@ class Plan:
     def controls_only(self) -> bool:
         """It begins and ends transactions, and nothing else: for whatever role."""
         return self.names_nothing and all(s.action is Action.TRANSACTION for s in self.statements)
+
+    @property
+    def ends_transaction(self) -> bool:
+        """It is COMMIT or ROLLBACK, not AND CHAIN, or DISCARD ALL: none is open behind it."""
+        if not self.names_nothing or len(self.statements) != 1 or len(self.effects) != 1:
+            return False
+        (effect,) = self.effects
+        return effect.kind in _ENDING or (effect.kind, effect.name) == _DISCARD_ALL
 
     @property
     def denied(self) -> bool:

@@ -2,7 +2,9 @@
 
 Asked by Parse/Bind/Execute under reserved names, so that the client's unnamed statement and
 portal stay; inside an open pipeline followed by Flush, never by Sync or Query, which would commit
-the client's implicit transaction.
+the client's implicit transaction. The server takes what follows an Execute in a pipeline for part
+of a transaction block, DECLARE say; so where the client has nothing in that transaction yet,
+dbguard ends its own first.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
     Raises:
         NotUnderstood: the server did not answer as expected; the session cannot be judged.
     """
+    if link.pipeline_open:
+        yield from link.answered()
     yield from link.release()
     if link.skip is not Skip.NOTHING:
         # the server skips to Sync since an error that came meanwhile: it would never answer
@@ -65,13 +69,20 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
         ask(frontend.Close(b"P", _NAME).encode(), Owed.CLOSE)
         ask(frontend.Close(b"S", _NAME).encode(), Owed.CLOSE)
 
-    forget()  # left over when the one before was interrupted
-    for text in texts:
-        ask(frontend.Parse(_NAME, text.encode(), ()).encode(), Owed.PARSE)
+    def run(text: bytes) -> Pending:
+        ask(frontend.Parse(_NAME, text, ()).encode(), Owed.PARSE)
         ask(frontend.Bind(_NAME, _NAME, NO_PARAMETERS).encode(), Owed.BIND)
         execute = ask(frontend.Execute(_NAME, 0).encode(), Owed.EXECUTE)
-        execute.answer, execute.done = take, take_answer
         forget()  # nothing of it is to be seen in pg_prepared_statements
+        return execute
+
+    forget()  # left over when the one before was interrupted
+    for text in texts:
+        execute = run(text.encode())
+        execute.answer, execute.done = take, take_answer
+    if in_pipeline and link.between_transactions:
+        run(b"BEGIN")  # without it COMMIT warns
+        run(b"COMMIT")
     if in_pipeline:
         link.flush()
     else:

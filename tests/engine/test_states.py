@@ -35,6 +35,24 @@ ANSWER = "3 | 3 | 1 | 2 | D {path} | C SHOW | 3 | 3 | 1 | 2 | D none | C SHOW | 
 """What the server says to PROBE."""
 
 
+ENDED = "".join(
+    f"""
+        => P _dbguard_probe: {text}
+        => B _dbguard_probe<-_dbguard_probe
+        => E _dbguard_probe
+        => C P _dbguard_probe
+        => C S _dbguard_probe
+"""
+    for text in ("BEGIN", "COMMIT")
+)
+"""Ends dbguard's own transaction, so that the server does not take it for the client's."""
+
+
+def probe_between(path: str) -> str:
+    answer = f"{ANSWER.format(path=path)} | 1 | 2 | C BEGIN | 3 | 3 | 1 | 2 | C COMMIT | 3 | 3"
+    return f"{PROBE}{ENDED}        => H\n        <= {answer}"
+
+
 def probe(path: str, status: str = "I") -> str:
     return f"{PROBE}        => S\n        <= {ANSWER.format(path=path)} | Z {status}"
 
@@ -132,7 +150,7 @@ SCRIPTS = {
         << 1
         << 2
         << C COMMIT
-        {probe_in_pipeline("public")}
+        {probe_between("public")}
         => P : one
         => D S
         => S
