@@ -54,7 +54,6 @@ class Walk:
         self.first_time = b""
         self.time = b""
         """Of the last record that could be read."""
-        self.after_clock = False
         self.sequence = base.sequence
         self.hash: bytes | None = base.hash
         """What the next `prev` must be; None behind a line that says nothing about it."""
@@ -101,7 +100,7 @@ class Walk:
             and (
                 segment.first_sequence == expected or gap == (expected, segment.first_sequence - 1)
             )
-            and (segment.first_time >= self.time or starts_clock or self.after_clock)
+            and (segment.first_time >= self.time or starts_clock)
             and (segment.start in (-1, self.tree.size) or self.damaged_from > 0)
         )
 
@@ -110,10 +109,10 @@ class Walk:
             self.origin = segment.hashes.get(segment.first_sequence, b"")
         self.records += segment.records
         self.first_time = self.first_time or segment.first_time
-        self.time, self.after_clock = segment.last_time, segment.last_is_clock
+        self.time = segment.last_time
         self.sequence, self.hash = segment.last_sequence, segment.last_hash
         self.hashes.update(segment.hashes)
-        self.marks += segment.marks
+        self.marks += [mark._replace(file=self.prefix + self.file) for mark in segment.marks]
         if segment.start < 0 or self.damaged_from:
             return
         for size, state in segment.states.items():
@@ -169,8 +168,8 @@ class Walk:
             self.origin = line.hash
         self._place(line, expected)
         self._check_time(line)
-        if line.mark and line.mark.kind != "recovery":
-            self.marks.append(line.mark)
+        if line.mark:
+            self.marks.append(line.mark._replace(file=self.prefix + self.file))
         self.sequence = line.sequence
         self.hash = line.hash
         self._count(line.hash, line.sequence)
@@ -188,7 +187,7 @@ class Walk:
         clock = line.mark is not None and line.mark.kind == "clock"
         if not TIME.fullmatch(line.time):
             self.report(line.sequence, "has a time that dbguard does not write", structural=False)
-        elif line.time < self.time and not clock and not self.after_clock:
+        elif line.time < self.time and not clock:
             self.report(
                 line.sequence,
                 f"is older than the record before it ({line.time.decode()}, "
@@ -197,7 +196,6 @@ class Walk:
             )
         self.first_time = self.first_time or line.time
         self.time = line.time
-        self.after_clock = clock
 
     def _count(self, digest: bytes | None, sequence: int) -> None:
         if digest is None:

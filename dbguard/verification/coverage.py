@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -209,6 +210,13 @@ class _Judge:
             again, _ = own_checkpoints(self.reading.directory / FILE_NAME, "")
             covered |= {one.checkpoint.sequence for one in again if one.checkpoint}
         absent = [end for end in ends if end.sequence not in covered]
+        disturbed = [end for end in absent if self._disturbed(end.sequence, sorted(covered))]
+        if disturbed:
+            self.result.notes.append(
+                f"{self.reading.prefix}{FILE_NAME}: {len(disturbed)} segments ended without a "
+                "checkpoint while the log was disturbed; RECOVERY records say why"
+            )
+        absent = [end for end in absent if end not in disturbed]
         if absent:
             more = f", and {len(absent) - 1} like it" if len(absent) > 1 else ""
             self.result.findings.append(
@@ -220,6 +228,18 @@ class _Judge:
                     self.reading.writer,
                 )
             )
+
+    def _disturbed(self, sequence: int, covered: list[int]) -> bool:
+        """Whether the log was repaired between the checkpoints around a record.
+
+        A checkpoint that succeeds again comes just before the record that says so.
+        """
+        place = bisect_right(covered, sequence)
+        before = covered[place - 1] if place else 0
+        behind = covered[place + 1] if place + 1 < len(covered) else self.walk.sequence
+        return any(
+            mark.kind == "recovery" and before < mark.sequence <= behind for mark in self.walk.marks
+        )
 
     def check_pruned(self) -> None:
         pruned = self.reading.pruned

@@ -24,6 +24,7 @@ from .zstandard import DamagedFrame
 _KNOWN_BYTES: Final = 1 << 24
 """How much of plans' members may be remembered."""
 _MARKING = tuple(b'"kind":"%b"' % kind.encode() for kind in sorted(MARKING))
+_CLOCK = b'"kind":"clock"'
 _PLAN = b',"action":'
 _ONCE = (b'"v":', b'"seq":', b'"time":', b'"prev":', b'"hash":')
 
@@ -64,7 +65,6 @@ class CleanSegment:
     last_sequence: int = 0
     last_hash: bytes = b""
     last_time: bytes = b""
-    last_is_clock: bool = False
     torn: int = 0
     """Bytes of an unfinished line at the end."""
     nodes: tuple[Node, ...] = ()
@@ -137,7 +137,7 @@ class _Scan:
         """Whether the lines continue each other; collects their hashes and members."""
         found = self.found
         sequence, prev, time = found.last_sequence, found.last_hash, found.last_time
-        second, clock = self.second, found.last_is_clock
+        second = self.second
         digest_of = sha256
         for line in lines:
             sequence += 1
@@ -158,15 +158,11 @@ class _Scan:
             members = line[at + 103 : -TRAILER]
             if not members.startswith(b'"kind":"'):
                 return False
-            is_clock = False
-            if members.startswith(_MARKING):
-                mark = self._mark(line)
-                if mark is None:
-                    return False
-                is_clock = mark.kind == "clock"
-            if now < time and not is_clock and not clock:
+            if members.startswith(_MARKING) and not self._mark(line):
                 return False
-            time, prev, clock = now, own, is_clock
+            if now < time and not members.startswith(_CLOCK):
+                return False
+            time, prev = now, own
             hashes.append(own)
             split = members.find(_PLAN)
             if split < 0:
@@ -178,7 +174,6 @@ class _Scan:
                 self._learn(plan)
             pieces.append(members[:split])
         found.last_sequence, found.last_hash, found.last_time = sequence, prev, time
-        found.last_is_clock = clock
         self.second = second
         return True
 
@@ -190,13 +185,12 @@ class _Scan:
             self.plan_bytes = len(plan)
         self.plans.add(plan)
 
-    def _mark(self, raw: bytes) -> Mark | None:
+    def _mark(self, raw: bytes) -> bool:
         line = read_line(raw)
         if line is None or line.mark is None:
-            return None
-        if line.mark.kind != "recovery":
-            self.found.marks.append(line.mark)
-        return line.mark
+            return False
+        self.found.marks.append(line.mark)
+        return True
 
     def _remember(self, before: int, hashes: list[bytes]) -> None:
         """Take the leaves into the tree, and keep what was asked for."""

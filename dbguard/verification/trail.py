@@ -13,13 +13,14 @@ from typing import Final
 from .chain import ChainReading, Progress, read_chain, size_on_disk
 from .checkpoints import PRUNED_NAME, Placed, copies
 from .coverage import Coverage, judge
-from .findings import ChainVerification, Finding, NoTrail, Verification
+from .findings import ChainVerification, Finding, NoTrail, Verification, record_name
 from .segment_files import writers
 from .signed_note import PublicKey
 from .trust import KeyRecord, Trust, establish
 
 OPERATOR: Final = "operator"
 """The chain in which the command line records what it does to the others."""
+_CLOCK_NOTES: Final = 20
 _PARALLEL_BYTES: Final = 24 << 20
 """A trail of fewer is read in this process: starting others takes longer."""
 
@@ -63,7 +64,7 @@ def verify(
     for reading in readings:
         coverage = judge(reading, trust, _copies_of(reading, sources))
         findings += reading.walk.findings + coverage.findings
-        notes += reading.walk.notes + coverage.notes
+        notes += reading.walk.notes + coverage.notes + _clock_notes(reading)
         findings += _check_prune_record(reading, readings)
         findings += _check_signed_at_all(reading, coverage, trust)
         chains.append(_summary(reading, coverage))
@@ -162,6 +163,17 @@ def _missing_chains(
                     f"checkpoint of {checkpoint.time} covers, is not in the trail"
                 )
             yield Finding(checkpoint.sequence, placed.file, placed.line, problem)
+
+
+def _clock_notes(reading: ChainReading) -> list[str]:
+    steps = [mark for mark in reading.walk.marks if mark.kind == "clock"]
+    told = [
+        f"{mark.file}: record {record_name(reading.writer, mark.sequence)}: the clock was set by "
+        f"{mark.fields.get('seconds', '')} seconds"
+        for mark in steps[:_CLOCK_NOTES]
+    ]
+    more = len(steps) - len(told)
+    return [*told, f"and {more} more times"] if more > 0 else told
 
 
 def _without_repetition(findings: list[Finding]) -> list[Finding]:
