@@ -10,20 +10,18 @@ from __future__ import annotations
 import heapq
 import io
 import itertools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dbguard.audit.blocks import Block, blocks, everything
+from dbguard.audit.finding import Finder, first_sequence
 from dbguard.audit.index import SegmentIndex
 from dbguard.audit.lines import Place, decoded, place_of
-from dbguard.audit.records import DecisionRecord, EventRecord, Record, RecordKind
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Record, RecordKind
 from dbguard.audit.terms import Term
 from dbguard.audit.trails import Chain, Segment, chains, record_name, segments
-
-_SEQUENCE = re.compile(rb'\{"v":1,"seq":([0-9]{1,19}),')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +66,14 @@ def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored
     """
     chosen = selection or Selection()
     found = [_ChainReading(chain, chosen).records() for chain in chains(directory)]
-    return found[0] if len(found) == 1 else heapq.merge(*found, key=_time)
+    return found[0] if len(found) == 1 else heapq.merge(*found, key=time_of)
 
 
 def backward(directory: Path) -> Iterator[Stored]:
     """All records, newest first. Raises ConfigurationError as `read` does."""
-    return heapq.merge(*(_backward(chain) for chain in chains(directory)), key=_time, reverse=True)
+    return heapq.merge(
+        *(_backward(chain) for chain in chains(directory)), key=time_of, reverse=True
+    )
 
 
 def last(directory: Path, count: int) -> list[Stored]:
@@ -85,8 +85,25 @@ def find(directory: Path, writer: str, sequence: int) -> Stored | None:
     """The record of that name; None when there is none. Raises ConfigurationError."""
     for chain in chains(directory):
         if chain.writer == writer:
-            for stored in _ChainReading(chain, Selection(after=sequence - 1)).records():
-                return stored if stored.sequence == sequence else None
+            place = Finder(chain).place(sequence)
+            return None if place is None else store(chain, place, decoded(place))
+    return None
+
+
+def outcome_of(directory: Path, decision: Stored) -> Stored | None:
+    """How the statement of a decision ended; None when nobody knows, or not yet.
+
+    Raises ConfigurationError.
+    """
+    needle = b'"decision":%d,' % decision.sequence
+    chosen = Selection(after=decision.sequence, kinds=frozenset({RecordKind.OUTCOME}))
+    for chain in chains(directory):
+        if chain.writer == decision.writer:
+            for place in _ChainReading(chain, chosen).places(needle):
+                if place.kind is RecordKind.OUTCOME:
+                    record = decoded(place)
+                    if isinstance(record, OutcomeRecord) and record.decision == decision.sequence:
+                        return store(chain, place, record)
     return None
 
 
@@ -102,8 +119,8 @@ class Follower:
         found: list[Stored] = []
         for chain in chains(self._directory):
             end = self._chains.setdefault(chain.writer, _End(0, 0))
-            found += (_stored(chain, place, decoded(place)) for place in end.go_on(chain.folder))
-        return sorted(found, key=_time)  # stable: each chain keeps its order
+            found += (store(chain, place, decoded(place)) for place in end.go_on(chain.folder))
+        return sorted(found, key=time_of)  # stable: each chain keeps its order
 
 
 @dataclass(slots=True)
@@ -151,25 +168,46 @@ class _ChainReading:
 
     def records(self) -> Iterator[Stored]:
         chosen = self._chosen
-        for place in self._places():
+        for place in self.places():
             if chosen.principal:
                 record = decoded(place)
                 if self._concerns(record) and _wanted(place, chosen):
-                    yield _stored(self._chain, place, record)
+                    yield store(self._chain, place, record)
             elif _wanted(place, chosen):
-                yield _stored(self._chain, place, decoded(place))
+                yield store(self._chain, place, decoded(place))
 
-    def _places(self) -> Iterator[Place]:
+    def places(self, needle: bytes = b"") -> Iterator[Place]:
+        """The lines of frames that may hold what is wanted; only those with `needle` in them."""
         found = segments(self._chain.folder)
         if self._chosen.after:
             found = found[_segment_behind(found, self._chosen.after) :]
         for segment in found:
-            # What a principal's sessions are is learned from records before the period.
-            for block in blocks(segment, everything if self._chosen.principal else self._frames):
-                yield from _lines(block, segment is found[-1])
+            for block in blocks(
+                segment, self._of_principal if self._chosen.principal else self._frames
+            ):
+                if needle in block.data:
+                    yield from _lines(block, segment is found[-1], needle)
 
     def _frames(self, index: SegmentIndex) -> int:
         return frames_between(index, self._chosen) & kinds_in(index, self._chosen.kinds)
+
+    def _of_principal(self, index: SegmentIndex) -> int:
+        """The frames that name the principal or one of its sessions.
+
+        Also those before the period: what its sessions are is learned from them.
+        """
+        principal = self._chosen.principal
+        own = index.where(Term.USER, principal.__eq__) | index.where(
+            Term.IDENTITY, principal.__eq__
+        )
+        sessions = index.values(Term.SESSION)
+        if sessions is None:
+            return index.all
+        found = own
+        for session, frames in sessions.items():
+            if frames & own or session in self._sessions:
+                found |= frames
+        return found
 
     def _concerns(self, record: Record) -> bool:
         """Whether the record is about the principal; learns which sessions are."""
@@ -217,7 +255,7 @@ def _segment_behind(found: list[Segment], after: int) -> int:
     low, high = 0, len(found)
     while high - low > 1:
         middle = (low + high) // 2
-        first = _first(found[middle])
+        first = first_sequence(found[middle])
         if first is not None and first <= after + 1:
             low = middle
         else:
@@ -225,35 +263,30 @@ def _segment_behind(found: list[Segment], after: int) -> int:
     return low
 
 
-def _first(segment: Segment) -> int | None:
-    for block in blocks(segment, lambda index: 1):
-        match = _SEQUENCE.match(block.data)
-        return int(match[1]) if match else None
-    return None
-
-
 def _backward(chain: Chain) -> Iterator[Stored]:
     found = segments(chain.folder)
     for segment in reversed(found):
         for block in blocks(segment, everything, backward=True):
             for place in reversed(list(_lines(block, segment is found[-1]))):
-                yield _stored(chain, place, decoded(place))
+                yield store(chain, place, decoded(place))
 
 
-def _lines(block: Block, may_be_torn: bool) -> Iterator[Place]:
+def _lines(block: Block, may_be_torn: bool, needle: bytes = b"") -> Iterator[Place]:
     position = 0
     for line in io.BytesIO(block.data):
         if may_be_torn and not line.endswith(b"\n"):
             return
-        yield place_of(block, position, line)
+        if needle in line:
+            yield place_of(block, position, line)
         position += len(line)
 
 
-def _time(stored: Stored) -> datetime:
+def time_of(stored: Stored) -> datetime:
     return stored.time
 
 
-def _stored(chain: Chain, place: Place, record: Record) -> Stored:
+def store(chain: Chain, place: Place, record: Record) -> Stored:
+    """The record of a line, with its place in the trail."""
     digest = str(place.members.get("hash"))
     return Stored(place.sequence, place.time, place.kind, record, digest, place.line, chain.writer)
 

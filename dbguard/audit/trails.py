@@ -47,6 +47,14 @@ class Segment:
     def path(self) -> Path:
         return self.compressed if self.sealed else self.plain
 
+    @property
+    def size(self) -> int:
+        """Bytes of its file; 0 when it has been removed, or is being sealed."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
