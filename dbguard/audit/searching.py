@@ -92,6 +92,14 @@ class Search:
         )
 
 
+def of_kinds(period: Selection) -> Search:
+    """The search for a selection's times and kinds."""
+    kinds = tuple(kind.value for kind in period.kinds)
+    if not kinds:
+        return Search(period=period)
+    return Search((), (Criterion(frozenset({Term.KIND}), kinds),), period)
+
+
 Progress = Callable[[int], None]
 """Told the bytes of a segment's file when it is done with."""
 

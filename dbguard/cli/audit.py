@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -15,16 +16,17 @@ from typing import Annotated, NoReturn
 
 import orjson
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from dbguard.audit.reading import Follower, Selection, Stored, last, read
-from dbguard.audit.records import DecisionRecord, OutcomeRecord, RecordKind
+from dbguard.audit.reading import Follower, Selection, find, last, outcome_of, read
+from dbguard.audit.records import DecisionRecord, RecordKind
+from dbguard.audit.searching import of_kinds, search
+from dbguard.audit.trails import parse_record_name
 from dbguard.audit.verifying import NoTrail, Verification, verify
 from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 from dbguard.report.periods import moment
-from dbguard.report.terminal import plain
+
+from .audit_lines import print_records
 
 DEFAULT_CONFIG = Path("dbguard.yaml")
 FINDINGS_SHOWN = 20
@@ -150,10 +152,12 @@ def _show_verification(directory: Path, result: Verification) -> None:
 
 @app.command()
 def show(
-    sequence: Annotated[
-        int | None,
-        typer.Argument(help="One record, in full, by its number.", show_default=False),
-    ] = None,
+    record: Annotated[
+        str,
+        typer.Argument(
+            metavar="[[WRITER:]SEQ]", help="One record, in full, by its name.", show_default=False
+        ),
+    ] = "",
     audit: AuditOption = None,
     config: ConfigOption = None,
     since: SinceOption = "",
@@ -167,19 +171,24 @@ def show(
     limit: Annotated[int, typer.Option(min=0, help="The last so many of them; 0 shows all.")] = 100,
     json: JsonOption = False,
 ) -> None:
-    """Show records: one in full, or those that fit the filters, one a line.
+    """Show records: one in full, a decision with its outcome; or those that fit the filters.
 
     --json prints the lines as they stand in the trail. The trail is read as it is: `verify` says
     whether it is the one that was written.
     """
     with one_line_errors():
         directory = trail_directory(audit, config)
-        if sequence is not None:
-            _show_one(directory, sequence, json)
+        if record:
+            _show_one(directory, record, json)
             return
         start, end = period(since, until)
-        records = read(directory, Selection(start, end, frozenset(kind or ()), principal))
-        _print(deque(records, maxlen=limit) if limit else records, json)
+        chosen = Selection(start, end, frozenset(kind or ()), principal)
+        if limit and not principal:
+            found = itertools.islice(search(directory, of_kinds(chosen)), limit)
+            print_records(reversed(list(found)), json)
+            return
+        records = read(directory, chosen)
+        print_records(deque(records, maxlen=limit) if limit else records, json)
 
 
 @app.command()
@@ -197,54 +206,27 @@ def tail(
         directory = trail_directory(audit, config)
         follower = Follower(directory)
         shown = last(directory, count)
-        _print(shown, json)
-        after = shown[-1].sequence if shown else 0
+        print_records(shown, json)
+        after = {stored.writer: stored.sequence for stored in shown}
         while follow:
-            _print([stored for stored in follower.new() if stored.sequence > after], json)
+            came = follower.new()
+            print_records([one for one in came if one.sequence > after.get(one.writer, 0)], json)
             time.sleep(_POLL_SECONDS)
 
 
-def _show_one(directory: Path, sequence: int, json: bool) -> None:
-    for stored in read(directory, Selection(after=sequence - 1)):
-        if stored.sequence == sequence:
-            break
-        if stored.sequence > sequence:
-            raise ConfigurationError(f"record {sequence} was lost in an outage of the audit log")
-    else:
-        raise ConfigurationError(f"{directory}: there is no record {sequence}")
+def _show_one(directory: Path, name: str, json: bool) -> None:
+    writer, sequence = parse_record_name(name)
+    stored = find(directory, writer, sequence)
+    if stored is None:
+        raise ConfigurationError(
+            f"{directory}: there is no record {name}; it was not written, was lost in an outage "
+            "of the audit log, or was pruned"
+        )
+    outcome = outcome_of(directory, stored) if isinstance(stored.record, DecisionRecord) else None
     if json:
-        typer.echo(stored.line, nl=False)
-    else:
-        document = orjson.loads(stored.line)
-        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-
-
-def _print(records: Iterator[Stored] | deque[Stored] | list[Stored], json: bool) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    for stored in records:
-        if json:
-            typer.echo(stored.line, nl=False)
-        else:
-            console.print(Text(_line(stored)))
-    sys.stdout.flush()
-
-
-def _line(stored: Stored) -> str:
-    when = stored.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    return f"{stored.sequence:>8}  {when}  {stored.kind:<10}  {plain(_summary(stored), 240)}"
-
-
-def _summary(stored: Stored) -> str:
-    record = stored.record
-    match record:
-        case DecisionRecord():
-            who = f"{record.principal_user}@{record.database}"
-            if record.identity is not None:
-                who = f"{record.identity.name} as {who}"
-            return f"{who} {record.decision} ({record.phase}) {record.text or record.action}"
-        case OutcomeRecord():
-            how = f"failed with {record.sqlstate}" if record.sqlstate else record.command_tag
-            took = record.duration_microseconds / 1000
-            return f"of {record.decision}: {how}, {record.rows} rows, {took:.1f} ms"
-        case _:
-            return ", ".join(f"{name}: {value}" for name, value in record.fields)
+        typer.echo(stored.line + (outcome.line if outcome else b""), nl=False)
+        return
+    document = orjson.loads(stored.line)
+    if outcome is not None:
+        document["outcome"] = orjson.loads(outcome.line)
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

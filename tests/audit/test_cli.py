@@ -109,7 +109,8 @@ def test_show_one(trail: Path) -> None:
     result = runner.invoke(app, ["show", "2", "--audit", str(trail)])
     assert orjson.loads(result.output)["principal_user"] == "analyst"
     result = runner.invoke(app, ["show", "2", "--audit", str(trail), "--json"])
-    assert result.output.count("\n") == 1
+    kinds = [orjson.loads(line)["kind"] for line in result.output.splitlines()]
+    assert kinds == ["decision", "outcome"]
     result = runner.invoke(app, ["show", "99", "--audit", str(trail)])
     assert result.exit_code == 2
     assert "there is no record 99" in result.stderr
