@@ -11,6 +11,7 @@ from dbguard import __version__
 from . import (
     analyze,
     audit,
+    audit_seal,
     audit_search,
     backup,
     check,
@@ -65,6 +66,7 @@ app.command("explain")(explain.explain)
 app.command("snapshot")(snapshot.snapshot)
 app.command("report")(report.report)
 audit.app.command("search")(audit_search.search_command)
+audit.app.command("seal")(audit_seal.seal_command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(identity.app, name="identity")

@@ -39,6 +39,11 @@ class WorkerGone(Exception):
     """The process ended, or said something it should not have."""
 
 
+def worker_environment() -> dict[str, str]:
+    """The variables that a process of dbguard's own gets."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_WITHHELD)}
+
+
 class AnalysisProcess:
     """A worker that has imported its entry and waits for requests, one at a time."""
 
@@ -70,7 +75,7 @@ class AnalysisProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={k: v for k, v in os.environ.items() if not k.startswith(_WITHHELD)},
+                env=worker_environment(),
             )
         except OSError as error:
             raise _cannot_start((error.strerror or "input/output error").lower()) from None

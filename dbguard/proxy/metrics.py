@@ -83,6 +83,12 @@ class Metrics:
         self.audit_available = Gauge(
             "dbguard_audit_available", "1 while decisions can be recorded", registry=registry
         )
+        self.sealed_segments = Counter(
+            "dbguard_audit_sealed_segments",
+            "Segments of the audit trail that ended, by what sealing them came to",
+            ["result"],
+            registry=registry,
+        )
         self.cached_plans = Gauge("dbguard_cached_plans", "Plans kept", registry=registry)
         self.cached_bytes = Gauge(
             "dbguard_cached_plan_bytes", "Their estimated size", registry=registry

@@ -37,6 +37,7 @@ from .sites import MakeHub, Sites
 from .strangers import watch_sessions
 from .streams import Stream
 from .tasks import spawn
+from .trail_sealing import TrailSealing
 from .user_sessions import UserSessions
 from .users_following import follow_users
 
@@ -174,6 +175,8 @@ async def _accept(
             ]
             background.append(spawn(sweep(lambda: deployment.settings.limits, sessions), "sweep"))
             background.append(spawn(watch_sessions(deployment, sites), "watch sessions"))
+            sealing = TrailSealing(lambda: deployment.settings.audit, hub.record, hub.metrics)
+            background.append(spawn(sealing.run(), "sealing"))
             background.append(spawn(follow_users(deployment, hub, sessions), "users"))
             if reload is not None:
                 background.append(
