@@ -95,8 +95,8 @@ def _read_once(
     own, torn = own_checkpoints(directory / FILE_NAME, prefix + FILE_NAME)
     head = read_head(directory / "head")
     pruned, pruned_problem = _pruned(directory / PRUNED_NAME)
-    numbers = segment_numbers(directory)
     base = _base(pruned)
+    numbers = segment_numbers(directory, base.segment)
     left_over = [number for number in numbers if number <= base.segment]
     numbers = numbers[len(left_over) :]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ CHUNK: Final = 1 << 20
 LINE_LIMIT: Final = 1 << 28
 """Bytes. A statement may have some MiB of text; a line that does not end is not kept in memory."""
 
+_ABSENT: Final = 1000
+"""How many segments in a row are looked for by name."""
 _NAME = re.compile(r"audit-([0-9]{6,})\.jsonl(\.zst)?")
 _WRITER = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
@@ -26,13 +29,22 @@ def plain_name(number: int) -> str:
     return f"audit-{number:06d}.jsonl"
 
 
-def segment_numbers(directory: Path) -> list[int]:
-    """The numbers of all segments, ascending. Raises OSError."""
+def segment_numbers(directory: Path, behind: int = 0) -> list[int]:
+    """The numbers of all segments, ascending; those up to `behind` may be missing. Raises OSError.
+
+    While a segment is sealed, a listing may show neither of its files: each that seems to be
+    missing is looked for by name.
+    """
     found = set()
     for entry in directory.iterdir():
         match = _NAME.fullmatch(entry.name)
         if match and plain_name(int(match[1])) == entry.name.removesuffix(".zst"):
             found.add(int(match[1]))
+    numbers = sorted(found)
+    for before, following in pairwise([behind, *(n for n in numbers if n > behind)]):
+        for absent in range(before + 1, min(following, before + _ABSENT)):
+            if segment_path(directory, absent):
+                found.add(absent)
     return sorted(found)
 
 

@@ -56,6 +56,8 @@ class SignedNote:
     text: str
     """Ends with a line feed."""
     signatures: tuple[Signature, ...]
+    whole: str
+    """As it was read."""
 
     def signer(self, keys: list[PublicKey]) -> PublicKey | None:
         """The first of the keys that signed the note."""
@@ -85,7 +87,7 @@ def read_note(note: str) -> SignedNote:
         if dash != "\u2014" or not name or len(data) < 5:
             raise ValueError("not a signature line")
         signatures.append(Signature(name, data[:4], data[4:]))
-    return SignedNote(text + "\n", tuple(signatures))
+    return SignedNote(text + "\n", tuple(signatures), note)
 
 
 def split_notes(text: str) -> list[str]:
