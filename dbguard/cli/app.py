@@ -13,6 +13,7 @@ from . import (
     audit,
     audit_seal,
     audit_search,
+    audit_verify,
     backup,
     check,
     demo,
@@ -65,6 +66,9 @@ app.command("analyze")(analyze.analyze)
 app.command("explain")(explain.explain)
 app.command("snapshot")(snapshot.snapshot)
 app.command("report")(report.report)
+audit.app.command("verify")(audit_verify.verify_command)
+audit.app.command("prove")(audit_verify.prove_command)
+audit.app.command("check-proof")(audit_verify.check_proof_command)
 audit.app.command("search")(audit_search.search_command)
 audit.app.command("seal")(audit_seal.seal_command)
 app.add_typer(audit.app, name="audit")

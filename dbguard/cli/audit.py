@@ -9,7 +9,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -21,15 +20,14 @@ from dbguard.audit.reading import Follower, Selection, find, last, outcome_of, r
 from dbguard.audit.records import DecisionRecord, RecordKind
 from dbguard.audit.searching import of_kinds, search
 from dbguard.audit.trails import parse_record_name
-from dbguard.audit.verifying import NoTrail, Verification, verify
 from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 from dbguard.report.periods import moment
+from dbguard.verification.findings import NoTrail
 
 from .audit_lines import print_records
 
 DEFAULT_CONFIG = Path("dbguard.yaml")
-FINDINGS_SHOWN = 20
 _POLL_SECONDS = 0.3
 
 AuditOption = Annotated[
@@ -103,51 +101,6 @@ def period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
     if start and end and start >= end:
         raise ConfigurationError("--since is not before --until")
     return start, end
-
-
-@app.command("verify")
-def verify_command(
-    audit: AuditOption = None, config: ConfigOption = None, json: JsonOption = False
-) -> None:
-    """Check every record against the chain: flipped, deleted, inserted, reordered, cut off.
-
-    Exit code 0: the trail is as it was written. 1: it is not; each finding names the record's
-    sequence number, file and line. 2: there is no trail, or it cannot be read.
-
-    Keep the last hash somewhere else: it pins every record before it.
-    """
-    with one_line_errors():
-        directory = trail_directory(audit, config)
-        result = verify(directory)
-        if json:
-            document = {"v": 1, "ok": result.ok, **asdict(result)}
-            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-        else:
-            _show_verification(directory, result)
-    if not result.ok:
-        raise typer.Exit(1)
-
-
-def _show_verification(directory: Path, result: Verification) -> None:
-    for finding in result.findings[:FINDINGS_SHOWN]:
-        typer.echo(f"{directory}/{finding}")
-    more = len(result.findings) - FINDINGS_SHOWN
-    if more > 0:
-        typer.echo(f"and {more} more (--json has all)")
-    for note in result.notes:
-        typer.echo(f"note: {note}")
-    if not result.ok:
-        typer.echo(
-            f"NOT in order: {len(result.findings)} findings in {result.records:,} readable records"
-        )
-    elif not result.records:
-        typer.echo("in order: the trail has no records yet")
-    else:
-        typer.echo(
-            f"in order: {result.records:,} records in {result.segments} segments, "
-            f"{result.first_time} to {result.last_time}\n"
-            f"last: record {result.last_sequence}, hash {result.last_hash}"
-        )
 
 
 @app.command()

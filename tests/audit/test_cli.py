@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 from dbguard.audit.writer import AuditLog
-from dbguard.cli.audit import app
+from dbguard.cli.app import app
 
 runner = CliRunner()
 
@@ -34,7 +34,7 @@ def trail(tmp_path: Path, decision: DecisionRecord) -> Path:
 
 
 def test_verify_in_order(trail: Path) -> None:
-    result = runner.invoke(app, ["verify", "--audit", str(trail)])
+    result = runner.invoke(app, ["audit", "verify", "--audit", str(trail)])
     assert result.exit_code == 0
     assert "in order: 14 records" in result.output
     assert "last: record 14, hash " in result.output
@@ -43,11 +43,11 @@ def test_verify_in_order(trail: Path) -> None:
 def test_verify_names_what_was_changed(trail: Path) -> None:
     path = trail / "audit-000001.jsonl"
     path.write_bytes(path.read_bytes().replace(b"analyst", b"nobody!", 1))
-    result = runner.invoke(app, ["verify", "--audit", str(trail)])
+    result = runner.invoke(app, ["audit", "verify", "--audit", str(trail)])
     assert result.exit_code == 1
     assert f"{path}:2: record 2: was changed" in result.output
     assert "NOT in order" in result.output
-    result = runner.invoke(app, ["verify", "--audit", str(trail), "--json"])
+    result = runner.invoke(app, ["audit", "verify", "--audit", str(trail), "--json"])
     assert result.exit_code == 1
     document = orjson.loads(result.output)
     assert document["ok"] is False
@@ -57,14 +57,14 @@ def test_verify_names_what_was_changed(trail: Path) -> None:
 def test_verify_shows_the_first_of_many_findings(trail: Path) -> None:
     for path in trail.glob("audit-*"):
         path.write_bytes(path.read_bytes().replace(b"2", b"3") + b"\n" * 30)
-    result = runner.invoke(app, ["verify", "--audit", str(trail)])
+    result = runner.invoke(app, ["audit", "verify", "--audit", str(trail)])
     assert result.exit_code == 1
     assert "more (--json has all)" in result.output
 
 
 def test_verify_before_the_first_record(tmp_path: Path) -> None:
     AuditLog.open(tmp_path).close()
-    result = runner.invoke(app, ["verify", "--audit", str(tmp_path)])
+    result = runner.invoke(app, ["audit", "verify", "--audit", str(tmp_path)])
     assert result.exit_code == 0
     assert "no records yet" in result.output
 
@@ -72,7 +72,7 @@ def test_verify_before_the_first_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "nothing"])
 @pytest.mark.parametrize("command", ["verify", "show 1"])
 def test_no_trail(tmp_path: Path, name: str, command: str) -> None:
-    result = runner.invoke(app, [*command.split(), "--audit", str(tmp_path / name)])
+    result = runner.invoke(app, ["audit", *command.split(), "--audit", str(tmp_path / name)])
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert str(tmp_path) in result.stderr
@@ -80,7 +80,7 @@ def test_no_trail(tmp_path: Path, name: str, command: str) -> None:
 
 def test_show_filters(trail: Path) -> None:
     def lines(*arguments: str) -> list[str]:
-        result = runner.invoke(app, ["show", "--audit", str(trail), *arguments])
+        result = runner.invoke(app, ["audit", "show", "--audit", str(trail), *arguments])
         assert result.exit_code == 0, result.output
         return result.output.splitlines()
 
@@ -100,24 +100,24 @@ def test_show_filters(trail: Path) -> None:
 
 
 def test_show_json_is_the_trail_itself(trail: Path) -> None:
-    result = runner.invoke(app, ["show", "--audit", str(trail), "--json"])
+    result = runner.invoke(app, ["audit", "show", "--audit", str(trail), "--json"])
     segments = sorted(trail.glob("audit-*"))
     assert result.output == b"".join(path.read_bytes() for path in segments).decode()
 
 
 def test_show_one(trail: Path) -> None:
-    result = runner.invoke(app, ["show", "2", "--audit", str(trail)])
+    result = runner.invoke(app, ["audit", "show", "2", "--audit", str(trail)])
     assert orjson.loads(result.output)["principal_user"] == "analyst"
-    result = runner.invoke(app, ["show", "2", "--audit", str(trail), "--json"])
+    result = runner.invoke(app, ["audit", "show", "2", "--audit", str(trail), "--json"])
     kinds = [orjson.loads(line)["kind"] for line in result.output.splitlines()]
     assert kinds == ["decision", "outcome"]
-    result = runner.invoke(app, ["show", "99", "--audit", str(trail)])
+    result = runner.invoke(app, ["audit", "show", "99", "--audit", str(trail)])
     assert result.exit_code == 2
     assert "there is no record 99" in result.stderr
 
 
 def test_tail(trail: Path) -> None:
-    result = runner.invoke(app, ["tail", "-n", "4", "--audit", str(trail), "--json"])
+    result = runner.invoke(app, ["audit", "tail", "-n", "4", "--audit", str(trail), "--json"])
     assert [orjson.loads(line)["seq"] for line in result.output.splitlines()] == [11, 12, 13, 14]
 
 
@@ -158,13 +158,13 @@ def test_a_record_lost_in_an_outage_is_said_to_be(tmp_path: Path, storage) -> No
     while not log.available:
         time.sleep(0.01)
     log.close()
-    result = runner.invoke(app, ["show", "2", "--audit", str(tmp_path)])
+    result = runner.invoke(app, ["audit", "show", "2", "--audit", str(tmp_path)])
     assert result.exit_code == 2
     assert "lost in an outage" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "show", "tail"])
 def test_help(command: str) -> None:
-    result = runner.invoke(app, [command, "--help"])
+    result = runner.invoke(app, ["audit", command, "--help"])
     assert result.exit_code == 0
     assert "--json" in result.output
