@@ -62,8 +62,8 @@ class SignedCheckpoint:
 
     checkpoint: Checkpoint
     segment: int
-    key: VerifyingKey
-    """Who signed it."""
+    key: VerifyingKey | None
+    """Who signed it; None when nobody was asked for."""
     peaks: tuple[bytes, ...]
 
     def tree(self) -> MerkleTree:
@@ -74,11 +74,18 @@ def make_line(signer: Signer, checkpoint: Checkpoint, segment: int, tree: Merkle
     return CheckpointLine(segment, signer.note(checkpoint.text()), tree.peaks).render()
 
 
-def read_line(line: bytes, known: Mapping[str, VerifyingKey]) -> SignedCheckpoint:
-    """The checkpoint of a line, signed by one of `known`. Raises UnusableCheckpoint."""
+def read_line(line: bytes, known: Mapping[str, VerifyingKey] | None) -> SignedCheckpoint:
+    """The checkpoint of a line, signed by one of `known`, or unchecked without.
+
+    Raises UnusableCheckpoint.
+    """
     parsed = CheckpointLine.parse(line)
+    key = None
     try:
-        text, key = open_note(parsed.note, known)
+        if known is None:
+            text = parsed.note.partition("\n\n")[0] + "\n"
+        else:
+            text, key = open_note(parsed.note, known)
         checkpoint = Checkpoint.parse(text)
     except UnusableNote as error:
         raise UnusableCheckpoint(str(error)) from error

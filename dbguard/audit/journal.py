@@ -7,12 +7,14 @@ was left behind by a failed call is cut off before the next write.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from dbguard.audit.chain import HEAD_NAME, Head, make_line, segment_name
 from dbguard.audit.opening import Tail
+from dbguard.audit.stamping import moment, written
 from dbguard.audit.storage import AuditFile, Storage, write_fully
 from dbguard.audit_settings import Durability
 
@@ -21,18 +23,23 @@ class Entry(NamedTuple):
     """A record on its way to the disk."""
 
     sequence: int
-    time: str
+    time: datetime
+    """UTC."""
     body: bytes
 
 
 class Journal:
     __slots__ = (
+        "_age",
+        "_began",
         "_damaged",
         "_directory",
         "_durability",
         "_file",
+        "_hashes",
         "_head_file",
         "_last",
+        "_last_segment",
         "_segment",
         "_segment_bytes",
         "_size",
@@ -40,6 +47,7 @@ class Journal:
         "_sync_failed",
         "_synced",
         "_unsynced",
+        "segment_ends",
     )
 
     def __init__(
@@ -50,14 +58,27 @@ class Journal:
         durability: Durability,
         storage: Storage,
         segment_bytes: int,
+        segment_age: float,
     ) -> None:
-        """Make the trail ready to be continued: cut the torn tail, sync, bring the head up."""
+        """Make the trail ready to be continued: cut the torn tail, sync, bring the head up.
+
+        A segment that has `segment_bytes`, or whose first record is `segment_age` seconds old, is
+        followed by another with the next record.
+        """
         self._directory = directory
         self._durability = durability
         self._storage = storage
         self._segment_bytes = segment_bytes
+        self._age = timedelta(seconds=segment_age)
+        self._began = moment(tail.began)
+        """The time of the segment's first record."""
         self._last = tail.last
+        self._last_segment = tail.last_segment
         self._segment = tail.segment
+        self._hashes: list[bytes] = []
+        """Of the records written since they were last taken."""
+        self.segment_ends: Callable[[], None] = _nothing
+        """Called when all records of a segment are synced, before the next one is made."""
         self._size = self._synced = tail.size
         self._unsynced = bytearray()
         """BUFFERED: the bytes from `_synced` to `_size`, kept until they are known to be safe."""
@@ -67,7 +88,7 @@ class Journal:
         self._file: AuditFile | None = None
         self._head_file = storage.open(directory / HEAD_NAME)
         try:
-            if tail.segment:
+            if tail.segment and not tail.ended:
                 self._file = storage.open(directory / segment_name(tail.segment))
                 if tail.torn:
                     self._file.truncate(tail.size)
@@ -87,18 +108,35 @@ class Journal:
         return self._last
 
     @property
+    def last_segment(self) -> int:
+        """The number of the segment that holds it."""
+        return self._last_segment
+
+    @property
     def unsynced(self) -> bool:
         return bool(self._unsynced)
 
+    @property
+    def full(self) -> bool:
+        """The next record goes to another segment, for the size of this one."""
+        return self._size >= self._segment_bytes
+
+    def take_hashes(self) -> list[bytes]:
+        """The hashes of the records written since the last call."""
+        hashes, self._hashes = self._hashes, []
+        return hashes
+
     def write(self, entries: Sequence[Entry]) -> None:
         """Put the records behind the trail, all or none; DURABLE: synced when this returns."""
-        file = self._current_file()
+        file = self._current_file(entries[0].time)
         sequence, prev = self._last.sequence, self._last.hash
         lines: list[bytes] = []
+        hashes: list[bytes] = []
         for entry in entries:
-            line, prev = make_line(entry.sequence, entry.time, prev, entry.body)
+            line, prev = make_line(entry.sequence, written(entry.time), prev, entry.body)
             sequence = entry.sequence
             lines.append(line)
+            hashes.append(prev)
         data = b"".join(lines)
         if self._damaged:
             self._cut(file)
@@ -113,6 +151,9 @@ class Journal:
             raise
         self._size += len(data)
         self._last = Head(sequence, prev)
+        self._last_segment = self._segment
+        self._began = self._began or entries[0].time
+        self._hashes += hashes
         if self._durability is Durability.DURABLE:
             self._synced = self._size
         else:
@@ -144,14 +185,16 @@ class Journal:
         finally:
             self._close_files()
 
-    def _current_file(self) -> AuditFile:
-        """The segment to write to: the next one when the last is full."""
-        if self._file is not None and self._size < self._segment_bytes:
-            return self._file
+    def _current_file(self, now: datetime) -> AuditFile:
+        """The segment to write to: the next one when the last is full or too old."""
         if self._file is not None:
+            old = self._began is not None and now - self._began >= self._age
+            if not self.full and not old:
+                return self._file
             if self._damaged:
                 self._cut(self._file)
             self.sync()
+            self.segment_ends()
         following = self._storage.open(self._directory / segment_name(self._segment + 1))
         try:
             self._storage.sync_directory(self._directory)
@@ -164,6 +207,7 @@ class Journal:
         self._file = following
         self._segment += 1
         self._size = self._synced = 0
+        self._began = None
         return following
 
     def _cut(self, file: AuditFile) -> None:
@@ -178,3 +222,6 @@ class Journal:
             if file is not None:
                 with contextlib.suppress(OSError):
                     file.close()
+
+
+def _nothing() -> None: ...

@@ -40,7 +40,7 @@ def load_or_create(path: Path) -> Signer:
             signer = load(path)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):  # another dbguard was faster: its key it is
-                _place(path, _pem(Ed25519PrivateKey.generate()), replace=False)
+                place(path, _pem(Ed25519PrivateKey.generate()), replace=False)
             signer = load(path)
         remember_public(path, signer.key)
     except OSError as error:
@@ -84,7 +84,7 @@ def load(path: Path) -> Signer:
 
 def replace(path: Path, private: Ed25519PrivateKey) -> None:
     """Put another key in the place of the one at `path`, all or nothing. Raises OSError."""
-    _place(path, _pem(private), replace=True)
+    place(path, _pem(private), replace=True)
 
 
 def public_keys(path: Path) -> list[VerifyingKey]:
@@ -109,7 +109,7 @@ def remember_public(path: Path, key: VerifyingKey) -> None:
     if known[-1:] == [key.text]:
         return
     lines = [*(text for text in known if text != key.text), key.text]
-    _place(
+    place(
         public_path(path), "".join(f"{line}\n" for line in lines).encode(), replace=True, mode=0o644
     )
 
@@ -118,7 +118,7 @@ def _pem(private: Ed25519PrivateKey) -> bytes:
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _place(path: Path, data: bytes, *, replace: bool, mode: int = 0o600) -> None:
+def place(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o600) -> None:
     """Make the file at `path` hold `data`, all of it or nothing, durably.
 
     Raises OSError; FileExistsError when it is there and not to be replaced.

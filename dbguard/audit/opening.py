@@ -7,6 +7,7 @@ not repaired here: going on behind it would hide it.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,21 @@ from dbguard.audit.chain import (
     read_line,
     segment_name,
 )
-from dbguard.audit.checkpoints import PRUNED_NAME, CheckpointLine, UnusableCheckpoint
 from dbguard.audit.trails import Segment, segments
 from dbguard.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed from the trail's beginning because its time was over."""
+
+    segment: int
+    """Number of the last segment removed."""
+    last: Head
+    """The last record removed."""
+
+
+NOTHING_PRUNED = Pruned(0, EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,14 @@ class Tail:
     """Sequence number and hash of the last complete line."""
     behind: int
     """Records that the head file does not know yet: the last writer did not stop in order."""
+    last_segment: int = 0
+    """Number of the segment that holds the last record; 0 when there is none."""
+    last_time: str = ""
+    """Of the last record; empty when there is none."""
+    began: str = ""
+    """The time of the first record of the last segment; empty when it has none."""
+    ended: bool = False
+    """The last segment cannot be written to any more: it was pruned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,50 +73,80 @@ class _Scan:
     """Hash of the record the head file names, when it is in this segment."""
 
 
-def find_tail(directory: Path) -> Tail:
+def segments_behind(directory: Path, pruned: Pruned) -> list[Segment]:
+    """The segments that are there, without those that count as pruned.
+
+    Raises ConfigurationError when one is missing in between.
+    """
+    found = [one for one in segments(directory) if one.number > pruned.segment]
+    for expected, segment in enumerate(found, pruned.segment + 1):
+        if segment.number != expected:
+            raise refusal(directory / segment_name(expected), "the segment is missing")
+    return found
+
+
+def segment_lines(segment: Segment) -> Iterator[tuple[Path, int, bytes]]:
+    """The segment's lines, each with its file and its number. Raises ConfigurationError."""
+    lines = (line for block in blocks(segment) for line in io.BytesIO(block.data))
+    for number, line in enumerate(lines, 1):
+        yield segment.path, number, line
+
+
+def find_tail(directory: Path, pruned: Pruned = NOTHING_PRUNED) -> Tail:
     """Read the end of the trail in `directory`.
 
     Checks every line from the one the head file names (at least the whole last segment).
     Raises ConfigurationError when the end is not what a writer left, OSError.
     """
-    found = segments(directory)
-    numbers = [segment.number for segment in found]
-    head = _head(directory, bool(numbers))
-    missing = set(range(_pruned(directory) + 1, max(numbers, default=0) + 1)) - set(numbers)
-    if missing:
-        raise _refusal(directory / segment_name(min(missing)), "the segment is missing")
+    found = segments_behind(directory, pruned)
+    head = _head(directory, bool(found) or pruned is not NOTHING_PRUNED)
     if found and found[-1].sealed:
-        raise _refusal(found[-1].compressed, "the last segment is sealed, which never happens")
+        raise refusal(found[-1].compressed, "the last segment is sealed, which never happens")
     end: Head | None = None
-    size = torn = 0
+    size = torn = last_segment = 0
+    last_time = began = ""
     next_prev: bytes | None = None
-    head_hash: bytes | None = head.hash if head.sequence == 0 else None
+    head_hash = pruned.last.hash if head.sequence == pruned.last.sequence else None
     for segment in reversed(found):
         path = segment.path
         scan = _scan(segment, head.sequence)
         if segment is found[-1]:
             size, torn = scan.size, scan.torn
+            began = scan.first.time if scan.first else ""
         elif scan.torn:
-            raise _refusal(path, "the segment ends in the middle of a line")
+            raise refusal(path, "the segment ends in the middle of a line")
         if next_prev is not None and scan.last is not None and scan.last.hash != next_prev:
-            raise _refusal(path, "the next segment does not continue this one")
+            raise refusal(path, "the next segment does not continue this one")
         if scan.first is not None and scan.last is not None:
-            end = end or Head(scan.last.sequence, scan.last.hash)
+            if end is None:
+                end = Head(scan.last.sequence, scan.last.hash)
+                last_segment, last_time = segment.number, scan.last.time
             next_prev = scan.first.prev
             head_hash = head_hash or scan.head
             if scan.first.sequence <= head.sequence:
                 break
-    end = end or EMPTY
+    end = end or pruned.last
+    number = found[-1].number if found else pruned.segment
     if head.sequence > end.sequence:
-        raise _refusal(
-            directory / segment_name(max(numbers, default=1)),
+        raise refusal(
+            directory / segment_name(max(1, number)),
             f"the trail ends at record {end.sequence}, but record {head.sequence} was written",
         )
     if head_hash != head.hash:
-        raise _refusal(
+        raise refusal(
             directory / HEAD_NAME, f"record {head.sequence} is not the one the head file names"
         )
-    return Tail(max(numbers, default=0), size, torn, end, end.sequence - head.sequence)
+    return Tail(
+        segment=number,
+        size=size,
+        torn=torn,
+        last=end,
+        behind=end.sequence - head.sequence,
+        last_segment=last_segment or pruned.segment,
+        last_time=last_time,
+        began=began,
+        ended=not found,
+    )
 
 
 def _head(directory: Path, trail_exists: bool) -> Head:
@@ -109,18 +160,7 @@ def _head(directory: Path, trail_exists: bool) -> Head:
     try:
         return read_head(data)
     except BrokenLine as error:
-        raise _refusal(path, "the head file is missing or damaged") from error
-
-
-def _pruned(directory: Path) -> int:
-    """The last segment that was removed because its time was over; 0 when none was."""
-    path = directory / PRUNED_NAME
-    try:
-        return CheckpointLine.parse(path.read_bytes()).segment
-    except FileNotFoundError:
-        return 0
-    except UnusableCheckpoint as error:
-        raise _refusal(path, "the file that says what was pruned is damaged") from error
+        raise refusal(path, "the head file is missing or damaged") from error
 
 
 def _scan(segment: Segment, wanted: int) -> _Scan:
@@ -128,18 +168,11 @@ def _scan(segment: Segment, wanted: int) -> _Scan:
     last: Link | None = None
     head: bytes | None = None
     size = torn = 0
-    path = segment.path
-    lines = (line for block in blocks(segment) for line in io.BytesIO(block.data))
-    for number, line in enumerate(lines, 1):
+    for path, number, line in segment_lines(segment):
         if not line.endswith(b"\n"):
             torn = len(line)
             break
-        try:
-            link = read_line(line)
-        except BrokenLine as error:
-            raise _refusal(path, str(error), number) from error
-        if last is not None and (link.prev != last.hash or link.sequence <= last.sequence):
-            raise _refusal(path, "the record does not continue the one before it", number)
+        link = checked(path, number, line, last)
         first = first or link
         last = link
         size += len(line)
@@ -148,7 +181,18 @@ def _scan(segment: Segment, wanted: int) -> _Scan:
     return _Scan(first, last, size, torn, head)
 
 
-def _refusal(path: Path, what: str, line: int | None = None) -> ConfigurationError:
+def checked(path: Path, number: int, line: bytes, before: Link | Head | None) -> Link:
+    """The line's place in the chain, behind `before`. Raises ConfigurationError."""
+    try:
+        link = read_line(line)
+    except BrokenLine as error:
+        raise refusal(path, str(error), number) from error
+    if before is not None and (link.prev != before.hash or link.sequence <= before.sequence):
+        raise refusal(path, "the record does not continue the one before it", number)
+    return link
+
+
+def refusal(path: Path, what: str, line: int | None = None) -> ConfigurationError:
     place = str(path) if line is None else f"{path}:{line}"
     return ConfigurationError(
         f"{place}: {what}",

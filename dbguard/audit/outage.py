@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ConfigurationError
 
 _MESSAGE = "the audit log cannot be written"
@@ -37,6 +38,18 @@ class Outage:
     """Sequence number of the RECOVERY record; all between the last kept one and it are lost."""
     lost: int
     """How many records."""
+
+    def over(self, kept: int) -> EventRecord:
+        """What is recorded when it is over; `kept` is the last record written before it."""
+        fields = [
+            ("reason", "outage"),
+            ("error", self.failure.error),
+            ("since", self.failure.since),
+            ("records_lost", str(self.lost)),
+        ]
+        if kept + 1 < self.reserved:
+            fields += [("gap_first", str(kept + 1)), ("gap_last", str(self.reserved - 1))]
+        return EventRecord(RecordKind.RECOVERY, "", tuple(fields))
 
 
 def lost_before() -> AuditUnavailable:

@@ -39,6 +39,8 @@ class Storage(Protocol):
     def open(self, path: Path) -> AuditFile:
         """Open for writing, created (0600) where missing."""
 
+    def rename(self, path: Path, target: Path) -> None: ...
+
     def sync_directory(self, directory: Path) -> None:
         """Make created names durable."""
 
@@ -90,6 +92,9 @@ class FileStorage:
 
     def open(self, path: Path) -> AuditFile:
         return _DescriptorFile(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+
+    def rename(self, path: Path, target: Path) -> None:
+        path.rename(target)
 
     def sync_directory(self, directory: Path) -> None:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
+from dbguard.audit.checkpointing import CHECKPOINT_SECONDS, Checkpoints
 from dbguard.audit.journal import Entry, Journal
-from dbguard.audit.opening import Tail, find_tail
 from dbguard.audit.outage import (
     AuditFailure,
     Outage,
@@ -31,18 +32,29 @@ from dbguard.audit.outage import (
     too_slow,
     unusable,
 )
-from dbguard.audit.records import EventRecord, Record, RecordKind, Rendered, render
+from dbguard.audit.records import EventRecord, Record, Rendered, render
+from dbguard.audit.signing import SigningKey
+from dbguard.audit.stamping import (
+    CLOCK_BODY,
+    NEVER,
+    OneClock,
+    Stamps,
+    elapsed,
+    moment,
+    utc_now,
+    written,
+)
+from dbguard.audit.starting import look, take
 from dbguard.audit.storage import DirectoryLock, FileStorage, Storage
 from dbguard.audit_settings import Durability
-from dbguard.errors import AuditUnavailable, ConfigurationError
+from dbguard.errors import AuditUnavailable
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 SYNC_SECONDS = 0.04
 """BUFFERED: when to sync after the first unsynced write; 50 ms are promised."""
+SEGMENT_SECONDS = 86_400.0
 PROBE_SECONDS = 0.5
 """How often to try again during an outage; one second is promised."""
-_STEP_BACK = timedelta(seconds=1)
-"""A clock that goes back by less (slewing) does not make a record older than the one before."""
 _GAPS_REMEMBERED = 1000
 
 
@@ -56,12 +68,20 @@ class AuditLog:
     """Thread-safe. Make one with `AuditLog.open`."""
 
     def __init__(
-        self, journal: Journal, lock: DirectoryLock, durability: Durability, clock: _Clock
+        self,
+        journal: Journal,
+        lock: DirectoryLock,
+        durability: Durability,
+        stamps: Stamps,
+        checkpoints: Checkpoints | None,
     ) -> None:
         self._journal = journal
         self._directory_lock = lock
         self._durability = durability
-        self._clock = clock
+        self._checkpoints = checkpoints
+        journal.segment_ends = self._checkpoint
+        self._stamps = stamps
+        self._kept_mark = stamps.mark()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
@@ -71,7 +91,6 @@ class AuditLog:
         self._gaps: deque[tuple[int, int]] = deque()
         self._gaps_forgotten = 0
         self._outage: Outage | None = None
-        self._last_time = datetime.min.replace(tzinfo=UTC)
         self._closing = False
         self._finished = False
         self._subscribers: list[Callable[[int, AuditFailure | None], None]] = []
@@ -84,45 +103,49 @@ class AuditLog:
         directory: Path,
         *,
         durability: Durability = Durability.DURABLE,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
+        monotonic: Callable[[], float] | None = None,
         storage: Storage | None = None,
         segment_bytes: int = SEGMENT_BYTES,
+        segment_age: float = SEGMENT_SECONDS,
+        signer: SigningKey | None = None,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> AuditLog:
-        """Continue the trail in `directory`, or begin one.
+        """Continue the trail in `directory`, or begin one; without `signer` nothing is signed.
 
+        `monotonic` is what the clock is held against; without one, a `clock` is believed.
         Raises ConfigurationError when the directory cannot be used, another dbguard writes to
-        it, or its trail does not end as a writer left it.
+        it, its trail does not end as a writer left it, or is signed by another key.
         """
         storage = storage or FileStorage()
-        try:
-            storage.prepare(directory)
-            lock = storage.lock(directory)
-        except BlockingIOError as error:
-            raise ConfigurationError(
-                f"{directory}: another dbguard writes its audit trail here",
-                hint="Stop that one, or give each its own audit directory.",
-            ) from error
-        except OSError as error:
-            raise unusable(directory, error) from error
-        try:
-            tail = find_tail(directory)
-            journal = Journal(
-                directory,
-                tail,
-                durability=durability,
-                storage=storage,
-                segment_bytes=segment_bytes,
-            )
-        except OSError as error:
-            lock.release()
-            raise unusable(directory, error) from error
-        except ConfigurationError:
-            lock.release()
-            raise
-        log = cls(journal, lock, durability, clock)
+        lock = take(storage, directory)
+        with contextlib.ExitStack() as undo:
+            undo.callback(lock.release)
+            try:
+                start = look(directory, signer)
+                checkpoints = start.checkpoints(storage, checkpoint_seconds)
+                if checkpoints:
+                    undo.callback(checkpoints.close)
+                journal = Journal(
+                    directory,
+                    start.tail,
+                    durability=durability,
+                    storage=storage,
+                    segment_bytes=segment_bytes,
+                    segment_age=segment_age,
+                )
+            except OSError as error:
+                raise unusable(directory, error) from error
+            undo.pop_all()
+        if clock is not None and monotonic is None:
+            one = OneClock(clock)
+            clock, monotonic = one.now, one.elapsed
+        stamps = Stamps(moment(start.tail.last_time), clock or utc_now, monotonic or elapsed)
+        log = cls(journal, lock, durability, stamps, checkpoints)
+        log._tell_chain()
+        for record in start.records():
+            log.append(record)
         log._thread.start()
-        if tail.torn or tail.behind:
-            log.append(_unclean_stop(tail))
         return log
 
     @property
@@ -135,6 +158,11 @@ class AuditLog:
         """Why it is not available, when the disk is the reason."""
         outage = self._outage
         return outage.failure if outage else None
+
+    @property
+    def checkpoint_failure(self) -> AuditFailure | None:
+        """Why the chain is not signed at present, though its records are kept."""
+        return self._checkpoints.failure if self._checkpoints else None
 
     @property
     def durable_sequence(self) -> int:
@@ -155,9 +183,12 @@ class AuditLog:
         with self._lock:
             if self._closing or self._finished:
                 raise closed()
+            now, step = self._stamps.take()
+            if step is not None:
+                self._enqueue(step.record(), now)
             sequence = self._next
             self._next += 1
-            self._queue.append(Entry(sequence, self._stamp(), body))
+            self._queue.append(Entry(sequence, now, body))
             self._work.notify()
         return sequence
 
@@ -227,14 +258,12 @@ class AuditLog:
             return closed()
         return lost_before()
 
-    def _stamp(self) -> str:
-        now = self._clock()
-        if now.tzinfo is not UTC:
-            now = now.astimezone(UTC)
-        if now < self._last_time and self._last_time - now < _STEP_BACK:
-            now = self._last_time
-        self._last_time = now
-        return now.isoformat(timespec="microseconds")[:26] + "Z"
+    def _enqueue(self, record: EventRecord, now: datetime) -> int:
+        """Queue a record of the log's own."""
+        sequence = self._next
+        self._next += 1
+        self._queue.append(Entry(sequence, now, render(record).body))
+        return sequence
 
     # ---- the writer thread
 
@@ -243,9 +272,14 @@ class AuditLog:
             while self._turn():
                 pass
             with contextlib.suppress(OSError):
+                self._journal.sync()
+                self._checkpoint()
+            with contextlib.suppress(OSError):
                 self._journal.close()
         finally:
             # Reached with an error only by a defect: then nothing may count as written any more.
+            if self._checkpoints is not None:
+                self._checkpoints.close()
             self._directory_lock.release()
             with self._lock:
                 self._finished = True
@@ -257,10 +291,14 @@ class AuditLog:
         with self._lock:
             if not self._queue and not self._closing:
                 self._work.wait(self._patience())
+        if self._outage is None and self._checkpoint_due():
+            self._tell_chain()
+        with self._lock:
             batch, self._queue = self._queue, []
             outage = self._outage
             closing = self._closing
             entries = [self._recovery(outage, batch), *batch] if outage else batch
+            mark = self._stamps.mark()
         try:
             if outage:
                 self._journal.sync()
@@ -270,6 +308,7 @@ class AuditLog:
             self._fail(error, len(batch))
             return not closing
         if entries:
+            self._kept_mark = mark
             self._keep(entries[-1].sequence, outage)
         try:
             self._settle()
@@ -281,26 +320,79 @@ class AuditLog:
         """Seconds the writer may sleep when nobody appends."""
         if self._outage:
             return PROBE_SECONDS
+        now = time.monotonic()
+        waits = []
         if self._sync_due is not None:
-            return max(0.0, self._sync_due - time.monotonic())
-        return None
+            waits.append(max(0.0, self._sync_due - now))
+        if self._checkpoints is not None:
+            waits.append(self._checkpoints.patience(now))
+        patience = min(waits, default=math.inf)
+        return None if patience == math.inf else patience
 
     def _settle(self) -> None:
-        """After the acknowledgement: the head file, and for BUFFERED the sync when it is due."""
-        if self._durability is Durability.DURABLE:
-            self._journal.sync()
-            return
-        if not self._journal.unsynced:
-            self._sync_due = None
-            return
-        now = time.monotonic()
-        if self._sync_due is None:
-            self._sync_due = now + SYNC_SECONDS
-        elif now >= self._sync_due:
+        """After the acknowledgement: the head file, for BUFFERED the sync when it is due, and the
+        checkpoint when that is."""
+        self._absorb()
+        signing = self._checkpoint_due() or self._journal.full
+        if self._durability is Durability.DURABLE or signing:
             self._sync_due = None
             self._journal.sync()
+        elif not self._journal.unsynced:
+            self._sync_due = None
+        else:
+            now = time.monotonic()
+            if self._sync_due is None:
+                self._sync_due = now + SYNC_SECONDS
+            elif now >= self._sync_due:
+                self._sync_due = None
+                self._journal.sync()
+        if signing:
+            self._checkpoint()
+
+    # ---- checkpoints (the writer thread)
+
+    def _checkpoint_due(self) -> bool:
+        if self._checkpoints is None:
+            return False
+        return self._closing or self._checkpoints.due(time.monotonic())
+
+    def _tell_chain(self) -> None:
+        """Record which key signs from now on, and that the clock was set, before it is signed."""
+        if self._checkpoints is None:
+            return
+        news = self._checkpoints.announcements()
+        with self._lock:
+            now, step = self._stamps.take()
+            if step is not None:
+                self._enqueue(step.record(), now)
+            for record in news:
+                last = self._enqueue(record, now)
+            if news:
+                self._checkpoints.announced(last)
+
+    def _absorb(self) -> None:
+        """Have what was written stand in the tree."""
+        hashes = self._journal.take_hashes()
+        if self._checkpoints is not None:
+            self._checkpoints.took(hashes, self._journal.last, time.monotonic())
+
+    def _checkpoint(self) -> None:
+        """Sign all that is synced; the journal calls it when a segment ends."""
+        if self._checkpoints is None:
+            return
+        self._absorb()
+        with self._lock:
+            now = self._stamps.quiet()
+        news = self._checkpoints.write(self._journal.last_segment, now)
+        if news is not None:
+            with self._lock:
+                self._enqueue(news, self._stamps.quiet())
+
+    # ---- outages (the writer thread)
 
     def _keep(self, sequence: int, outage: Outage | None) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.kept(sequence)
         with self._lock:
             if outage:
                 if self._kept + 1 < outage.reserved:
@@ -313,13 +405,16 @@ class AuditLog:
 
     def _fail(self, error: OSError, lost: int) -> None:
         """Nothing that is not kept will be: what waits in the queue came before the RECOVERY."""
+        if self._checkpoints is not None:
+            self._checkpoints.lost()
         with self._lock:
             lost += len(self._queue)
             self._queue.clear()
+            self._stamps.restore(self._kept_mark)
             outage = self._outage
             failure = AuditFailure(
                 error=errno_name(error),
-                since=outage.failure.since if outage else self._stamp(),
+                since=outage.failure.since if outage else written(self._stamps.now()),
             )
             if outage and not lost:
                 self._outage = replace(outage, failure=failure)
@@ -329,20 +424,15 @@ class AuditLog:
         self._tell()
 
     def _recovery(self, outage: Outage, batch: list[Entry]) -> Entry:
-        fields = [
-            ("reason", "outage"),
-            ("error", outage.failure.error),
-            ("since", outage.failure.since),
-            ("records_lost", str(outage.lost)),
-        ]
-        if self._kept + 1 < outage.reserved:
-            fields += [
-                ("gap_first", str(self._kept + 1)),
-                ("gap_last", str(outage.reserved - 1)),
-            ]
-        stamp = batch[0].time if batch else self._stamp()
-        record = EventRecord(RecordKind.RECOVERY, "", tuple(fields))
-        return Entry(outage.reserved, stamp, render(record).body)
+        """The first record behind an outage. Its time is before that of a CLOCK record."""
+        last = self._kept_mark.last
+        if not batch:
+            now = self._stamps.quiet()
+        elif batch[0].body.startswith(CLOCK_BODY) and last is not NEVER:
+            now = last
+        else:
+            now = batch[0].time
+        return Entry(outage.reserved, now, render(outage.over(self._kept)).body)
 
     def _tell(self) -> None:
         with self._lock:
@@ -351,18 +441,3 @@ class AuditLog:
             kept, failure = self._kept, self.failure
         for callback in subscribers:
             callback(kept, failure)
-
-
-_Clock = Callable[[], datetime]
-
-
-def _unclean_stop(tail: Tail) -> EventRecord:
-    return EventRecord(
-        RecordKind.RECOVERY,
-        "",
-        (
-            ("reason", "unclean_stop"),
-            ("torn_bytes", str(tail.torn)),
-            ("records_after_head", str(tail.behind)),
-        ),
-    )

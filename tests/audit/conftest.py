@@ -65,6 +65,12 @@ class FaultyStorage:
         self.durable.setdefault(path, path.read_bytes())
         return FaultyFile(self, path, file)
 
+    def rename(self, path: Path, target: Path) -> None:
+        self.enter("rename")
+        self.real.rename(path, target)
+        self.durable[target] = self.durable.pop(path, target.read_bytes())
+        self.dirty[target] = self.dirty.pop(path, [])
+
     def sync_directory(self, directory: Path) -> None:
         self.enter("sync_directory")
         self.named |= {path for path in self.durable if path.parent == directory}
@@ -98,7 +104,7 @@ class FaultyFile:
 
     def pwrite(self, data: memoryview, offset: int) -> int:
         storage = self.storage
-        storage.enter("pwrite head" if self.path.name == "head" else "pwrite")
+        storage.enter(self.named("pwrite"))
         wanted = len(data)
         if storage.short is not None and self.path.name != "head":
             wanted = storage.short.randint(1, wanted)
@@ -116,12 +122,17 @@ class FaultyFile:
     def fdatasync(self) -> None:
         self.storage.sync_gate.wait(10)
         try:
-            self.storage.enter("fdatasync")
+            self.storage.enter(self.named("fdatasync") if self.path.name != "head" else "fdatasync")
         except OSError:
             if not self.storage.off:
                 self.storage.dirty.pop(self.path, None)
             raise
         self.storage.sync(self.path)
+
+    def named(self, operation: str) -> str:
+        """Faults of the head file and of the checkpoints can be had apart from others."""
+        name = {"head": "head", "checkpoints.jsonl": "checkpoints"}.get(self.path.name)
+        return f"{operation} {name}" if name else operation
 
     def truncate(self, size: int) -> None:
         self.storage.enter("truncate")

@@ -102,7 +102,7 @@ def test_the_end_of_the_file(
     assert last_line(path) == expected
 
 
-@pytest.mark.parametrize("operation", ["pwrite", "fdatasync", "truncate"])
+@pytest.mark.parametrize("operation", ["pwrite checkpoints", "fdatasync checkpoints", "truncate"])
 def test_a_failed_write_leaves_nothing(tmp_path: Path, storage, operation: str) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / CHECKPOINTS_NAME
     path.write_bytes(b"one\nto")

@@ -90,6 +90,7 @@ def pem(
         (pem(Ed25519PrivateKey.generate(), BestAvailableEncryption(b"p")), "without a password"),
         (pem(X25519PrivateKey.generate()), "is not an Ed25519 key"),
     ],
+    ids=["empty", "no key", "half", "password", "another kind"],
 )
 def test_what_is_no_key_is_refused_and_kept(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "audit.key"

@@ -1,0 +1,119 @@
+"""How many records the audit log takes, and what one costs in CPU time.
+
+    python tests/bench/audit_append.py --records 50000 --threads 64 --signed
+
+`waiting`: so many threads, each waiting for its record before the next; they share the syncs.
+`single`: one thread that appends without waiting, and waits for the last. Figures are medians of
+the rounds; `caller` is the CPU time of `append` on the thread that calls it, `all` that of the
+whole process, divided by the records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dbguard.audit.records import ColumnEntry, DecisionRecord, DecisionTemplate
+from dbguard.audit.writer import AuditLog
+from dbguard.audit_settings import Durability
+
+TEMPLATE = DecisionTemplate(
+    DecisionRecord(
+        session="7f3a",
+        principal_user="analyst",
+        principal_groups=("analyst", "analysts"),
+        database="clinic",
+        client_address="10.1.2.3",
+        application="psql",
+        environment="production",
+        phase="query",
+        action="select",
+        wrapper="",
+        relations=("clinic.patients",),
+        columns=(ColumnEntry("clinic.patients.ssn", ("output", "filter"), ("phi.ssn",)),),
+        decision="allow",
+        rules=("analysts-read",),
+        reasons=(),
+        masked=(),
+        requirements=(),
+        text="SELECT ssn FROM clinic.patients WHERE ssn LIKE $1",
+        fingerprint="0123456789abcdef",
+        statement="s1",
+        rules_digest="abc",
+        catalog_epoch=3,
+    )
+)
+Result = tuple[float, float, float]
+"""Records a second, CPU microseconds of the caller and of the process for each."""
+
+
+def single(log: AuditLog, records: int, _threads: int) -> Result:
+    body = TEMPLATE.fill()
+    wall, own, cpu = time.perf_counter(), time.thread_time(), time.process_time()
+    for _ in range(records):
+        last = log.append(body)
+    own = time.thread_time() - own
+    log.wait(last)
+    return _result(records, wall, own, cpu)
+
+
+def waiting(log: AuditLog, records: int, threads: int) -> Result:
+    body = TEMPLATE.fill()
+
+    def work() -> None:
+        for _ in range(records // threads):
+            log.wait(log.append(body))
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return _result(records // threads * threads, wall, 0.0, cpu)
+
+
+def _result(records: int, wall: float, own: float, cpu: float) -> Result:
+    return (
+        records / (time.perf_counter() - wall),
+        own / records * 1e6,
+        (time.process_time() - cpu) / records * 1e6,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=50_000)
+    parser.add_argument("--threads", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--buffered", action="store_true")
+    parser.add_argument("--signed", action="store_true", help="with checkpoints each second")
+    parser.add_argument("--directory", type=Path, default=None)
+    options = parser.parse_args()
+    kinds: dict[str, Callable[[AuditLog, int, int], Result]] = {
+        "single": single,
+        "waiting": waiting,
+    }
+    for name, kind in kinds.items():
+        results = []
+        for _ in range(options.rounds):
+            with tempfile.TemporaryDirectory(dir=options.directory) as folder:
+                log = _open(Path(folder), options.buffered, options.signed)
+                results.append(kind(log, options.records, options.threads))
+                log.close()
+        rate, own, cpu = (statistics.median(column) for column in zip(*results, strict=True))
+        print(f"{name:8} {rate:10,.0f} records/s   caller {own:5.2f} us   all {cpu:6.2f} us")
+
+
+def _open(folder: Path, buffered: bool, signed: bool) -> AuditLog:
+    durability = Durability.BUFFERED if buffered else Durability.DURABLE
+    return AuditLog.open(folder / "audit", durability=durability)
+
+
+if __name__ == "__main__":
+    main()
