@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .server_settings import Section
 from .setting_types import Bytes, Days, ResolvedPath, Seconds
+from .shipping_settings import DestinationSettings
 
 
 class Durability(enum.StrEnum):
@@ -61,6 +62,17 @@ class AuditSettings(Section):
         default=CheckpointSettings(), examples=["{every: 60s, key: keys/audit.key}"]
     )
     retention: RetentionSettings = Field(default=RetentionSettings(), examples=["{keep: 6y}"])
+    ship: tuple[DestinationSettings, ...] = Field(
+        default=(), examples=["[{name: second-place, type: file, directory: /mnt/worm/audit}]"]
+    )
+    """Places that copies of the trail go to."""
+
+    @field_validator("ship")
+    @classmethod
+    def _names(cls, value: tuple[DestinationSettings, ...]) -> tuple[DestinationSettings, ...]:
+        if len({destination.name for destination in value}) < len(value):
+            raise ValueError("each destination needs a name of its own")
+        return value
 
     @property
     def chain(self) -> Path:

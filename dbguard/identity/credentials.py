@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,11 +10,9 @@ from dbguard.authentication_settings import LoginSettings
 from dbguard.errors import DbguardError
 from dbguard.policy.decision import Identity, Principal
 from dbguard.policy.model import Policy
-from dbguard.setting_types import SecretSource
 
-COMMAND_SECONDS: Final = 10.0
-"""How long a command may take to tell a secret: a client waits for it."""
-MAX_BYTES: Final = 65_536
+from .secret_reading import SecretUnavailable, read_secret
+
 _ASK: Final = "Ask whoever runs dbguard to check authentication.logins in its settings."
 
 
@@ -73,62 +67,10 @@ async def credential_of(login: LoginSettings) -> Credential:
     """
     if login.password is None:
         return Credential(login.user)
-    return Credential(login.user, await _read(login.password))
-
-
-async def _read(source: SecretSource) -> str:
-    if source.command:
-        data = await _told_by(source.command)
-    elif source.file is not None:
-        try:
-            data = await asyncio.to_thread(source.file.read_bytes)
-        except OSError as error:
-            reason = (error.strerror or "input/output error").lower()
-            raise _unavailable(f"its file cannot be read: {reason}") from None
-    else:
-        return source.text
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _unavailable("it is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text or "\0" in text:
-        raise _unavailable("it is empty" if not text else "it holds a zero byte")
-    return text
-
-
-async def _told_by(command: tuple[str, ...]) -> bytes:
-    """What a command prints. It gets no input, and nobody sees what it says beside."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        reason = (error.strerror or "cannot be started").lower()
-        raise _unavailable(f"its command cannot be started: {reason}") from None
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(COMMAND_SECONDS):
-            data = await process.stdout.read(MAX_BYTES + 1)
-            while len(data) <= MAX_BYTES and (more := await process.stdout.read(MAX_BYTES)):
-                data += more
-            if len(data) > MAX_BYTES:
-                raise _unavailable("its command says too much")
-            code = await process.wait()
-    except TimeoutError:
-        raise _unavailable(f"its command takes more than {COMMAND_SECONDS:g} s") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # and whatever it has started itself
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if code:
-        raise _unavailable(f"its command failed with exit code {code}")
-    return data
+        return Credential(login.user, await read_secret(login.password))
+    except SecretUnavailable as error:
+        raise _unavailable(str(error)) from None
 
 
 def _unavailable(why: str) -> CredentialUnavailable:
