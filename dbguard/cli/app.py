@@ -23,6 +23,7 @@ from . import (
     psql,
     report,
     serve,
+    shipping,
     snapshot,
     test_policy,
     user,
@@ -71,6 +72,9 @@ audit.app.command("prove")(audit_verify.prove_command)
 audit.app.command("check-proof")(audit_verify.check_proof_command)
 audit.app.command("search")(audit_search.search_command)
 audit.app.command("seal")(audit_seal.seal_command)
+audit.app.command("ship")(shipping.ship)
+audit.app.command("fetch-checkpoints")(shipping.fetch_checkpoints)
+audit.app.command("fetch-copy")(shipping.fetch_copy)
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(identity.app, name="identity")

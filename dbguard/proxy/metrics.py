@@ -17,6 +17,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.registry import Collector
 
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 
@@ -128,6 +129,10 @@ class Metrics:
             yield
         finally:
             self._waits.labels(what).observe(time.monotonic() - began)
+
+    def add(self, collector: Collector) -> None:
+        """Show what it collects, too."""
+        self._registry.register(collector)
 
     def render(self) -> bytes:
         """The exposition format of Prometheus, version 0.0.4."""

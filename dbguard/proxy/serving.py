@@ -18,6 +18,8 @@ from dbguard.guards.backup.guard import BackupGuard
 from dbguard.policy.loading import load_policy
 from dbguard.policy.model import Policy
 from dbguard.settings import Settings
+from dbguard.shipping.making import check_installed
+from dbguard.shipping.supervising import Shipping
 from dbguard.sql.limits import Limits
 
 from .analysis_pool import AnalysisPool
@@ -33,6 +35,7 @@ from .probes import application, probes
 from .process_limits import no_core_files
 from .reloading import Reload, reload_when_asked
 from .sessions import Sessions, sweep
+from .shipping_metrics import ShippingMetrics
 from .sites import MakeHub, Sites
 from .strangers import watch_sessions
 from .streams import Stream
@@ -64,18 +67,24 @@ async def serve(
     no_core_files()
     deployment = Deployment(settings)
     policy = load_policy(settings.rules)
+    check_installed(settings.audit.ship)
     async with contextlib.AsyncExitStack() as stack:
+        shipping = Shipping(settings.audit.directory, settings.audit.ship)
+        stack.push_async_callback(shipping.stop)  # behind the last record and checkpoint
         audit_log = AuditLog.open(settings.audit.directory, durability=settings.audit.durability)
         stack.callback(audit_log.close)
         audit = AsyncAudit(audit_log)
         stack.callback(audit.detach)
+        shipping.start()
         pool = AnalysisPool(
             ENTRY,
             workers=settings.limits.analysis_workers,
             timeout_seconds=settings.limits.analysis_timeout,
             memory_bytes=settings.limits.analysis_memory,
         )
-        make = _maker(settings, pool, audit)
+        metrics = Metrics()
+        metrics.add(ShippingMetrics(shipping))
+        make = _maker(settings, pool, audit, metrics)
         sites = Sites(settings.state.path, make, policy, settings.environment)
         stack.push_async_callback(sites.close)
         await sites.start(deployment.connections.servers)
@@ -87,9 +96,9 @@ async def serve(
         await _accept(deployment, sites, on_ready, reload)
 
 
-def _maker(settings: Settings, pool: AnalysisPool, audit: AsyncAudit) -> MakeHub:
+def _maker(settings: Settings, pool: AnalysisPool, audit: AsyncAudit, metrics: Metrics) -> MakeHub:
     """Makes hubs that share what belongs to the process."""
-    cancels, plans, metrics, users = CancelRegistry(), PlanCache(), Metrics(), UserSessions()
+    cancels, plans, users = CancelRegistry(), PlanCache(), UserSessions()
 
     def make(
         site: str,

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from dbguard.audit.chain import HEAD_NAME, BrokenLine, Head, read_head, segment_name
+from dbguard.audit.checkpoints import (
+    CHECKPOINTS_NAME,
+    PRUNED_NAME,
+    CheckpointLine,
+    UnusableCheckpoint,
+)
+from dbguard.audit.notes import ORIGIN_PREFIX, UnusableNote
+from dbguard.audit.notes import Checkpoint as SignedText
+from dbguard.audit.trails import segments
+from dbguard.errors import ConfigurationError
 
 from .items import Checkpoint
 
-CHECKPOINTS_NAME: Final = "checkpoints.jsonl"
-PRUNED_NAME: Final = "pruned.json"
 _WRITER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_SEGMENT: Final = re.compile(r"audit-([0-9]{6,})\.jsonl(\.zst)?")
 
 
 class NotACheckpoint(ValueError):
@@ -41,12 +47,10 @@ def head_of(folder: Path) -> Head | None:
 
 def segments_of(folder: Path) -> dict[int, Path]:
     """The segments by number, plain ones before compressed ones. Raises OSError."""
-    found: dict[int, Path] = {}
-    for entry in folder.iterdir():
-        match = _SEGMENT.fullmatch(entry.name)
-        if match and (match[2] is None or int(match[1]) not in found):
-            found[int(match[1])] = entry
-    return found
+    try:
+        return {segment.number: segment.path for segment in segments(folder)}
+    except ConfigurationError:
+        raise OSError(0, "the folder cannot be read") from None
 
 
 def trail_id(folder: Path) -> str | None:
@@ -70,20 +74,14 @@ def trail_id(folder: Path) -> str | None:
 
 def origin(line: bytes) -> str:
     """Which chain a checkpoint is of. Raises NotACheckpoint."""
-    first = _note(line)[0]
-    if not re.fullmatch(r"dbguard\.audit/[0-9a-f]{16}", first):
-        raise NotACheckpoint("not a checkpoint of an audit trail")
-    return first.removeprefix("dbguard.audit/")
+    return _parse(line).origin.removeprefix(ORIGIN_PREFIX)
 
 
 def read_checkpoint(line: bytes) -> Checkpoint:
     """Read a line of checkpoints.jsonl or pruned.json. Raises NotACheckpoint."""
-    note = _note(line)
-    members = dict(part.split(" ", 1) for part in note[3:6] if " " in part)
-    try:
-        return Checkpoint(int(note[1]), int(members["seq"]), note[2], members["time"], line)
-    except (KeyError, ValueError):
-        raise NotACheckpoint("not a checkpoint of an audit trail") from None
+    found = _parse(line)
+    root = base64.b64encode(found.root).decode()
+    return Checkpoint(found.size, found.sequence, root, found.time, line)
 
 
 def pruned_up_to(folder: Path) -> int:
@@ -94,11 +92,10 @@ def pruned_up_to(folder: Path) -> int:
         return 0
 
 
-def _note(line: bytes) -> list[str]:
+def _parse(line: bytes) -> SignedText:
+    """Who has signed it is for those to check who rely on it."""
     try:
-        lines = orjson.loads(line)["note"].split("\n")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise NotACheckpoint("not a checkpoint") from None
-    if len(lines) < 7:
-        raise NotACheckpoint("not a checkpoint")
-    return list(lines)
+        text, separator, _ = CheckpointLine.parse(line).note.rpartition("\n\n")
+        return SignedText.parse(text + "\n" if separator else "")
+    except (UnusableCheckpoint, UnusableNote):
+        raise NotACheckpoint("not a checkpoint of an audit trail") from None

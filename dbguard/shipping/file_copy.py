@@ -15,8 +15,9 @@ from typing import Final, TypeVar
 import orjson
 
 from dbguard.audit.chain import HEAD_NAME, HEAD_SIZE, BrokenLine, Head, read_head, segment_name
+from dbguard.audit.checkpoints import CHECKPOINTS_NAME
 
-from .chains import CHECKPOINTS_NAME, NotACheckpoint, read_checkpoint
+from .chains import NotACheckpoint, read_checkpoint
 from .destination import Fork, Unavailable
 from .items import Chain, Checkpoint, CheckpointBatch, Gap, RecordBatch
 from .one_thread import OneThread

@@ -7,15 +7,15 @@ were the record. Blocking; for a thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from dbguard.audit.chain import BrokenLine, Link, read_line
-from dbguard.audit.compression import DamagedFrame, Frame, frames
+from dbguard.audit.checkpoints import CHECKPOINTS_NAME
+from dbguard.audit.compression import DamagedFrame, decompress, frame_places
 
 from .chains import (
-    CHECKPOINTS_NAME,
     NotACheckpoint,
     head_of,
     pruned_up_to,
@@ -38,6 +38,7 @@ from .items import (
 BATCH_BYTES: Final = 512 * 1024
 """Read ahead for one destination, unless a single line is longer."""
 BATCH_RECORDS: Final = 500
+LOOKS: Final = 5
 MAX_LINE: Final = 64 * 1024 * 1024
 """A statement's text has at most that (limits.message_bytes), without its literals."""
 
@@ -108,6 +109,17 @@ class ChainFollower:
         chain = self.chain()
         if chain is None:
             return None
+        for _ in range(LOOKS):
+            try:
+                return self._look(chain, head.sequence, most_bytes, most_records)
+            except FileNotFoundError:
+                continue  # compressed or pruned between two looks
+        return None
+
+    def _look(
+        self, chain: Chain, durable: int, most_bytes: int, most_records: int
+    ) -> RecordBatch | Gap | None:
+        position = self.position
         found = segments_of(self.folder)
         number, offset, jumped = position.segment, position.offset, False
         while True:
@@ -122,13 +134,13 @@ class ChainFollower:
                 break
             if not any(other > number for other in found):
                 raise TrailChanged(
-                    f"the trail ends before record {head.sequence}, which the head file names"
+                    f"the trail ends before record {durable}, which the head file names"
                 )
             number, offset = number + 1, 0
         lines = data.splitlines(keepends=True)[:most_records]
         if jumped and (gap := self._gap(chain, number, self._link(lines[0], number, 0))):
             return gap
-        return self._batch(chain, number, offset, lines, head.sequence)
+        return self._batch(chain, number, offset, lines, durable)
 
     def _batch(
         self, chain: Chain, number: int, offset: int, lines: list[bytes], durable: int
@@ -179,39 +191,43 @@ class ChainFollower:
             return self._read_sealed(path.with_name(path.name + ".zst"), number, offset, most)
 
     def _read_sealed(self, path: Path, number: int, offset: int, most: int) -> bytes:
-        if self._sealed is None or self._sealed.number != number or self._sealed.start > offset:
-            self._sealed = _Sealed(path, number)
         try:
+            if self._sealed is None or self._sealed.number != number:
+                self._sealed = _Sealed(path, number)
             return self._sealed.read(offset, most)
         except DamagedFrame as error:
             raise TrailChanged(f"segment {number}: {error}") from None
 
 
 class _Sealed:
-    """A compressed segment, read frame by frame in one go."""
+    """A compressed segment; holds one frame at a time."""
 
     def __init__(self, path: Path, number: int) -> None:
         self.number = number
-        self.start = 0
+        self._path = path
+        self._places = frame_places(path)
+        self._start = 0
         """Where the frame at hand begins (bytes, uncompressed)."""
         self._frame = b""
-        self._frames = _frames(path)
 
     def read(self, offset: int, most: int) -> bytes:
-        while offset >= self.start + len(self._frame):
-            frame = next(self._frames, None)
-            self.start += len(self._frame)
-            self._frame = frame.data if frame else b""
-            if frame is None:
-                return b""
-        begin = offset - self.start
+        if not self._start <= offset < self._start + len(self._frame) and not self._load(offset):
+            return b""
+        begin = offset - self._start
         end = self._frame.rfind(b"\n", begin, begin + most) + 1
         return self._frame[begin : end or self._frame.find(b"\n", begin) + 1]
 
-
-def _frames(path: Path) -> Iterator[Frame]:
-    with path.open("rb") as file:
-        yield from frames(file)
+    def _load(self, offset: int) -> bool:
+        start = 0
+        for place in self._places:
+            if start <= offset < start + place.raw:
+                with self._path.open("rb") as file:
+                    file.seek(place.offset)
+                    self._frame = decompress(file.read(place.size))
+                self._start = start
+                return True
+            start += place.raw
+        return False
 
 
 def _whole_lines(file: BinaryIO, most: int) -> bytes:

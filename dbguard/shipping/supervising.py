@@ -42,6 +42,7 @@ class Shipping:
         self.restarts = 0
         self.process: int | None = None
         """Its process id while it runs."""
+        self._task: asyncio.Task[None] | None = None
 
     def statuses(self) -> list[DeliveryStatus]:
         """Of all destinations, in the order of the settings."""
@@ -51,8 +52,21 @@ class Shipping:
         """Failed attempts since dbguard was started."""
         return self._errors.get(name, 0) + self._statuses[name].errors
 
-    async def run(self) -> None:
-        """Have the subprocess run for as long as the task does."""
+    def start(self) -> None:
+        """Have the subprocess run, if there is anywhere to ship to."""
+        if self._statuses:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="shipping")
+            self._task.add_done_callback(_told)
+
+    async def stop(self) -> None:
+        """End it; it ships what is there first, for some seconds."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         while True:
@@ -121,6 +135,11 @@ class Shipping:
                 status.lag_seconds,
                 reason="the process that ships ended",
             )
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the audit trail is not shipped any more", error=type(error).__name__)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import pickle
+import signal
 import struct
 import sys
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from .status import DeliveryStatus
 
 NICENESS: Final = 10
 """Statements go first."""
+LAST_SECONDS: Final = 1.5
 LENGTH: Final = struct.Struct(">I")
 
 
@@ -67,13 +69,23 @@ async def _until_orphaned(job: Job) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
     )
+    with contextlib.suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):  # of the terminal's group: the parent says
+            asyncio.get_running_loop().add_signal_handler(number, lambda: None)
     make = [partial(_make, job.trail, settings) for settings in job.destinations]
     shipping = asyncio.get_running_loop().create_task(ship(make, _tell, _show))
     closed = asyncio.get_running_loop().create_task(reader.read(1))
     await asyncio.wait((shipping, closed), return_when=asyncio.FIRST_COMPLETED)
+    if not shipping.done():
+        await _last_words(shipping)
     shipping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await shipping
+
+
+async def _last_words(shipping: asyncio.Task[None]) -> None:
+    """Give what was written last the time to get away: a few looks at the trail."""
+    await asyncio.wait((shipping,), timeout=LAST_SECONDS)
 
 
 def _read(size: int) -> bytes:
