@@ -172,7 +172,7 @@ SETTINGS = [block for block in blocks("yaml") if block.page.name != "policy.md"]
 @pytest.mark.parametrize("block", SETTINGS, ids=str)
 def test_settings_load(block: Block, tmp_path: Path) -> None:
     assert block.text.startswith("# dbguard.yaml"), "only settings are checked here"
-    for name in ("server.crt", "server.key"):
+    for name in ("server.crt", "server.key", "logs-ca.crt", "dbguard.crt", "dbguard.key"):
         (tmp_path / name).write_text("")
     (tmp_path / "dbguard.yaml").write_text(block.text)
     settings = load_settings(tmp_path / "dbguard.yaml", {"CATALOG_DSN": DSN, "BACKUP_DSN": DSN})

@@ -14,6 +14,7 @@ from dbguard.audit.checkpoints import (
     CheckpointLine,
     UnusableCheckpoint,
 )
+from dbguard.audit.compression import DamagedFrame, decompress, frame_places
 from dbguard.audit.notes import ORIGIN_PREFIX, UnusableNote
 from dbguard.audit.notes import Checkpoint as SignedText
 from dbguard.audit.trails import segments
@@ -21,6 +22,8 @@ from dbguard.errors import ConfigurationError
 
 from .items import Checkpoint
 
+LINE_BYTES: Final = 64 * 1024 * 1024
+"""A line that is longer is no record."""
 _WRITER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
@@ -63,13 +66,26 @@ def trail_id(folder: Path) -> str | None:
             return origin(line)
         except (FileNotFoundError, NotACheckpoint):
             continue
-    try:
-        with (folder / segment_name(1)).open("rb") as file:
-            line = file.readline(16 * 1024 * 1024)
-    except FileNotFoundError:
-        return None
+    line = _first_line(folder)
     found = re.search(rb',"hash":"([0-9a-f]{16})[0-9a-f]{48}"\}\n\Z', line)
     return found[1].decode() if found else None
+
+
+def _first_line(folder: Path) -> bytes:
+    """Empty when the first segment is not there, or damaged."""
+    path = folder / segment_name(1)
+    try:
+        with path.open("rb") as file:
+            return file.readline(LINE_BYTES)
+    except FileNotFoundError:
+        pass
+    sealed = path.with_name(path.name + ".zst")
+    try:
+        with sealed.open("rb") as file:
+            data = decompress(file.read(frame_places(sealed)[0].size))
+    except (FileNotFoundError, DamagedFrame, IndexError):
+        return b""
+    return data[: data.find(b"\n") + 1]
 
 
 def origin(line: bytes) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -208,26 +208,28 @@ class Delivery:
         if self._settings.records:
             found = await self._next(records)
             if isinstance(found, RecordBatch):
-                await self._send_records(found)
+                await self._send_records(found, lambda part: self._advance(name, part.after))
             elif isinstance(found, Gap):
                 await self._send_gap(found)
-            if found is not None:
-                records.position = found.after
-                moved = True
+                self._advance(name, found.after)
+            moved = found is not None
         if self._settings.checkpoints:
             up_to = records.position.sequence if self._settings.records else None
             batch = await asyncio.to_thread(checkpoints.next, up_to)
             if batch is not None:
                 await self._send_checkpoints(batch)
                 checkpoints.position = batch.after
+                self._advance(name, records.position)
                 moved = True
-        if moved:
-            self._cursor.chains[name] = ChainCursor(
-                records.trail, records.position, checkpoints.position
-            )
-            self._unsaved = True
-            await self._save()
+        await self._save()
         return moved
+
+    def _advance(self, name: str, position: Position) -> None:
+        """What stands before `position` was acknowledged."""
+        records, checkpoints = self._followers[name]
+        records.position = position
+        self._cursor.chains[name] = ChainCursor(records.trail, position, checkpoints.position)
+        self._unsaved = True
 
     async def _next(self, records: ChainFollower) -> RecordBatch | Gap | None:
         found = await asyncio.to_thread(records.next, self._load.size, self._load.records)
@@ -242,29 +244,32 @@ class Delivery:
 
     # ---- sending
 
-    async def _send_records(self, batch: RecordBatch) -> None:
+    async def _send_records(self, batch: RecordBatch, done: Callable[[RecordBatch], None]) -> None:
+        """Send all of it; `done` is told of each part that was acknowledged, or is skipped."""
         rejected = await self._until_taken(lambda: self._destination.send_records(batch))
         if rejected is None:
             self._shipped += len(batch.records)
         elif len(batch.records) > 1:
             middle = len(batch.records) // 2
-            await self._send_records(batch.part(0, middle))
-            await self._send_records(batch.part(middle, len(batch.records)))
+            await self._send_records(batch.part(0, middle), done)
+            await self._send_records(batch.part(middle, len(batch.records)), done)
+            return
         else:
             record = batch.records[0]
-            await self._reject(
-                f"record {_chain_name(batch.chain.writer, record.sequence)}",
-                rejected,
-                lambda: self._send_records(batch),
+            name = f"record {_chain_name(batch.chain.writer, record.sequence)}"
+            if not await self._skipped(name, rejected):
+                await self._send_records(batch, done)
+                return
+            gap = Gap(
+                batch.chain, record.sequence, record.sequence, "rejected", now_text(), batch.after
             )
-            if self._settings.on_reject is OnReject.SKIP:
-                before = replace(batch.after, sequence=record.sequence)
-                await self._send_gap(_rejected_gap(batch, before))
+            await self._send_gap(gap)
+        done(batch)
 
     async def _send_checkpoints(self, batch: CheckpointBatch) -> None:
         rejected = await self._until_taken(lambda: self._destination.send_checkpoints(batch))
-        if rejected is not None:
-            await self._reject("a checkpoint", rejected, lambda: self._send_checkpoints(batch))
+        if rejected is not None and not await self._skipped("a checkpoint", rejected):
+            await self._send_checkpoints(batch)
 
     async def _send_gap(self, gap: Gap) -> None:
         if gap.reason != "rejected":
@@ -280,8 +285,8 @@ class Delivery:
                 },
             )
         rejected = await self._until_taken(lambda: self._destination.send_gap(gap))
-        if rejected is not None:
-            await self._reject("the note of a gap", rejected, lambda: self._send_gap(gap))
+        if rejected is not None and not await self._skipped("the note of a gap", rejected):
+            await self._send_gap(gap)
 
     async def _until_taken(self, send: Callable[[], Awaitable[None]]) -> str | None:
         """Send until it is acknowledged; why not, when it is rejected for good."""
@@ -318,16 +323,17 @@ class Delivery:
             pause = max(pause, min(wanted, self._pace.longest * 10))
         await asyncio.sleep(pause)
 
-    async def _reject(self, what: str, reason: str, again: Callable[[], Awaitable[None]]) -> None:
+    async def _skipped(self, what: str, reason: str) -> bool:
+        """Whether what is refused for good is passed over; if not, somebody has looked now."""
         if self._settings.on_reject is OnReject.SKIP:
             self._tell(
                 "error",
                 "a destination does not take something, which is skipped",
                 {"destination": self.name, "what": what, "reason": reason},
             )
-            return
+            return True
         await self._wait_for_somebody(f"{what} is rejected: {reason}")
-        await again()
+        return False
 
     async def _wait_for_somebody(self, reason: str, *, security: bool = False) -> None:
         self._errors += 1
@@ -381,11 +387,6 @@ class Delivery:
         else:
             self._unsaved = self._saving_fails = False
         self._saved = now
-
-
-def _rejected_gap(batch: RecordBatch, before: Position) -> Gap:
-    sequence = batch.records[0].sequence
-    return Gap(batch.chain, sequence, sequence, "rejected", now_text(), before)
 
 
 def _chain_name(writer: str, sequence: int | None = None) -> str:

@@ -16,6 +16,7 @@ from dbguard.audit.checkpoints import CHECKPOINTS_NAME
 from dbguard.audit.compression import DamagedFrame, decompress, frame_places
 
 from .chains import (
+    LINE_BYTES,
     NotACheckpoint,
     head_of,
     pruned_up_to,
@@ -39,8 +40,6 @@ BATCH_BYTES: Final = 512 * 1024
 """Read ahead for one destination, unless a single line is longer."""
 BATCH_RECORDS: Final = 500
 LOOKS: Final = 5
-MAX_LINE: Final = 64 * 1024 * 1024
-"""A statement's text has at most that (limits.message_bytes), without its literals."""
 
 
 class TrailChanged(Exception):
@@ -108,7 +107,7 @@ class ChainFollower:
             return None
         chain = self.chain()
         if chain is None:
-            return None
+            raise TrailChanged("the first segment is missing, and so are the checkpoints")
         for _ in range(LOOKS):
             try:
                 return self._look(chain, head.sequence, most_bytes, most_records)
@@ -237,7 +236,7 @@ def _whole_lines(file: BinaryIO, most: int) -> bytes:
         if not more:
             return b""
         data += more
-        if len(data) > MAX_LINE:
+        if len(data) > LINE_BYTES:
             raise TrailChanged("a line is longer than any record")
     return data[: data.rfind(b"\n") + 1]
 
