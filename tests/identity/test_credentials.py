@@ -11,7 +11,7 @@ import pytest
 from dbguard.authentication_settings import LoginSettings
 from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
-from dbguard.identity import credentials
+from dbguard.identity import secret_reading
 from dbguard.identity.credentials import (
     CredentialUnavailable,
     NobodyStandsIn,
@@ -161,9 +161,9 @@ def test_secrets_that_are_not_to_be_had(
     tmp_path: Path, source: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "sleep" in source:
-        monkeypatch.setattr(credentials, "COMMAND_SECONDS", 0.5)
+        monkeypatch.setattr(secret_reading, "COMMAND_SECONDS", 0.5)
     if "too much" in why:
-        monkeypatch.setattr(credentials, "MAX_BYTES", 5)
+        monkeypatch.setattr(secret_reading, "MAX_BYTES", 5)
     (tmp_path / "empty").write_bytes(b"\n")
     (tmp_path / "zero").write_bytes(b"hushed\0")
     (tmp_path / "bytes").write_bytes(b"hushed\xff")
