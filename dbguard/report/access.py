@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-from typing import NamedTuple
-
 from dbguard.report.counting import instant
 from dbguard.report.model import BulkRead, BulkReads, Disclosure, Disclosures, Principal
 from dbguard.report.plans import Plan
 
 KEPT_DISCLOSURES = 5_000
-KEPT_BULK = 200
+KEPT_BULK = 500
+KEPT_USERS = 200
+"""Database users that a principal lists."""
 KEPT_PRINCIPALS = 5_000
 BULK_BYTES_A_ROW = 1_000
 """A result counts as bulk by its bytes too, at so many a row of the threshold."""
@@ -111,75 +110,92 @@ class DisclosureCounts:
             self.others += sum(count.statements for _, count in ranked[KEPT_DISCLOSURES:])
 
 
-class _Bulk(NamedTuple):
-    rows: int
-    record: str
-    bytes: int
-    time: str
-    who: str
-    text: str
-    action: str
-    raw: bool
-    tables: tuple[str, ...]
+class BulkSum:
+    """Large statements of one shape and principal."""
+
+    __slots__ = ("bytes", "count", "example", "first", "largest", "last", "rows")
+
+    def __init__(self) -> None:
+        self.count = self.rows = self.largest = self.bytes = 0
+        self.first = self.last = self.example = ""
+
+    def add(self, other: BulkSum) -> None:
+        if (other.largest, other.first) > (self.largest, self.first) or not self.count:
+            self.largest, self.example = other.largest, other.example
+        self.count += other.count
+        self.rows += other.rows
+        self.bytes += other.bytes
+        self.first = min(self.first, other.first) if self.first else other.first
+        self.last = max(self.last, other.last)
+
+
+_BulkKey = tuple[str, str, str, bool, tuple[str, ...]]
 
 
 class BulkCount:
     """The largest reads of classified tables."""
 
-    __slots__ = ("count", "largest", "threshold")
+    __slots__ = ("count", "sums", "threshold", "unmasked")
 
     def __init__(self, threshold: int) -> None:
         self.threshold = threshold
         self.count = 0
-        self.largest: list[_Bulk] = []
+        self.unmasked = 0
+        self.sums: dict[_BulkKey, BulkSum] = {}
 
     def take(self, plan: Plan, record: str, time: str, rows: int, size: int) -> None:
         if rows < self.threshold and size < self.threshold * BULK_BYTES_A_ROW:
             return
-        decision = plan.decision
+        decision, raw = plan.decision, bool(plan.raw)
         self.count += 1
-        self._keep(
-            _Bulk(
-                rows,
-                record,
-                size,
-                time,
-                decision.who,
-                decision.text,
-                decision.action,
-                bool(plan.raw),
-                decision.relations,
-            )
-        )
+        self.unmasked += raw
+        own = BulkSum()
+        own.count, own.rows, own.largest, own.bytes = 1, rows, rows, size
+        own.first, own.last, own.example = time, time, record
+        key = (decision.who, decision.text, decision.action, raw, decision.relations)
+        self._add(key, own)
 
     def merge(self, other: BulkCount) -> None:
         self.count += other.count
-        for entry in other.largest:
-            self._keep(entry)
+        self.unmasked += other.unmasked
+        for key, own in other.sums.items():
+            self._add(key, own)
 
     def result(self) -> BulkReads:
-        ranked = sorted(self.largest, key=lambda b: (-b.rows, b.time, b.record))
-        entries = tuple(
+        self._forget()
+        entries = [
             BulkRead(
-                who=b.who,
-                text=b.text,
-                action=b.action,
-                rows=b.rows,
-                bytes=b.bytes,
-                raw=b.raw,
-                tables=b.tables,
-                time=instant(b.time),
-                record=b.record,
+                who=who,
+                text=text,
+                action=action,
+                count=own.count,
+                rows=own.rows,
+                largest=own.largest,
+                bytes=own.bytes,
+                raw=raw,
+                tables=tables,
+                first=instant(own.first),
+                last=instant(own.last),
+                example=own.example,
             )
-            for b in ranked
-        )
-        return BulkReads(self.threshold, self.count, entries)
+            for (who, text, action, raw, tables), own in self.sums.items()
+        ]
+        entries.sort(key=lambda b: (-b.rows, b.who, b.text))
+        return BulkReads(self.threshold, self.count, self.unmasked, tuple(entries))
 
-    def _keep(self, entry: _Bulk) -> None:
-        if len(self.largest) < KEPT_BULK:
-            heapq.heappush(self.largest, entry)
-        else:
-            heapq.heappushpop(self.largest, entry)
+    def _add(self, key: _BulkKey, own: BulkSum) -> None:
+        known = self.sums.get(key)
+        if known is not None:
+            known.add(own)
+            return
+        self.sums[key] = own
+        if len(self.sums) > 2 * KEPT_BULK:
+            self._forget()
+
+    def _forget(self) -> None:
+        if len(self.sums) > KEPT_BULK:
+            ranked = sorted(self.sums.items(), key=lambda item: (-item[1].rows, item[0]))
+            self.sums = dict(ranked[:KEPT_BULK])
 
 
 class PrincipalCount:
@@ -192,7 +208,7 @@ class PrincipalCount:
         self.last = ""
 
     def add(self, other: PrincipalCount) -> None:
-        if len(self.users) < KEPT_BULK:
+        if len(self.users) < KEPT_USERS:
             self.users |= other.users
         self.proofs |= other.proofs
         self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]

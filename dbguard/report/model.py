@@ -137,19 +137,26 @@ class Disclosures:
 
 @dataclass(frozen=True, slots=True)
 class BulkRead:
-    """One statement that read or changed very many rows of tables with classified columns."""
+    """Statements of one shape and principal that returned or changed very many rows of tables
+    with classified columns."""
 
     who: str
     text: str
     action: str
+    count: int
     rows: int
+    """Of all of them together."""
+    largest: int
+    """Rows of the largest."""
     bytes: int
-    """0 where the record does not tell."""
+    """Of all of them; 0 where the records do not tell."""
     raw: bool
-    """Whether the result held classified values unmasked."""
+    """Whether the results held classified values unmasked."""
     tables: tuple[str, ...]
-    time: datetime
-    record: str
+    first: datetime
+    last: datetime
+    example: str
+    """Record of the largest one's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,9 @@ class BulkReads:
     threshold: int
     """Rows."""
     count: int
+    """Statements."""
+    unmasked: int
+    """Of these, statements that showed classified values."""
     entries: tuple[BulkRead, ...]
     """Most rows first."""
 

@@ -8,7 +8,7 @@ from dbguard.audit.records import EventRecord, RecordKind, Verdict
 from dbguard.report.access import BulkCount, DisclosureCounts, PrincipalCounts
 from dbguard.report.counting import Counter
 from dbguard.report.happenings import EventCounts
-from dbguard.report.plans import REFUSED, RUNS, Plan
+from dbguard.report.plans import RAN, REFUSED, RUNS, Plan
 from dbguard.report.sections import SectionCount, Shapes
 from dbguard.report.timeline import TimeCount
 
@@ -133,7 +133,8 @@ class Tally:
             self.raw.fold(plan, example)
         if plan.structure:
             self.structure.fold(plan, example)
-        self.requirements.add(plan.decision.requirements, plan.last, plan.count)
+        if plan.verdict in RAN:
+            self.requirements.add(plan.decision.requirements, plan.last, plan.count)
         self.principals.fold(plan)
         plan.count = plan.rows = 0
         plan.first = plan.last = ""

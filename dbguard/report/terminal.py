@@ -233,20 +233,22 @@ class _Page:
             f"{bulk.count:,}",
             title_justify="left",
             title_style="bold",
-            caption=self._more(bulk.count),
+            caption=self._more(len(bulk.entries)),
         )
+        table.add_column("count", justify="right")
         table.add_column("rows", justify="right")
         table.add_column("who", overflow="fold")
         table.add_column("statement", overflow="fold")
         table.add_column("values")
-        table.add_column("record", justify="right")
+        table.add_column("largest", justify="right")
         for entry in bulk.entries[: self.rows]:
             table.add_row(
+                f"{entry.count:,}",
                 f"{entry.rows:,}",
                 Text(plain(entry.who)),
                 Text(plain(entry.text, _TEXT_LIMIT) or f"({plain(entry.action)})"),
                 Text("unmasked", "red") if entry.raw else Text("masked or not shown", "dim"),
-                entry.record,
+                entry.example,
             )
         return table
 

@@ -21,7 +21,7 @@ shown from the trail's beginning on."""
 
 _GRAINS = (
     (timedelta(hours=4), "10 minutes"),
-    (timedelta(days=3), "hour"),
+    (timedelta(days=8), "hour"),
     (timedelta(days=75), "day"),
     (timedelta(days=550), "week"),
 )

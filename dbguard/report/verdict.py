@@ -98,12 +98,11 @@ def _notable(report: Report) -> Iterator[Point]:
             f"{_many(totals.undecided, 'statement')} refused because dbguard could not decide",
             "blocked",
         )
-    raw_bulk = sum(entry.raw for entry in report.bulk.entries)
-    if raw_bulk:
+    if report.bulk.unmasked:
         yield Point(
             Level.LOOK,
-            f"{_many(raw_bulk, 'bulk read')} of {report.bulk.threshold:,} rows or more showed "
-            "classified values unmasked",
+            f"{_many(report.bulk.unmasked, 'bulk read')} showed classified values unmasked "
+            f"({report.bulk.threshold:,} rows or more)",
             "bulk",
         )
     if events.drift:

@@ -23,6 +23,10 @@ class View:
     def time(self, time: datetime, seconds: bool = True) -> str:
         return self.zone.local(time).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
+    def day(self, time: datetime) -> str:
+        """With its weekday."""
+        return self.zone.local(time).strftime("%a %Y-%m-%d %H:%M")
+
     def bucket(self, start: datetime, grain: str) -> str:
         """What a bucket of the timeline is called."""
         local = self.zone.local(start)
@@ -59,7 +63,7 @@ def range_text(report: Report, view: View) -> str:
     start, end = report.since or report.first, report.until or report.last
     if start is None or end is None:
         return "the whole trail"
-    return f"{view.time(start, False)} to {view.time(end, False)} {report.zone}"
+    return f"{view.day(start)} to {view.day(end)}, {report.zone}"
 
 
 def sparkline(values: list[int]) -> str:

@@ -44,6 +44,12 @@ DENIED = DecisionRecord(
 )
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
 @pytest.fixture
 def trail(tmp_path: Path) -> Path:
     directory = tmp_path / "audit"
@@ -101,3 +107,73 @@ def test_help_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0
     for option in ("--audit", "--config", "--since", "--until", "--during", "--json", "--limit"):
         assert option in result.output
+
+
+def test_html_and_csv(trail: Path, tmp_path: Path) -> None:
+    page, folder, one = tmp_path / "r.html", tmp_path / "csv", tmp_path / "all.csv"
+    result = runner.invoke(app, ["--audit", str(trail), "--html", str(page), "--csv", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert result.output == f"written: {page}\nwritten: {folder}\n"
+    assert page.read_bytes().startswith(b"<!DOCTYPE html>")
+    assert "DROP TABLE" in (folder / "blocked_statements.csv").read_text()
+    result = runner.invoke(app, ["--audit", str(trail), "--csv", str(one), "--json"])
+    assert orjson.loads(result.stdout)["report"]["blocked"]["count"] == 3
+    assert result.stderr == f"written: {one}\n"
+    assert one.read_text().startswith("table,what,value,")
+
+
+@pytest.mark.parametrize("option", ["--html", "--csv"])
+def test_what_cannot_be_written_is_one_line(trail: Path, option: str) -> None:
+    result = runner.invoke(app, ["--audit", str(trail), option, str(trail / "head" / "x")])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def since_last(trail: Path, *more: str) -> int:
+    result = runner.invoke(app, ["--audit", str(trail), "--json", *more])
+    assert result.exit_code == 0, result.output
+    count = orjson.loads(result.stdout)["report"]["blocked"]["count"]
+    assert isinstance(count, int)
+    return count
+
+
+def add(trail: Path) -> None:
+    log = AuditLog.open(trail)
+    log.append(DENIED)
+    log.close()
+
+
+def test_since_the_last_report(trail: Path) -> None:
+    last = ("--since", "last")
+    assert since_last(trail, *last) == 3
+    assert since_last(trail, *last) == 0
+    add(trail)
+    # none of these says how far somebody has read
+    assert since_last(trail, "--since", "1h", "--until", "now") == 4
+    assert since_last(trail, "--during", "this year") == 4
+    assert since_last(trail, *last) == 1
+    add(trail)
+    assert since_last(trail) == 5  # everything, up to now
+    assert since_last(trail, *last) == 0
+
+
+def test_a_report_that_leaves_something_out_is_not_remembered(trail: Path) -> None:
+    assert since_last(trail, "--since", "1h") == 3
+    assert since_last(trail, "--since", "Last") == 3
+
+
+def test_a_report_that_fails_is_not_remembered(trail: Path) -> None:
+    path = trail / "audit-000001.jsonl"
+    before = path.read_bytes()
+    path.write_bytes(before + b"nothing\n")
+    assert runner.invoke(app, ["--audit", str(trail), "--since", "last"]).exit_code == 2
+    path.write_bytes(before)
+    assert since_last(trail, "--since", "last") == 3
+
+
+def test_a_memory_that_is_damaged_says_so(trail: Path, state: Path) -> None:
+    (state / "dbguard").mkdir(parents=True)
+    (state / "dbguard" / "reports.json").write_text('{"reported": []}')
+    result = runner.invoke(app, ["--audit", str(trail), "--since", "last"])
+    assert result.exit_code == 2
+    assert "not what dbguard wrote there" in result.stderr

@@ -84,7 +84,7 @@ def test_an_outcome_in_the_next_segment_finds_its_decision(tmp_path: Path) -> No
     (path.parent / "audit-000003.jsonl").write_bytes(lines[2])
     report = build_from(path.parent, Range())
     assert (report.raw.statements, report.raw.rows) == (1, 5_000)
-    assert [entry.record for entry in report.bulk.entries] == ["1"]
+    assert [entry.example for entry in report.bulk.entries] == ["1"]
 
 
 def test_what_is_forgotten_is_counted(trail: Path, monkeypatch: pytest.MonkeyPatch) -> None:

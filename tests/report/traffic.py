@@ -291,6 +291,9 @@ def _story(days: int, scale: float) -> Iterator[tuple[datetime, Rendered, Outcom
             rate = (kind.day if working else kind.night) * scale
             rate *= kind.weekend if begin.weekday() >= 5 else 1
             rate *= 1 - abs(begin.hour - 13) / 14 if working else 1
+            if kind.person is TEMP:
+                rate *= 12 if 92 <= hour < 97 else 0.15
+            rate *= dice.uniform(0.75, 1.25)
             count = int(rate) + (dice.random() < rate % 1)
             happened += [(begin + timedelta(seconds=dice.random() * 3600), index)
                          for _ in range(count)]  # fmt: skip
