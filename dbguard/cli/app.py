@@ -13,6 +13,7 @@ from . import (
     audit,
     audit_seal,
     audit_search,
+    audit_sql,
     audit_verify,
     backup,
     check,
@@ -75,6 +76,7 @@ audit.app.command("seal")(audit_seal.seal_command)
 audit.app.command("ship")(shipping.ship)
 audit.app.command("fetch-checkpoints")(shipping.fetch_checkpoints)
 audit.app.command("fetch-copy")(shipping.fetch_copy)
+audit.app.command("sql")(audit_sql.sql_command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(identity.app, name="identity")
