@@ -48,7 +48,7 @@ class ChainReading:
     pruned: Checkpoint | None
     segments: int
     ends: list[SegmentEnd]
-    """Of all segments but the last."""
+    """Of all segments; the last one has not ended."""
     origins: frozenset[str]
     """What checkpoints of this chain may call it."""
 
@@ -129,9 +129,7 @@ def _read_once(
     tasks = _tasks(directory, numbers, signed, base, wanted)
     ends = _walk_segments(walk, directory, tasks, base, executor, progress)
     _check_head(walk, head)
-    return ChainReading(
-        writer, directory, prefix, walk, own, pruned, len(numbers), ends[:-1], origins
-    )
+    return ChainReading(writer, directory, prefix, walk, own, pruned, len(numbers), ends, origins)
 
 
 def _pruned(path: Path) -> tuple[Checkpoint | None, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Final
 import orjson
 
 from .findings import UnusableInput
-from .signed_note import SignedNote, read_note, split_notes
+from .signed_note import SignedNote, decode_base64, read_note, split_notes
 from .tree import Range, fold
 
 FILE_NAME: Final = "checkpoints.jsonl"
@@ -68,7 +67,7 @@ def read_checkpoint(note: str, segment: int = 0, peaks: tuple[bytes, ...] = ()) 
         and _HEX.fullmatch(digest)
     ):
         raise ValueError("not a checkpoint")
-    decoded = base64.b64decode(root, validate=True)
+    decoded = decode_base64(root)
     if len(decoded) != 32:
         raise ValueError("not a checkpoint")
     return Checkpoint(
@@ -99,12 +98,22 @@ def read_stored(raw: bytes) -> Checkpoint:
     note, segment, peaks = members.get("note"), members.get("segment"), members.get("peaks")
     if not isinstance(note, str) or type(segment) is not int or not isinstance(peaks, list):
         raise ValueError("not a checkpoint")
-    digests = tuple(bytes.fromhex(peak) for peak in peaks if isinstance(peak, str))
+    if orjson.dumps({"v": 1, "segment": segment, "note": note, "peaks": peaks}) != raw.rstrip(
+        b"\n"
+    ):
+        raise ValueError("not written as dbguard does")
+    digests = tuple(_digest(peak) for peak in peaks)
     checkpoint = read_checkpoint(note, segment, digests)
     Range.of_peaks(checkpoint.size, digests)  # as many as the size has
     if fold(digests) != checkpoint.root:
         raise ValueError("the peaks are not those of the tree")
     return checkpoint
+
+
+def _digest(text: object) -> bytes:
+    if not isinstance(text, str) or not _HEX.fullmatch(text):
+        raise ValueError("not a digest")
+    return bytes.fromhex(text)
 
 
 def own_checkpoints(path: Path, file: str) -> tuple[list[Placed], int]:

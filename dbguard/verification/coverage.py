@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -82,12 +82,28 @@ class _Judge:
     def check_order(self, own: list[tuple[Placed, Checkpoint]]) -> None:
         size, sequence = 0, 0
         for placed, checkpoint in own:
-            if (checkpoint.size, checkpoint.sequence) < (size, sequence):
+            if checkpoint.size <= size or checkpoint.sequence <= sequence:
                 self.report(
-                    checkpoint.sequence, placed, "the checkpoint stands behind one of more records"
+                    checkpoint.sequence,
+                    placed,
+                    "the checkpoint stands behind one of as many records, or more",
                 )
             else:
                 size, sequence = checkpoint.size, checkpoint.sequence
+
+    def check_segments(self, own: list[tuple[Placed, Checkpoint]]) -> None:
+        """The number of the segment is not signed; it must be right all the same."""
+        numbers = [end.number for end in self.reading.ends]
+        sequences = [end.sequence for end in self.reading.ends]
+        for placed, checkpoint in own:
+            if self.fits(checkpoint) and self.walk.damaged_from == 0:
+                place = bisect_left(sequences, checkpoint.sequence)
+                right = numbers[place] if place < len(numbers) else None
+                pruned = self.reading.pruned
+                if pruned and checkpoint.sequence <= pruned.sequence:
+                    right = pruned.segment
+                if right is not None and checkpoint.segment != right:
+                    self.report(checkpoint.sequence, placed, "the checkpoint names a wrong segment")
 
     # ---- against the records
 
@@ -200,7 +216,7 @@ class _Judge:
         since = min(began)
         ends = [
             end
-            for end in self.reading.ends
+            for end in self.reading.ends[:-1]
             if end.sequence >= since
             and not (walk.damaged_from and end.sequence >= walk.damaged_from)
         ]
@@ -258,6 +274,7 @@ def judge(reading: ChainReading, trust: Trust, copies: Iterable[list[Placed]]) -
     judge.check_pruned()
     own = judge.believable(reading.own)
     judge.check_order(own)
+    judge.check_segments(own)
     judge.compare(own)
     for source in copies:
         believable = judge.believable(source)

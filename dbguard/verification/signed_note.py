@@ -83,11 +83,19 @@ def read_note(note: str) -> SignedNote:
     signatures = []
     for line in lines.removesuffix("\n").split("\n"):
         dash, name, encoded = line.split(" ")
-        data = base64.b64decode(encoded, validate=True)
+        data = decode_base64(encoded)
         if dash != "\u2014" or not name or len(data) < 5:
             raise ValueError("not a signature line")
         signatures.append(Signature(name, data[:4], data[4:]))
     return SignedNote(text + "\n", tuple(signatures), note)
+
+
+def decode_base64(text: str) -> bytes:
+    """Raises ValueError, also for what decodes to the same bytes as the usual form of them."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not base64")
+    return data
 
 
 def split_notes(text: str) -> list[str]:
@@ -112,7 +120,7 @@ def split_notes(text: str) -> list[str]:
 def read_vkey(text: str) -> PublicKey:
     """A public key from its line. Raises ValueError."""
     name, key_id, encoded = text.split("+", 2)
-    data = base64.b64decode(encoded, validate=True)
+    data = decode_base64(encoded)
     key = PublicKey(name, data[1:])
     if not name or data[:1] != _ED25519 or len(data) != 33 or key.id.hex() != key_id:
         raise ValueError("not a public key line")

@@ -181,7 +181,7 @@ CASES: list[tuple[Callable[[Path], None], str, str]] = [
     (replace_segment, "audit-000004.jsonl:1: record 1", "out of order or there twice"),
     (forge_checkpoint, "checkpoints.jsonl:3: record 29", "does not fit the checkpoint"),
     (spoil_checkpoint, "checkpoints.jsonl:3: record 21", "not a checkpoint"),
-    (swap_checkpoints, "checkpoints.jsonl:2: record 10", "behind one of more records"),
+    (swap_checkpoints, "checkpoints.jsonl:2: record 10", "behind one of as many records"),
     (remove_end_checkpoint, "checkpoints.jsonl: record 40", "end of audit-000002.jsonl is missing"),
     (remove_checkpoints, "checkpoints.jsonl: record 20", "is missing, and 3 like it"),
     (remove_pruned, "eu-1/audit-000001.jsonl: record eu-1:1", "to 13 are missing"),
