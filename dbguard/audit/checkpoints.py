@@ -127,6 +127,9 @@ def last_line(path: Path) -> LastLine | None:
             data = file.read(length - start)
     complete = data[: data.rfind(b"\n") + 1]
     line = complete[complete.rfind(b"\n", 0, -1) + 1 :]
+    if b"\0" in line:  # pages of it were lost with the power
+        complete = complete[: -len(line)]
+        line = complete[complete.rfind(b"\n", 0, -1) + 1 :]
     torn = len(data) - len(complete)
     return LastLine(line, length - torn, torn)
 

@@ -1,7 +1,9 @@
 """Where a trail ends: what the writer must know before it may go on.
 
-A partial last line is a torn write of a crash and is cut. Anything else that does not fit is
-not repaired here: going on behind it would hide it.
+A partial last line is a torn write of a crash and is cut. So is what stands from the first line on
+that has zeros in it, which is how pages read that a power loss took, where it is behind all that
+is known to have been synced. Anything else that does not fit is not repaired here: going on behind
+it would hide it.
 """
 
 from __future__ import annotations
@@ -169,8 +171,8 @@ def _scan(segment: Segment, wanted: int) -> _Scan:
     head: bytes | None = None
     size = torn = 0
     for path, number, line in segment_lines(segment):
-        if not line.endswith(b"\n"):
-            torn = len(line)
+        if unwritten(line):
+            torn = segment.size - size
             break
         link = checked(path, number, line, last)
         first = first or link
@@ -179,6 +181,15 @@ def _scan(segment: Segment, wanted: int) -> _Scan:
         if link.sequence == wanted:
             head = link.hash
     return _Scan(first, last, size, torn, head)
+
+
+def unwritten(line: bytes) -> bool:
+    """Whether a crash stopped the writing of this line.
+
+    It is cut off; or, behind a power loss, some of its pages are missing, which read as zeros.
+    No record holds a zero byte.
+    """
+    return not line.endswith(b"\n") or b"\0" in line
 
 
 def checked(path: Path, number: int, line: bytes, before: Link | Head | None) -> Link:

@@ -34,6 +34,7 @@ from dbguard.audit.opening import (
     refusal,
     segment_lines,
     segments_behind,
+    unwritten,
 )
 from dbguard.audit.records import RecordKind
 
@@ -182,7 +183,7 @@ class _Walk:
             if segment.number < first:
                 continue
             for path, line_number, line in segment_lines(segment):
-                if not line.endswith(b"\n"):
+                if unwritten(line):
                     break  # the torn tail
                 link = checked(path, line_number, line, before)
                 if before is not None and link.sequence > begin.sequence:
@@ -213,7 +214,7 @@ def _chain_name(directory: Path, pruned: SignedCheckpoint | None) -> str:
         return pruned.checkpoint.origin
     for segment in segments_behind(directory, NOTHING_PRUNED):
         for path, line_number, line in segment_lines(segment):
-            if not line.endswith(b"\n"):
+            if unwritten(line):
                 return ""
             return origin(checked(path, line_number, line, EMPTY).hash)
     return ""

@@ -40,6 +40,8 @@ class Wanted:
 
     sizes: frozenset[int] = frozenset()
     sequences: frozenset[int] = frozenset()
+    end: int = 0
+    """The last record that the head file or a checkpoint knows of."""
 
 
 class Walk:
@@ -137,8 +139,12 @@ class Walk:
                 continue
             lines = chunk.split(b"\n")
             rest = lines.pop()
-            for raw in lines:
+            for index, raw in enumerate(lines):
                 self.line += 1
+                if is_last and b"\0" in raw and self.sequence >= self.wanted.end:
+                    # Pages that a power loss took; nobody was told that these records were written.
+                    self.note_torn(sum(map(len, lines[index:])) + len(rest))
+                    return
                 self._take_line(raw)
             if rest and is_last:
                 self.line += 1
@@ -149,7 +155,7 @@ class Walk:
 
     def note_torn(self, size: int) -> None:
         self.note(
-            f"{self.file}: {size} bytes of an unfinished record at the end, as a crash leaves "
+            f"{self.file}: {size} bytes of unfinished records at the end, as a crash leaves "
             "them; they are cut at the next start"
         )
 

@@ -110,7 +110,11 @@ def _read_once(
         key=lambda checkpoint: checkpoint.sequence,
     )
     sequences = {head.sequence} if isinstance(head, Head) else set()
-    wanted = Wanted(frozenset(checkpoint.size for checkpoint in signed), frozenset(sequences))
+    wanted = Wanted(
+        frozenset(checkpoint.size for checkpoint in signed),
+        frozenset(sequences),
+        max([*sequences, *(checkpoint.sequence for checkpoint in signed)], default=0),
+    )
     walk = Walk(writer, base, wanted, prefix=prefix)
     if base.size:
         walk.states[base.size] = (walk.tree.root(), base.sequence, base.hash)

@@ -125,8 +125,8 @@ def own_checkpoints(path: Path, file: str) -> tuple[list[Placed], int]:
     try:
         with path.open("rb") as lines:
             for number, raw in enumerate(lines, 1):
-                if not raw.endswith(b"\n"):
-                    return found, len(raw)
+                if not raw.endswith(b"\n") or (b"\0" in raw and not lines.peek(1)):
+                    return found, len(raw)  # of a crash, or of a power loss that took pages of it
                 found.append(Placed(_or_none(raw), file, number))
     except FileNotFoundError:
         pass

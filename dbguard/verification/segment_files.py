@@ -66,7 +66,9 @@ def writers(trail: Path) -> list[str]:
 
 
 def is_chain(directory: Path) -> bool:
-    return (directory / "head").exists() or bool(segment_numbers(directory))
+    """An empty head alone is what a crash leaves before the first record."""
+    head = directory / "head"
+    return (head.exists() and head.stat().st_size > 0) or bool(segment_numbers(directory))
 
 
 def chunks(directory: Path, number: int) -> Iterator[bytes | DamagedFrame]:

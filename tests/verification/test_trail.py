@@ -375,3 +375,15 @@ def test_keys_come_as_lines_or_pem(key: Key, public: PublicKey) -> None:
 
 def test_findings_have_names() -> None:
     assert str(Finding(3, "eu-1/head", 0, "is odd", "eu-1")) == "eu-1/head: record eu-1:3: is odd"
+
+
+def test_pages_that_a_power_loss_took_are_a_note_only_where_nobody_knows_of_them(
+    trail: Path, public: PublicKey
+) -> None:
+    path = trail / "audit-000005.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(100) + b'cut":1}\n' + lines(path)[-1])
+    assert verify(trail, keys=[public]).ok
+    path.write_bytes(whole.replace(b"u7", b"\0\0"))
+    (finding,) = verify(trail, keys=[public]).findings
+    assert (finding.sequence, finding.problem) == (88, "is not readable")
