@@ -166,6 +166,8 @@ class DriftRegistry:
 def _prepare(connection: sqlite3.Connection) -> None:
     # A copy that is forgotten is a leak, so it must survive a power failure.
     connection.execute("PRAGMA synchronous = FULL")
+    # names of columns that were never made must not stay in the file
+    connection.execute("PRAGMA secure_delete = ON")
     known = connection.execute(
         "SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'"
     ).fetchone()

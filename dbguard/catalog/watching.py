@@ -121,6 +121,10 @@ class Catalog:
         self._stale_seconds = stale_seconds
         self._epoch = 0
         self._databases: dict[str, _Watched] = {}
+        self.roles: frozenset[str] = frozenset()
+        """Names of the server's roles, as read last."""
+        self.databases: set[str] = set()
+        """Those that were read at some time."""
 
     def enter(self, database: str) -> None:
         """Somebody works in this database from now on; to be paired with `leave`."""
@@ -329,6 +333,8 @@ class Catalog:
             assert snapshot is not None
             self._epoch += 1
             watched.snapshot = replace(snapshot, epoch=self._epoch)
+            self.roles = frozenset(role.name for role in snapshot.roles)
+            self.databases.add(snapshot.database)
             log.info(
                 "catalog read",
                 database=watched.name,

@@ -37,7 +37,6 @@ from dbguard.sql.facts import (
     SessionEffect,
     StatementFacts,
 )
-from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.functions import code_of_types, refer, unseen_calls
 from dbguard.sql.limits import Limits
 from dbguard.sql.lineage import column_sources, unreadable_views
@@ -62,7 +61,13 @@ from .plan import (
     RememberRequest,
     RestrictedRequest,
 )
-from .recorded_text import RecordedText, names_of, recorded_texts, recorded_whole
+from .recorded_text import (
+    RecordedText,
+    names_of,
+    recorded_call,
+    recorded_texts,
+    recorded_whole,
+)
 
 Memory = Mapping[ColumnKey, Remembered]
 
@@ -251,8 +256,7 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
         nested=frozenset({Action.SET_ROLE}) if use.name == "set_config" else frozenset(),
         statement_tag="FunctionCall",
     )
-    shown = f"<function call> {name}"
-    statement = _planned(world, request, facts, RecordedText(shown, fingerprint(shown)))
+    statement = _planned(world, request, facts, recorded_call(name, known=function is not None))
     denial = _first_denial((statement,), ())
     return Plan("", None, (statement,), denial, raw_access)
 
@@ -374,7 +378,7 @@ def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_ac
         wrapper=None,
         decision=Decision(Effect.DENY, rules=("analysis",)),
         effects=(),
-        recorded=recorded_whole(request.text, world.limits, world.knows),
+        recorded=recorded_whole(request.text, world.limits, world.knows, mistaken=not denied),
         relations=(),
         columns=(),
     )

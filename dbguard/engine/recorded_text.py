@@ -12,6 +12,7 @@ from dbguard.sql.attribution import NONE, Attribution, attributions
 from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.limits import Limits
 from dbguard.sql.precheck import check_text
+from dbguard.sql.recordable import HIDDEN_NAME
 from dbguard.sql.redact import UNREADABLE, redaction
 from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Snapshot
@@ -47,20 +48,38 @@ def recorded_texts(
     )
 
 
-def recorded_whole(text: str, limits: Limits, known: Known) -> RecordedText:
-    """Of a text that analysis has not read, as one."""
+def recorded_whole(
+    text: str, limits: Limits, known: Known, *, mistaken: bool = False
+) -> RecordedText:
+    """Of a text that analysis has not read, as one.
+
+    In a `mistaken` one, which is not SQL or names what is not there, any word may be a value: a
+    literal without its quotes, or prose.
+    """
     try:
         tokens = check_text(text, limits)
     except DbguardError:
         return UNREADABLE_TEXT
     raw = text.encode("utf-8")
-    return _recorded(raw, tokens, known, *attributions(raw, tokens, [len(raw)]))
+    (attribution,) = attributions(raw, tokens, [len(raw)])
+    return _recorded(raw, tokens, known, attribution, mistaken=mistaken)
+
+
+def recorded_call(name: str, *, known: bool) -> RecordedText:
+    """Of the protocol's FunctionCall. A number that is no function's can be anybody's."""
+    shown = f"<function call> {name if known else HIDDEN_NAME}"
+    return RecordedText(shown, fingerprint(shown), () if known else (name,))
 
 
 def _recorded(
-    raw: bytes, tokens: Sequence[referee.Token], known: Known, attribution: Attribution
+    raw: bytes,
+    tokens: Sequence[referee.Token],
+    known: Known,
+    attribution: Attribution,
+    *,
+    mistaken: bool = False,
 ) -> RecordedText:
-    found = redaction(raw, tokens, known)
+    found = redaction(raw, tokens, known, known_only=mistaken)
     return RecordedText(found.text, fingerprint(found.text), found.hidden, attribution)
 
 

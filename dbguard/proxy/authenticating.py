@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -59,6 +59,12 @@ class Authenticating:
     @property
     def terminates(self) -> bool:
         return self.settings.mode is AuthenticationMode.SERVER_USERS
+
+    @property
+    def stored_names(self) -> Container[str]:
+        """Names of those whom dbguard knows itself."""
+        known = self.identities.known if self.identities is not None else None
+        return known.users if known is not None else self.users
 
     async def begin(
         self,

@@ -36,6 +36,7 @@ from .connection_settings import ConnectionSettings
 from .endings import Deadline, InternalError, ShuttingDown, revoked
 from .hub import SessionSurroundings
 from .logging_in import LoggingIn
+from .naming import encryption_fields, recorded_application
 from .opening import read_startup, readable
 from .sites import Sites
 from .streams import Stream
@@ -215,14 +216,16 @@ class Connection:
                 "this listener requires TLS",
                 hint="Connect with sslmode=require.",
             )
-        application = readable(startup.get("application_name"))
+        application = recorded_application(readable(startup.get("application_name")))
+        naming = self._sites.naming
         cluster = self._settings.servers.of(startup.database)
         self._event(
             RecordKind.CONNECT,
-            user=readable(startup.user),
-            database=readable(startup.database),
+            user=naming.user(startup, self._settings.authentication.stored_names),
+            database=naming.database(startup),
             address=self._client.peer,
             application=application,
+            **encryption_fields(self._client),
             **({"upstream": cluster.name} if cluster.name else {}),
         )
         own = self._held.enter_context(self._sites.backends.login())

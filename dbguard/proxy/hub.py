@@ -53,6 +53,7 @@ from .cancel import CancelRegistry
 from .drifting import Drifts
 from .impersonal import impersonal, personal
 from .metrics import Metrics
+from .naming import recorded_column
 from .plan_cache import PlanCache
 from .user_sessions import UserSessions
 from .world_cache import WorldCache
@@ -269,7 +270,7 @@ class Hub:
                 user=principal.user,
                 **identity_fields(principal.identity),
                 database=principal.database,
-                column=f"{filling}" if filling.column else f"{filling}.*",
+                column=recorded_column(filling, self.catalog.current(principal.database)),
                 sources=", ".join(s.name for s in filling.sources),
                 tags=", ".join(sorted(filling.tags)),
                 why="filled with classified values, and not classified",

@@ -103,13 +103,16 @@ class LoggingIn:
                 "the server takes the session for another user's than it was asked for",
                 hint="Leave session_authorization out of the connection's options.",
             )
+        assert self.server is not None
         sequence = self.event(
             RecordKind.AUTHENTICATION,
             user=readable(user),
             **identity_fields(self.identity),
+            database=readable(login.startup.database),
             result="accepted",
+            server=f"{place.host}:{place.port}",
+            server_tls=self.server.tls_version or "none",
         )
-        assert self.server is not None
         return LoggedIn(
             login,
             self.server,
@@ -167,7 +170,7 @@ class LoggingIn:
     def _failed(self, startup: StartupMessage, sqlstate: str, reason: str = "") -> None:
         self.event(
             RecordKind.AUTHENTICATION,
-            user=readable(startup.user),
+            user=self._user(startup),
             **identity_fields(self.identity),
             result=f"failed {sqlstate}".strip(),
             **({"reason": readable(reason)} if reason else {}),
@@ -185,5 +188,11 @@ class LoggingIn:
             limit=self.settings.login_failures,
             pause=self.settings.login_pause,
         ):
-            fields = {"event": "failed logins", "user": readable(startup.user), "address": address}
+            fields = {"event": "failed logins", "user": self._user(startup), "address": address}
             self.event(RecordKind.SECURITY, **fields)
+
+    def _user(self, startup: StartupMessage) -> str:
+        """The name that was asked for, as it may be recorded."""
+        if self.identity is not None and self.identity.name == startup.user:
+            return self.identity.name
+        return self.sites.naming.user(startup, self.settings.authentication.stored_names)

@@ -33,6 +33,7 @@ from .backends import OwnBackend, OwnBackends
 from .choosing import Choosing
 from .drifting import Drifts
 from .hub import Hub
+from .naming import Naming
 from .servers import Cluster, Place, Servers, leading_to
 from .tasks import spawn
 
@@ -86,6 +87,16 @@ class Sites:
         self.verifiers = AskedVerifiers()
         self.attempts = Attempts()
         self.backends = OwnBackends()
+        self.naming = Naming(self._is_user, self._is_database)
+
+    def _is_user(self, name: str) -> bool:
+        """Whether the name is that of a database user somewhere, or of somebody in the rules."""
+        return any(name in role.users | role.identities for role in self._policy.roles) or any(
+            name in site.hub.catalog.roles for site in self._sites.values()
+        )
+
+    def _is_database(self, name: str) -> bool:
+        return any(name in site.hub.catalog.databases for site in self._sites.values())
 
     async def start(self, servers: Servers) -> None:
         """Try the control connections. One that cannot be used stops the start if it is that of the

@@ -24,6 +24,7 @@ from dbguard.watch_settings import ExpectedSessionSettings
 
 from .backends import OwnBackend, OwnBackends, is_own
 from .deployment import Deployment
+from .naming import recorded_application
 from .sites import Site, Sites
 
 log = structlog.get_logger(__name__)
@@ -165,7 +166,7 @@ class Watch:
             "user": backend.user,
             "database": backend.database,
             "address": backend.address or "local",
-            "application": backend.application,
+            "application": recorded_application(backend.application),
             "since": backend.started.isoformat(),
             "kind": backend.kind,
             **({"upstream": site.place.name} if site.place.name else {}),

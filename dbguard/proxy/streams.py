@@ -95,6 +95,12 @@ class Stream:
         return encrypted.getpeercert(binary_form=True) if encrypted is not None else None
 
     @property
+    def tls_version(self) -> str:
+        """`TLSv1.3`; empty without TLS."""
+        encrypted = self._writer.get_extra_info("ssl_object")
+        return (encrypted.version() or "") if encrypted is not None else ""
+
+    @property
     def is_protected(self) -> bool:
         """Nobody on the way can read along: TLS, or a Unix socket of this machine."""
         connection = self._writer.get_extra_info("socket")

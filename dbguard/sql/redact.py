@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dbguard.errors import SyntaxRefused
 
@@ -59,6 +60,17 @@ class Redaction:
     """The names that are not in it, as they may be quoted elsewhere (in a reason)."""
 
 
+class _Names(NamedTuple):
+    """Which names may stand."""
+
+    known: Known
+    known_only: bool
+
+    def keeps(self, name: str, *, bare: bool) -> bool:
+        plain = not self.known_only and is_plain(name, bare=bare)
+        return plain or self.known(truncate(name))
+
+
 def _nothing(_: str) -> bool:
     return False
 
@@ -79,13 +91,20 @@ def redact(text: str, tokens: Sequence[Token] | None = None) -> str:
     return redaction(raw, found).text
 
 
-def redaction(raw: bytes, tokens: Sequence[Token], known: Known = _nothing) -> Redaction:
-    """The same of these tokens of a text. What is `known` stays even where it is no plain name."""
+def redaction(
+    raw: bytes,
+    tokens: Sequence[Token],
+    known: Known = _nothing,
+    *,
+    known_only: bool = False,
+) -> Redaction:
+    """The same of these tokens of a text. What is `known` stays even where it is no plain name,
+    and where `known_only` is set, no other name does."""
     pieces: list[str] = []
     hidden: dict[str, None] = {}
     length = 0
     previous = ""
-    for word, tight in _words(raw, tokens, known, hidden):
+    for word, tight in _words(raw, tokens, _Names(known, known_only), hidden):
         if length > REDACTED_LENGTH:
             continue  # for the names
         space = not (
@@ -104,10 +123,10 @@ def redaction(raw: bytes, tokens: Sequence[Token], known: Known = _nothing) -> R
 
 
 def _words(
-    raw: bytes, tokens: Sequence[Token], known: Known, hidden: dict[str, None]
+    raw: bytes, tokens: Sequence[Token], names: _Names, hidden: dict[str, None]
 ) -> Iterator[tuple[str, bool]]:
     """Each token's stored form, and whether it touches the token before it."""
-    setting = _Setting(known)
+    setting = _Setting(names)
     end = -1
     for token in tokens:
         if token.is_comment or _is_string_prefix(raw, token):
@@ -118,7 +137,7 @@ def _words(
         if token.kind in _CONSTANTS or (value and token.kind not in ("ASCII_44", "ASCII_59")):
             yield PLACEHOLDER, tight
             continue
-        kept = _kept(token.kind, source, known)
+        kept = _kept(token.kind, source, names)
         if kept == QUOTED_PLACEHOLDER != source:
             hidden.update(dict.fromkeys(_spellings(source)))
         yield kept, tight
@@ -129,7 +148,7 @@ def _is_string_prefix(raw: bytes, token: Token) -> bool:
     return token.kind == "NCHAR" and raw[token.end : token.end + 1] == b"'"
 
 
-def _kept(kind: str, source: str, known: Known) -> str:
+def _kept(kind: str, source: str, names: _Names) -> str:
     if kind == "PARAM":
         return source if len(source) <= _PARAMETER_LENGTH else "$" + PLACEHOLDER
     if kind == "UIDENT":
@@ -138,8 +157,7 @@ def _kept(kind: str, source: str, known: Known) -> str:
         return source
     quoted = source.startswith('"')
     name = source[1:-1].replace('""', '"') if quoted else fold(source)
-    plain = is_plain(name, bare=not quoted) or known(truncate(name))
-    return source if plain else QUOTED_PLACEHOLDER
+    return source if names.keeps(name, bare=not quoted) else QUOTED_PLACEHOLDER
 
 
 def _spellings(source: str) -> Iterator[str]:
@@ -157,8 +175,8 @@ class _Setting:
     CREATE: the value may be a bare word, which the scanner cannot tell from a name.
     """
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, names: _Names) -> None:
+        self._names = names
         self._head = ""
         self._state = "outside"
         self._names_schemas = False
@@ -167,7 +185,7 @@ class _Setting:
         """Whether this token is a setting's value that may say something about a person."""
         word = source.strip('"').lower()
         if kind == "ASCII_59":
-            self.__init__(self._known)  # type: ignore[misc]
+            self.__init__(self._names)  # type: ignore[misc]
             return False
         if not self._head:
             self._head = word
@@ -177,7 +195,7 @@ class _Setting:
             return word not in _SETTING_WORDS and not (
                 self._names_schemas
                 and kind == "IDENT"
-                and _kept(kind, source, self._known) == source
+                and _kept(kind, source, self._names) == source
             )
         if self._state == "name":
             if kind in ("TO", "ASCII_61", "ZONE"):

@@ -87,10 +87,10 @@ class Guarded:
         assert text.count("limits: {") == 1
         self.config.write_text(text.replace("limits: {", f"limits: {{{limits}, "), "utf-8")
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dbguard", "serve", "--config", str(self.config)],
+                [sys.executable, "-m", "dbguard", "serve", "--config", str(self.config), *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -382,7 +382,10 @@ def test_records_name_who_it_was(guarded: Guarded) -> None:
         "identity": "otto",
         "proof": "password",
         "attributes": "department=oncology",
+        "database": guarded.database,
         "result": "accepted",
+        "server": guarded.upstream,
+        "server_tls": "none",
     }
     soon(
         lambda: any(
