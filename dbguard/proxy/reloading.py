@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ConfigurationError
 from dbguard.policy.loading import load_policy
 from dbguard.settings import Settings
 
 from .deployment import Deployment
+from .milestones import policy_replaced
 from .sites import Sites
 
 log = structlog.get_logger(__name__)
@@ -60,10 +60,11 @@ async def _reload(reload: Reload, deployment: Deployment, sites: Sites) -> None:
     policy = await asyncio.to_thread(load_policy, settings.rules)
     connections = deployment.prepared(settings)
     await sites.try_new(connections.servers)
-    if policy.digest != hub.policy.digest:
-        fields = (("digest", policy.digest), ("rules", str(len(policy.rules))))
+    before = deployment.settings.environment
+    if policy.digest != hub.policy.digest or settings.environment != before:
+        record = policy_replaced(hub.policy, policy, before, settings.environment)
         # on disk before anything is decided by it
-        await hub.audit.persisted(hub.record(EventRecord(RecordKind.POLICY, "", fields)))
+        await hub.audit.persisted(hub.record(record))
     waiting = deployment.replace(settings, connections)
     await sites.use(connections.servers, policy, settings.environment)
     hub.metrics.reloads.labels("done").inc()

@@ -10,7 +10,7 @@ import structlog
 
 from dbguard import __version__
 from dbguard.audit.asyncio_front import AsyncAudit
-from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.records import EventRecord
 from dbguard.audit.writer import AuditLog
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import AuditUnavailable, ConfigurationError
@@ -30,6 +30,7 @@ from .drifting import Drifts
 from .hub import Hub
 from .listening import Greeting, accept_forever, close_sockets, open_sockets
 from .metrics import Metrics
+from .milestones import Milestones, last_digest, policy_loaded
 from .plan_cache import PlanCache
 from .probes import application, probes
 from .process_limits import no_core_files
@@ -91,8 +92,10 @@ async def serve(
         await pool.start()
         stack.push_async_callback(pool.close)
         hub = sites.front
-        await _begin(hub, policy, settings)
-        stack.callback(_event, hub, RecordKind.STOP)
+        milestones = Milestones()
+        previous = await asyncio.to_thread(_last_digest, settings)
+        await _begin(hub, settings, milestones, previous)
+        stack.callback(_event, hub, milestones.stop())
         await _accept(deployment, sites, on_ready, reload)
 
 
@@ -127,9 +130,19 @@ def _maker(settings: Settings, pool: AnalysisPool, audit: AsyncAudit, metrics: M
     return make
 
 
-async def _begin(hub: Hub, policy: Policy, settings: Settings) -> None:
-    sequence = _event(hub, RecordKind.START, version=__version__)
-    sequence = _event(hub, RecordKind.POLICY, digest=policy.digest, rules=str(len(policy.rules)))
+def _last_digest(settings: Settings) -> str | None:
+    try:
+        return last_digest(settings.audit.chain)
+    except ConfigurationError as error:  # what is older than its end stops no start
+        log.warning("the audit trail cannot be read back", message=error.message)
+        return None
+
+
+async def _begin(
+    hub: Hub, settings: Settings, milestones: Milestones, previous: str | None
+) -> None:
+    _event(hub, milestones.start(settings))
+    sequence = _event(hub, policy_loaded(hub.policy, settings.environment, previous))
     try:
         await hub.audit.persisted(sequence)
     except AuditUnavailable as error:
@@ -138,11 +151,11 @@ async def _begin(hub: Hub, policy: Policy, settings: Settings) -> None:
         ) from None
 
 
-def _event(hub: Hub, kind: RecordKind, **fields: str) -> int:
+def _event(hub: Hub, record: EventRecord) -> int:
     try:
-        return hub.record(EventRecord(kind, "", tuple(fields.items())))
+        return hub.record(record)
     except AuditUnavailable:
-        log.warning("the audit log cannot be written", event_kind=kind.value)
+        log.warning("the audit log cannot be written", event_kind=record.kind.value)
         return 0
 
 

@@ -94,9 +94,18 @@ def test_rules_are_reloaded_under_open_sessions(proxy: Guarded) -> None:
         reload(proxy)
         within(10, lambda: len(logged(proxy, "reloaded")) == 2)
         assert session.execute(query, (1,)).fetchone() == (0,)
-    digests = [record["fields"]["digest"] for record in proxy.records("policy")]
-    assert len(digests) == 3
-    assert digests[0] == digests[2] != digests[1]
+    proxy.stop()
+    proxy.start()
+    first, denying, again, restarted = (record["fields"] for record in proxy.records("policy"))
+    assert first["digest"] == again["digest"] == restarted["digest"] != denying["digest"]
+    assert "since_last_run" not in first
+    assert denying["rules_added"] == again["rules_removed"] == "no-more-reading"
+    assert denying["previous_digest"] == first["digest"]
+    assert restarted["since_last_run"] == "unchanged"
+    proxy.stop()
+    runs = [record["fields"]["instance"] for record in proxy.records()[:1] + proxy.records("stop")]
+    assert len(runs) == 3
+    assert runs[0] == runs[1] != runs[2]
 
 
 @pytest.mark.parametrize("what", ["rules", "settings"])
