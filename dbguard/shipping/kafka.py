@@ -83,8 +83,8 @@ class KafkaTopic:
             "client.id": "dbguard",
             "linger.ms": 5,
             "compression.type": "zstd",
-            "message.timeout.ms": int(self._timeout * 900),
-            "socket.timeout.ms": int(min(self._timeout * 900, 60_000)),
+            "message.timeout.ms": int(self._timeout * 600),
+            "socket.timeout.ms": int(min(self._timeout * 600, 60_000)),
         }
         for name, source in self._options.items():
             try:
@@ -117,7 +117,7 @@ class KafkaTopic:
             if error is not None:
                 failures.append(str(error.name()))
 
-        end = time.monotonic() + self._timeout * 0.95
+        end = time.monotonic() + self._timeout * 0.75
         try:
             for key, value, headers in messages:
                 while True:
@@ -167,6 +167,5 @@ def _message(chain: Chain, sequence: int, kind: str, line: bytes, digest: str) -
 def _silent() -> logging.Logger:
     """librdkafka's own lines may show what it is configured with."""
     found = logging.getLogger("dbguard.shipping.kafka")
-    found.addHandler(logging.NullHandler())
-    found.propagate = False
+    found.disabled = True
     return found

@@ -65,10 +65,16 @@ class S3Copy:
         self._clock = clock
         self._thread = OneThread(f"ship-{name}")
         self._objects: _Objects | None = None
+        self._ahead: dict[Chain, int] = {}
+        """Chains whose last batch was in an object that goes on behind it, up to this record."""
 
     async def send_records(self, batch: RecordBatch) -> None:
         objects = await self._connected()
-        await self._thread.run(lambda: _put_records(objects, batch))
+        ahead = self._ahead.get(batch.chain, 0)
+        known = sum(record.sequence <= ahead for record in batch.records)
+        if known < len(batch.records):
+            rest = batch.part(known, len(batch.records))
+            self._ahead[batch.chain] = await self._thread.run(lambda: _put_records(objects, rest))
 
     async def send_checkpoints(self, batch: CheckpointBatch) -> None:
         objects = await self._connected()
@@ -109,8 +115,8 @@ def folder_of(chain: Chain) -> str:
     return f"{chain.trail}/{chain.writer or TOP}"
 
 
-def _put_records(objects: _Objects, batch: RecordBatch) -> None:
-    """Write the batch, or what is missing of it."""
+def _put_records(objects: _Objects, batch: RecordBatch) -> int:
+    """Write the batch, or what is missing of it; the last record that is there then."""
     rest = batch
     while True:
         key = f"{folder_of(batch.chain)}/records/{rest.records[0].sequence:015d}.jsonl.zst"
@@ -124,11 +130,11 @@ def _put_records(objects: _Objects, batch: RecordBatch) -> None:
                 "segment": str(rest.segment),
             }
             if objects.put(key, compress(rest.data), metadata):
-                return
+                return last.sequence
             continue
         taken = _covered(objects, key, there, rest)
         if taken == len(rest.records):
-            return
+            return int(there.get("last", rest.records[-1].sequence))
         rest = rest.part(taken, len(rest.records))
 
 
