@@ -73,7 +73,7 @@ def verify_command(
     Signatures are checked by the keys that are given; a trail whose end was cut together with its
     checkpoints, or that was rewritten with the key, shows by copies of the checkpoints only.
     """
-    with one_line_errors(), _unusable():
+    with one_line_errors(), unusable_inputs():
         audit = directory or audit
         trail = trail_directory(audit, config)
         keys = public_key or _own_keys(audit, config)
@@ -114,7 +114,7 @@ def prove_command(
     The proof holds the record, a signed checkpoint and what leads from the one to the other, and
     nothing of any other record. `dbguard audit check-proof` checks it, without the trail.
     """
-    with one_line_errors(), _unusable():
+    with one_line_errors(), unusable_inputs():
         trail = trail_directory(audit, config)
         writer, sequence = parse_record_name(record)
         if checkpoint != "latest" and not checkpoint.isdecimal():
@@ -150,7 +150,7 @@ def check_proof_command(
 
     Exit code 0: proven, and the record is shown. 1: it proves nothing. 2: it cannot be read.
     """
-    with one_line_errors(), _unusable():
+    with one_line_errors(), unusable_inputs():
         data = file.read_bytes()
         keys = load_keys(public_key)
         try:
@@ -163,7 +163,7 @@ def check_proof_command(
 
 
 @contextlib.contextmanager
-def _unusable() -> Iterator[None]:
+def unusable_inputs() -> Iterator[None]:
     try:
         yield
     except UnusableInput as error:

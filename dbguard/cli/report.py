@@ -20,6 +20,8 @@ from dbguard.cli.audit import (
     one_line_errors,
     trail_directory,
 )
+from dbguard.cli.audit_verify import KeyOption, unusable_inputs
+from dbguard.cli.evidence import bundle, settings_of
 from dbguard.errors import ConfigurationError
 from dbguard.report import build_from, document, html, spreadsheets, terminal
 from dbguard.report.building import WORTH_PROCESSES
@@ -63,6 +65,15 @@ CsvOption = Annotated[
         show_default=False,
     ),
 ]
+EvidenceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--evidence",
+        metavar="FILE.zip|DIR",
+        help="Make an auditor's bundle: report, verification, keys, policy, what it shows.",
+        show_default=False,
+    ),
+]
 
 
 def report(
@@ -84,6 +95,8 @@ def report(
     html_file: HtmlOption = None,
     csv: CsvOption = None,
     json: JsonOption = False,
+    evidence: EvidenceOption = None,
+    public_key: KeyOption = None,
 ) -> None:
     """Report what was blocked, what was masked and who saw what, from the audit trail.
 
@@ -92,9 +105,13 @@ def report(
     Then who saw classified values unmasked, bulk reads, changes of structure, failed logins,
     sessions past dbguard, and what became of the audit log itself.
 
+    --evidence checks the whole trail as well (exit code 1: it is not the one that was written);
+    with --config the bundle also holds the policy and what the settings say.
+
     Example: dbguard report --since 'last night' --html report.html
     """
-    with one_line_errors():
+    intact = True
+    with one_line_errors(), unusable_inputs():
         directory = trail_directory(audit, config)
         state = state_folder(os.environ)
         zone = EVERYWHERE if utc else LOCAL
@@ -105,14 +122,20 @@ def report(
             _write(html_file, html.render(result, View(zone, limit or html.ROWS)))
         if csv is not None:
             spreadsheets.write(result, csv)
+        if evidence is not None:
+            view, settings = View(zone, limit or html.ROWS), settings_of(audit, config)
+            intact = bundle(result, view, directory, settings, public_key or [], evidence)
         if json:
             typer.echo(document.render(result), nl=False)
-        elif html_file is None and csv is None:
+        elif html_file is None and csv is None and evidence is None:
             Console(highlight=False).print(terminal.render(result, View(zone, limit or 10)))
-        for path in (html_file, csv):
+        for path in (html_file, csv, evidence):
             if path is not None:
                 typer.echo(f"written: {path}", err=json)
         remember(state, directory, result)
+    if not intact:
+        typer.echo("dbguard: the trail is NOT in order: see verification.txt there", err=True)
+        raise typer.Exit(1)
 
 
 def _range(

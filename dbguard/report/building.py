@@ -49,14 +49,15 @@ def build(
         match record:
             case DecisionRecord():
                 key = replace(
-                    record, session="", client_address="", application="", phase="", statement=""
-                )
+                    record, session="", client_address="", application="", phase="",
+                    statement="", traceparent="", tags=(), sealed="",
+                )  # fmt: skip
                 plan = plans.get(key)
                 if plan is None:
                     plan = plans[key] = Plan(record)
                 tally.decided(plan, stored.sequence, time, record.phase)
             case OutcomeRecord():
-                tally.outcome(record.decision, record.rows, 0, record.sqlstate, time)
+                tally.outcome(record.decision, record.rows, record.bytes, record.sqlstate, time)
             case EventRecord():
                 tally.event(record, stored.sequence, time)
     for plan in plans.values():
@@ -129,6 +130,7 @@ def finish(tally: Tally, wanted: Range, zone: Zone, writers: tuple[str, ...]) ->
         principals=tally.principals.result(),
         logins=tally.events.logins(),
         events=tally.events.result(),
+        digests=tally.digests.result(),
         chains=writers,
         notes=tuple(_notes(tally)),
     )

@@ -7,6 +7,7 @@ everything else, so that no text of a client can become one. The script only sor
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -49,6 +50,23 @@ def render(report: Report, view: View) -> bytes:
             stack=_stack,
             name_of=name_of,
             event_text=event_text,
+        )
+    )
+    return page.encode()
+
+
+def controls(groups: Sequence[tuple[str, Sequence[object]]], report: Report, view: View) -> bytes:
+    """What a bundle of evidence shows for sections of regulations; it has no script."""
+    style = _source("report.css")
+    page = (
+        _environment()
+        .get_template("controls.html")
+        .render(
+            groups=groups,
+            range=range_text(report, view),
+            version=__version__,
+            policy=_policy(style, ""),
+            style=Markup(style),  # noqa: S704
         )
     )
     return page.encode()

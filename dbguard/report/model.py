@@ -275,6 +275,8 @@ class Report:
     principals: tuple[Principal, ...]
     logins: Logins
     events: Happenings
+    digests: tuple[Count, ...]
+    """Digests of the rules that statements were decided by."""
     chains: tuple[str, ...]
     """Writers of the trail; the top-level one is the empty name."""
     notes: tuple[str, ...]

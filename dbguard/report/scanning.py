@@ -128,22 +128,17 @@ class _Scan:
                 plan = self._plans.get(key) or self._new_plan(record, key)
                 tally.decided(plan, sequence, time, record.phase)
             case OutcomeRecord():
-                size = _number(members.get("bytes"))
                 if record.decision < self._first:
-                    tally.orphan(record.decision, record.rows, size, time)
-                tally.outcome(record.decision, record.rows, size, record.sqlstate, time)
+                    tally.orphan(record.decision, record.rows, record.bytes, time)
+                tally.outcome(record.decision, record.rows, record.bytes, record.sqlstate, time)
             case EventRecord():
                 tally.event(record, sequence, time)
 
 
 _DIFFERS = frozenset(
     {
-        "application", "client_address", "hash", "phase", "prev", "seq", "session", "statement",
-        "time",
+        "application", "client_address", "hash", "phase", "prev", "sealed", "seq", "session",
+        "statement", "tags", "time", "traceparent",
     }
 )  # fmt: skip
 """Members that differ from one use of a plan to the next."""
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0

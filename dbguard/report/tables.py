@@ -32,6 +32,7 @@ def tables(report: Report) -> list[Table]:
         _bulk(report),
         _shapes("structure", report.structure),
         _counts("requirements", (("requirement", report.requirements),)),
+        _counts("rules_in_force", (("digest", report.digests),)),
         _principals(report),
         _counts(
             "failed_logins",

@@ -47,6 +47,7 @@ class Tally:
         self.masked = SectionCount()
         self.structure = Shapes()
         self.requirements = Counter()
+        self.digests = Counter(100)
         self.raw = DisclosureCounts()
         self.bulk = BulkCount(bulk_rows)
         self.principals = PrincipalCounts()
@@ -135,6 +136,7 @@ class Tally:
             self.structure.fold(plan, example)
         if plan.verdict in RAN:
             self.requirements.add(plan.decision.requirements, plan.last, plan.count)
+        self.digests.add((plan.decision.rules_digest,), plan.last, plan.count)
         self.principals.fold(plan)
         plan.count = plan.rows = 0
         plan.first = plan.last = ""
@@ -166,6 +168,7 @@ class Tally:
         self.masked.merge(later.masked)
         self.structure.merge(later.structure)
         self.requirements.merge(later.requirements)
+        self.digests.merge(later.digests)
         self.raw.merge(later.raw)
         self.bulk.merge(later.bulk)
         self.principals.merge(later.principals)

@@ -127,7 +127,12 @@ def test_the_same_plan_with_other_members_before_it_is_the_same(tmp_path: Path) 
     log = AuditLog.open(tmp_path / "audit")
     for application in ('x","action":"', '","phase":"parse', '"session":"b"', "\\", "ü\x1b"):
         log.append(replace(RAW, application=application))
+    for number in range(3):
+        tags = (("a", "b"), ("action", "deny"), ("phase", "parse"), ("session", str(number)))
+        log.append(replace(RAW, tags=tags, traceparent=f"00-{number}", sealed='{"action":"x"}'))
     log.close()
     report = build_from(tmp_path / "audit", Range())
-    assert report.totals.allowed == report.raw.statements == 5
+    assert report.totals.allowed == report.raw.statements == 8
     assert report.totals.sessions == 1
+    assert [count.name for count in report.digests] == ["d"]
+    assert report == replace(build(read(tmp_path / "audit")), chains=("",))
