@@ -32,7 +32,10 @@ SORTS = (
 
 
 class EventCounts:
-    __slots__ = ("accepted", "by_address", "by_reason", "by_user", "failed", "sorts")
+    __slots__ = (
+        "accepted", "by_address", "by_reason", "by_user", "client_tls", "failed", "server_tls",
+        "sorts",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.sorts = {name: Latest(KEPT_EVENTS) for name in SORTS}
@@ -41,6 +44,12 @@ class EventCounts:
         self.by_user = Counter()
         self.by_address = Counter()
         self.by_reason = Counter()
+        self.client_tls = Counter()
+        self.server_tls = Counter()
+
+    def connected(self, event: EventRecord, time: str) -> None:
+        if event.field("tls"):
+            self.client_tls.add((event.field("tls"),), time)
 
     def take(self, event: EventRecord, name: str, time: str, address: str) -> None:
         """`name` is the record's; `address` where the session comes from, if that is known."""
@@ -64,6 +73,8 @@ class EventCounts:
         result = event.field("result")
         if result == "accepted":
             self.accepted += 1
+            if event.field("server_tls"):
+                self.server_tls.add((event.field("server_tls"),), time)
             return
         fields = (*event.fields, *((("address", address),) if address else ()))
         self.failed.add(time, name, event.session, fields)
@@ -79,6 +90,8 @@ class EventCounts:
         self.by_user.merge(other.by_user)
         self.by_address.merge(other.by_address)
         self.by_reason.merge(other.by_reason)
+        self.client_tls.merge(other.client_tls)
+        self.server_tls.merge(other.server_tls)
 
     def logins(self) -> Logins:
         return Logins(
@@ -88,6 +101,8 @@ class EventCounts:
             failed_by_address=self.by_address.result(),
             failed_by_reason=self.by_reason.result(),
             latest=_events(self.failed),
+            client_tls=self.client_tls.result(),
+            server_tls=self.server_tls.result(),
         )
 
     def result(self) -> Happenings:

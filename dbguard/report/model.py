@@ -195,6 +195,10 @@ class Logins:
     failed_by_reason: tuple[Count, ...]
     latest: tuple[Event, ...]
     """The latest that failed."""
+    client_tls: tuple[Count, ...]
+    """Connections of clients by their version of TLS; `none`: in clear, or a Unix socket."""
+    server_tls: tuple[Count, ...]
+    """Sessions by the version of TLS towards the server."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,10 @@ def tables(report: Report) -> list[Table]:
                 ("reason", report.logins.failed_by_reason),
             ),
         ),
+        _counts(
+            "encryption",
+            (("clients", report.logins.client_tls), ("servers", report.logins.server_tls)),
+        ),
         _events(report),
     ]
 

@@ -109,6 +109,7 @@ class Tally:
             if len(self._addresses) >= _KEPT_ADDRESSES:
                 self._addresses.clear()
             self._addresses[event.session] = event.field("address")
+            self.events.connected(event, time)
             return
         address = ""
         if event.kind is RecordKind.AUTHENTICATION:

@@ -118,6 +118,14 @@ def test_logins_by_user_address_and_reason() -> None:
     assert [c.name for c in logins.failed_by_reason] == ["failed 28P01"]
 
 
+def test_connections_by_their_encryption() -> None:
+    records = [event(RecordKind.CONNECT, user="a", tls=tls) for tls in ("TLSv1.3", "none", "none")]
+    accepted = event(RecordKind.AUTHENTICATION, result="accepted", server_tls="TLSv1.2")
+    logins = build(stored(*records, accepted)).logins
+    assert [(c.name, c.count) for c in logins.client_tls] == [("none", 2), ("TLSv1.3", 1)]
+    assert [(c.name, c.count) for c in logins.server_tls] == [("TLSv1.2", 1)]
+
+
 def test_a_policy_that_is_loaded_again_is_no_change() -> None:
     loads = [event(RecordKind.POLICY, digest=d) for d in ("a", "a", "b", "b", "a")]
     policies = build(stored(*loads)).events.policies

@@ -285,6 +285,7 @@ def _story(days: int, scale: float) -> Iterator[tuple[datetime, Rendered, Outcom
     yield START, _event(RecordKind.POLICY, digest="7f3a9c", rules="14"), None
     for hour in range(days * 24):
         begin = START + timedelta(hours=hour)
+        yield from _logins(hour, begin)
         working = 7 <= begin.hour < 19
         happened: list[tuple[datetime, int]] = []
         for index, kind in enumerate(kinds):
@@ -310,6 +311,24 @@ def _story(days: int, scale: float) -> Iterator[tuple[datetime, Rendered, Outcom
             took = dice.randint(900, 40_000)
             yield time, record, OutcomeRecord(session, 0, tag, rows, state, took)
         yield from _incidents(hour, begin)
+
+
+def _logins(
+    hour: int, begin: datetime
+) -> Iterator[tuple[datetime, Rendered, OutcomeRecord | None]]:
+    """The pools connect anew every few hours, the people in the morning."""
+    people = (HART, OKAFOR, LIND, MEYER, SATO, DBA) if begin.hour == 7 else ()
+    programs = (PORTAL, BILLING, AGENT) if hour % 4 == 0 else ()
+    for person in (*people, *programs):
+        session = f"{person.user[:4]}{hour:03}"
+        yield begin, _event(
+            RecordKind.CONNECT, session, user=person.user, database="clinic",
+            address=person.address, application=person.application, tls="TLSv1.3",
+        ), None  # fmt: skip
+        yield begin, _event(
+            RecordKind.AUTHENTICATION, session, user=person.user, identity=person.name,
+            proof=person.proof, result="accepted", server_tls="TLSv1.3",
+        ), None  # fmt: skip
 
 
 def _incidents(

@@ -15,6 +15,7 @@ from dbguard.report.evidence.controls import (
     span,
 )
 from dbguard.report.evidence.deployment import Leg
+from dbguard.report.wording import plain
 
 SIX_YEARS = 2_190
 """Days: 164.316(b)(2)(i)."""
@@ -276,27 +277,29 @@ def _authentication(found: Findings) -> Control:
 
 
 def _transmission(found: Findings) -> Control:
-    deployment = found.deployment
-    shown: tuple[Fact, ...] = ()
-    missing: tuple[str, ...] = found.of_deployment
+    deployment, logins = found.deployment, found.report.logins
+    shown: list[Fact] = []
+    missing = list(found.of_deployment)
     if deployment is not None:
         legs = (deployment.client, *deployment.servers)
-        shown = tuple(Fact(_leg(leg), "settings.json") for leg in legs)
-        missing = tuple(
+        shown += [Fact(_leg(leg), "settings.json") for leg in legs]
+        missing += [
             f"Encryption between dbguard and {leg.name}: the settings do not require it."
             for leg in legs
             if not leg.always
-        )
+        ]
+    for whose, counts in (("clients", logins.client_tls), ("servers", logins.server_tls)):
+        if counts:
+            said = ", ".join(f"{plain(c.name)}: {c.count:,}" for c in counts)
+            shown.append(Fact(f"Connections with {whose} by TLS: {said}.", "csv/encryption.csv"))
+    if not logins.client_tls:
+        missing.append("Whether single connections were encrypted: no record tells.")
     return Control(
         "164.312(e)(1)",
         "Transmission security",
         "Guard against unauthorised access to information that is transmitted over a network.",
-        shown,
-        (
-            *missing,
-            "Whether each single session was encrypted: the bundle shows the settings as they are "
-            "now, not those of each moment.",
-        ),
+        tuple(shown),
+        (*missing, "The settings are those of now, not those of each moment."),
     )
 
 
