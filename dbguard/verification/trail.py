@@ -109,7 +109,11 @@ def _check_prune_record(reading: ChainReading, readings: list[ChainReading]) -> 
         if other.pruned is not None:
             return []  # older records of what was pruned may be gone themselves
         for mark in other.walk.marks:
-            if mark.kind == "prune" and pruned.hash.decode() in mark.fields.values():
+            fields = mark.fields
+            if mark.kind == "prune" and (fields.get("chain"), fields.get("last_hash")) == (
+                reading.writer,
+                pruned.hash.decode(),
+            ):
                 return []
     return [
         Finding(

@@ -153,7 +153,7 @@ class ChainWriter:
     def prune(self, through: int, operator: ChainWriter) -> None:
         _, sequence, digest = self.last_in[through]
         writer = self.directory.name if self.directory != operator.directory.parent else ""
-        operator.event("prune", {"writer": writer, "last": str(sequence), "hash": digest})
+        operator.event("prune", {"chain": writer, "last_seq": str(sequence), "last_hash": digest})
         operator.head()
         (self.directory / "pruned.json").write_bytes(self.stored(through, pruned=True))
         for path in self.directory.glob("audit-*"):

@@ -24,6 +24,8 @@ class PowerLossStorage:
         self.real = FileStorage()
         self.fuse: int | None = None
         self.off = False
+        self.full = False
+        """Nothing can be added to any file."""
         self.durable: dict[Path, bytearray] = {}
         self.pending: dict[Path, list[tuple[int, bytes | None]]] = {}
         """Writes (offset, data) and truncations (size, None), by file."""
@@ -114,6 +116,8 @@ class _File:
 
     def pwrite(self, data: memoryview, offset: int) -> int:
         self.storage.step()
+        if self.storage.full and self.path.name != "head":
+            raise OSError(errno.ENOSPC, "no space left")
         taken = data[: self.storage.random.randint(1, len(data))] if len(data) > 1000 else data
         self.storage.pending.setdefault(self.path, []).append((offset, bytes(taken)))
         return self.file.pwrite(taken, offset)
