@@ -69,6 +69,13 @@ def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored
     return found[0] if len(found) == 1 else heapq.merge(*found, key=time_of)
 
 
+def read_chain(directory: Path, writer: str, selection: Selection) -> Iterator[Stored]:
+    """As `read`, of one writer's chain alone; nothing when there is no such chain."""
+    for chain in chains(directory):
+        if chain.writer == writer:
+            yield from _ChainReading(chain, selection).records()
+
+
 def backward(directory: Path) -> Iterator[Stored]:
     """All records, newest first. Raises ConfigurationError as `read` does."""
     return heapq.merge(

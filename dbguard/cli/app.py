@@ -11,6 +11,7 @@ from dbguard import __version__
 from . import (
     analyze,
     audit,
+    audit_retention,
     audit_seal,
     audit_search,
     audit_sql,
@@ -77,6 +78,8 @@ audit.app.command("ship")(shipping.ship)
 audit.app.command("fetch-checkpoints")(shipping.fetch_checkpoints)
 audit.app.command("fetch-copy")(shipping.fetch_copy)
 audit.app.command("sql")(audit_sql.sql_command)
+audit.app.command("prune")(audit_retention.prune_command)
+audit.app.add_typer(audit_retention.hold, name="hold")
 app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(identity.app, name="identity")
