@@ -201,7 +201,7 @@ def test_what_is_not_shipped_stays(trail: Path) -> None:
 def test_destinations_in_the_settings_count_from_the_beginning(trail: Path) -> None:
     settings = trail.with_name("dbguard.yaml")
     settings.write_text(
-        f"catalog: {{dsn: \"postgresql://u:p@127.0.0.1/db\"}}\nrules: {trail}\n"
+        f'catalog: {{dsn: "postgresql://u:p@127.0.0.1/db"}}\nrules: {trail}\n'
         "audit:\n  directory: audit\n  ship: [{name: far, type: file, directory: far}]\n"
     )
     result = runner.invoke(app, ["audit", "prune", "--config", str(settings)])
