@@ -26,7 +26,9 @@ class ShippingMetrics(Collector):
             "dbguard_shipping_lag_seconds", "Age of the oldest of them", labels=label
         )
         works = GaugeMetricFamily(
-            "dbguard_shipping_up", "1 while a destination takes what it gets", labels=label
+            "dbguard_shipping_up",
+            "1 while a destination takes what it gets, or another dbguard sees to it",
+            labels=label,
         )
         errors = CounterMetricFamily(
             "dbguard_shipping_errors", "Attempts to ship that failed", labels=label
@@ -38,7 +40,8 @@ class ShippingMetrics(Collector):
         for status in statuses:
             behind.add_metric([status.name], status.lag_records)
             age.add_metric([status.name], status.lag_seconds)
-            works.add_metric([status.name], float(status.state is DeliveryState.SHIPPING))
+            well = status.state in (DeliveryState.SHIPPING, DeliveryState.STANDBY)
+            works.add_metric([status.name], float(well))
             errors.add_metric([status.name], self._shipping.errors(status.name))
         if statuses:
             restarts.add_metric([], self._shipping.restarts)

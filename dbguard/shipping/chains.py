@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +18,15 @@ from dbguard.audit.checkpoints import (
 from dbguard.audit.compression import DamagedFrame, decompress, frame_places
 from dbguard.audit.notes import ORIGIN_PREFIX, UnusableNote
 from dbguard.audit.notes import Checkpoint as SignedText
-from dbguard.audit.trails import segments
+from dbguard.audit.trails import chains, segments
 from dbguard.errors import ConfigurationError
 
 from .items import Checkpoint
 
 LINE_BYTES: Final = 64 * 1024 * 1024
 """A line that is longer is no record."""
-_WRITER: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+LOOKS: Final = 4
+LOOK_SECONDS: Final = 0.01
 
 
 class NotACheckpoint(ValueError):
@@ -32,20 +34,32 @@ class NotACheckpoint(ValueError):
 
 
 def find_chains(trail: Path) -> list[str]:
-    """The names of the writers whose chains stand in the trail. Raises OSError."""
-    found = [""] if (trail / HEAD_NAME).exists() else []
-    for entry in sorted(trail.iterdir()):
-        if _WRITER.fullmatch(entry.name) and (entry / HEAD_NAME).is_file():
-            found.append(entry.name)
-    return found
+    """The names of the writers whose chains stand in the trail; none where it is not there yet.
+    Raises OSError."""
+    if not trail.exists():
+        return []
+    try:
+        return [chain.writer for chain in chains(trail)]
+    except ConfigurationError:
+        raise OSError(0, "the folder cannot be read") from None
 
 
 def head_of(folder: Path) -> Head | None:
-    """How far the chain is known to be on disk; None when that cannot be told just now."""
+    """How far the chain is known to be on disk; None when it does not say that, or not just now."""
     try:
         return read_head((folder / HEAD_NAME).read_bytes())
     except (OSError, BrokenLine):
         return None
+
+
+def settled_head(folder: Path) -> Head | None:
+    """The same, looked at more than once: it may be overwritten at this moment."""
+    for _ in range(LOOKS):
+        head = head_of(folder)
+        if head is not None:
+            return head
+        time.sleep(LOOK_SECONDS)
+    return None
 
 
 def segments_of(folder: Path) -> dict[int, Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,19 @@ class Cursor:
     chains: dict[str, ChainCursor] = field(default_factory=dict)
     trouble: Trouble | None = None
 
+    def render(self) -> bytes:
+        """The content of its file."""
+        document: dict[str, object] = {
+            "v": 1,
+            "chains": {name: _chain(chain) for name, chain in sorted(self.chains.items())},
+        }
+        if self.trouble is not None:
+            document["trouble"] = {
+                "since": self.trouble.since,
+                "reason": self.trouble.reason,
+            }
+        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
 
 class CursorBusy(Exception):
     """Another process ships to the destination."""
@@ -59,6 +73,7 @@ class CursorFile:
     def __init__(self, trail: Path, name: str) -> None:
         self.path = trail / FOLDER / f"{name}.json"
         self._lock: int | None = None
+        self._writing = threading.Lock()
 
     def lock(self) -> None:
         """Be the only one. Raises CursorBusy, OSError."""
@@ -96,22 +111,17 @@ class CursorFile:
                 hint="Move it away: everything is sent once more, which destinations notice.",
             ) from None
 
-    def write(self, cursor: Cursor) -> None:
+    def write(self, data: bytes) -> None:
         """Replace the file, durably, or leave the former one. Raises OSError."""
-        document: dict[str, object] = {
-            "v": 1,
-            "chains": {name: _chain(chain) for name, chain in sorted(cursor.chains.items())},
-        }
-        if cursor.trouble is not None:
-            document["trouble"] = {
-                "since": cursor.trouble.since,
-                "reason": cursor.trouble.reason,
-            }
+        with self._writing:  # one that nobody waits for any more may be under way
+            self._replace(data)
+
+    def _replace(self, data: bytes) -> None:
         new = self.path.with_suffix(".new")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self.path)

@@ -131,21 +131,23 @@ class Delivery:
             await self._destination.close()
 
     async def _lock(self) -> None:
-        told = False
         while True:
             try:
                 self._file.lock()
                 return
             except CursorBusy:
-                reason = "another dbguard ships to this destination"
+                state, reason = DeliveryState.STANDBY, "another dbguard ships to this destination"
             except OSError as error:
-                reason = f"the cursor cannot be kept: {_words(error)}"
+                state, reason = (
+                    DeliveryState.RETRYING,
+                    f"the cursor cannot be kept: {_words(error)}",
+                )
             if self._by_hand:
                 raise GivenUp(reason)
-            self._state, self._reason = DeliveryState.RETRYING, reason
-            if not told:
-                self._tell("warning", reason, {"destination": self.name})
-                told = True
+            if (state, reason) != (self._state, self._reason):
+                level = "info" if state is DeliveryState.STANDBY else "error"
+                self._tell(level, reason, {"destination": self.name})
+            self._state, self._reason = state, reason
             await asyncio.sleep(self._pace.longest / 10)
 
     async def _begin(self) -> None:
@@ -167,6 +169,9 @@ class Delivery:
         except OSError as error:
             await self._wait_for_somebody(f"the trail cannot be read: {_words(error)}")
             return True
+        for name, chain in self._cursor.chains.items():
+            if chain.records.sequence and name not in names:
+                await self._block(name, f"{_chain_name(name)}, which was shipped, is gone")
         for name in names:
             if name in self._blocked and time.monotonic() < self._blocked[name][0]:
                 continue
@@ -374,7 +379,7 @@ class Delivery:
         if not self._unsaved or (not force and now - self._saved < self._pace.save):
             return
         try:
-            await asyncio.to_thread(self._file.write, self._cursor)
+            await asyncio.to_thread(self._file.write, self._cursor.render())
         except OSError as error:
             if not self._saving_fails:
                 self._errors += 1

@@ -22,6 +22,7 @@ from .chains import (
     pruned_up_to,
     read_checkpoint,
     segments_of,
+    settled_head,
     trail_id,
 )
 from .items import (
@@ -92,17 +93,19 @@ class ChainFollower:
 
         Raises TrailChanged, OSError.
         """
-        head = head_of(self.folder)
-        if head is None or head.sequence == 0:
-            return None
         position = self.position
+        head = settled_head(self.folder)
+        if head is None:
+            if position.sequence or (self.folder.exists() and segments_of(self.folder)):
+                raise TrailChanged("the head file is missing or damaged")
+            return None
         if head.sequence < position.sequence:
             raise TrailChanged(
                 f"the trail ends at record {head.sequence}, "
                 f"but record {position.sequence} was shipped"
             )
         if head.sequence == position.sequence:
-            if head.hash.decode() != position.hash:
+            if head.sequence and head.hash.decode() != position.hash:
                 raise TrailChanged(f"record {head.sequence} is not the one that was shipped")
             return None
         chain = self.chain()

@@ -6,6 +6,7 @@ taken when all replicas in sync have each of its messages (`acks=all`).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -70,8 +71,9 @@ class KafkaTopic:
     async def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(TimeoutError):
-                await self._thread.run(lambda: _abandon(producer))
+            with contextlib.suppress(TimeoutError):  # its thread may hang
+                async with asyncio.timeout(3):
+                    await self._thread.run(lambda: _abandon(producer))
         self._thread.end()
 
     async def _send(self, messages: list[Message]) -> None:

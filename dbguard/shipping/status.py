@@ -14,6 +14,8 @@ class DeliveryState(enum.StrEnum):
     STARTING = "starting"
     SHIPPING = "shipping"
     """All that is on disk is there, or on its way."""
+    STANDBY = "standby"
+    """Another process ships to it, and this one waits for that to end."""
     RETRYING = "retrying"
     """It cannot be reached, or does not take what it gets at the moment."""
     STOPPED = "stopped"

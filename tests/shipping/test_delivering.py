@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -225,6 +226,34 @@ async def test_a_chain_that_changed_holds_up_no_other(tmp_path: Path, said: Said
     assert list(failures) == ["place"]
 
 
+async def test_a_chain_that_is_gone_is_told(tmp_path: Path, said: Said) -> None:
+    top, other = Trail(tmp_path / "a"), Trail(tmp_path / "a", "eu-1")
+    top.add(5)
+    other.add(6)
+    place = Place()
+    await once(top, place, said)
+    shutil.rmtree(other.folder)
+    top.add(1)
+    with pytest.raises(GivenUp, match="chain eu-1, which was shipped, is gone"):
+        await delivery(top, place, said, by_hand=True).run(once=True)
+    assert place.lines[-1:] == top.lines()[-1:]
+
+
+async def test_another_dbguard_takes_over(trail: Trail, said: Said) -> None:
+    trail.add(2)
+    file = CursorFile(trail.directory, "place")
+    file.lock()
+    place = Place()
+    second = delivery(trail, place, said)
+    task = asyncio.create_task(second.run())
+    await until(lambda: second.status().state is DeliveryState.STANDBY)
+    file.release()
+    await until(lambda: place.lines == trail.lines())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_records_that_retention_removed(trail: Trail, said: Said) -> None:
     trail.add(40)
     trail.checkpoint()
@@ -255,7 +284,7 @@ async def test_no_space_for_the_cursor(
     trail.add(20)
     real = CursorFile.write
 
-    def full(self: CursorFile, cursor: object) -> None:
+    def full(self: CursorFile, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(CursorFile, "write", full)

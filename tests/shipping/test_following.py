@@ -182,7 +182,15 @@ def lose(trail: Trail) -> None:
     last.unlink()
 
 
-@pytest.mark.parametrize("change", [flip, rewrite, cut, lose])
+def behead(trail: Trail) -> None:
+    (trail.folder / HEAD_NAME).unlink()
+
+
+def scribble(trail: Trail) -> None:
+    (trail.folder / HEAD_NAME).write_bytes(b"x" * 256)
+
+
+@pytest.mark.parametrize("change", [flip, rewrite, cut, lose, behead, scribble])
 def test_a_trail_that_changed_is_not_shipped(trail: Trail, change: object) -> None:
     trail.add(60)
     following = follower(trail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,33 @@ async def test_a_server_that_cannot_do_tls(trail: Trail, said: Said, evidence: D
     dsn = SecretSource(evidence.dsn("dbguard_ship") + "?sslmode=verify-full")
     with pytest.raises(GivenUp):
         await shipping(trail, said, evidence, dsn=dsn).run(once=True)
+
+
+async def test_a_connection_that_is_lost_is_made_again(
+    trail: Trail, said: Said, evidence: Database
+) -> None:
+    trail.add(5)
+    chosen = settings(evidence)
+    delivery = Delivery(trail.directory, chosen, make_destination(chosen, said), said, pace=QUICK)
+    task = asyncio.create_task(delivery.run())
+    for _ in range(3):
+        trail.add(5)
+        async with asyncio.timeout(20):
+            while delivery.status().lag_records or not delivery.status().shipped:
+                await asyncio.sleep(0.01)
+        ended = evidence.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'dbguard ship'"
+        )
+        assert ended == [(True,)]
+    trail.add(5)
+    async with asyncio.timeout(20):
+        while delivery.status().lag_records:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert evidence.execute("SELECT count(*) FROM evidence.dbguard_audit") == [(trail.count,)]
 
 
 async def test_a_large_record(trail: Trail, said: Said, evidence: Database) -> None:
