@@ -22,6 +22,7 @@ from dbguard.policy.model import Policy
 from dbguard.proxy.servers import Servers
 from dbguard.server_settings import TargetSessionAttrs
 from dbguard.settings import Settings
+from dbguard.shipping.making import check_installed
 from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.snapshot import Snapshot
 
@@ -85,7 +86,7 @@ def check(
     found = (*unknown_roles(named, policy), *(findings(bound) if bound else ()))
     _print_findings(found)
     typer.echo(_summary(policy, bound))
-    for line in _servers(settings) if settings else ():
+    for line in (*_servers(settings), *_shipped(settings)) if settings else ():
         typer.echo(line)
     if found:
         raise typer.Exit(1)
@@ -99,6 +100,7 @@ def _checked(config: Path) -> tuple[Settings, tuple[tuple[str, str], ...]]:
         settings.check_combination()
         Servers(settings)
         named = check_proofs(settings)
+        check_installed(settings.audit.ship)
     except ConfigurationError as error:
         fail(wording(error))
     return settings, named
@@ -118,6 +120,15 @@ def _servers(settings: Settings) -> Iterator[str]:
         yield f"{f'upstream {name}' if name else 'upstream'}: {where}{which}, TLS " + (
             f"{upstream.tls.mode}; {databases}"
         )
+
+
+def _shipped(settings: Settings) -> Iterator[str]:
+    """Where copies of the audit trail go, a line for each place."""
+    for destination in settings.audit.ship:
+        what = " and ".join(destination.send)
+        yield f"audit trail: {what} to {destination.name} ({destination.type})"
+    if settings.audit.ship and not any(one.checkpoints for one in settings.audit.ship):
+        yield "audit trail: no second place for checkpoints, so nothing shows a trail rewritten"
 
 
 def fail(message: str) -> NoReturn:

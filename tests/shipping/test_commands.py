@@ -83,3 +83,23 @@ def test_status_says_who_is_behind(config: Path, trail: Trail) -> None:
 )
 def test_mistakes(config: Path, arguments: tuple[str, ...], words: str) -> None:
     assert words in run(*arguments, "--config", config, code=2)
+
+
+def test_check_says_where_copies_go(config: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "r.yaml").write_text(
+        "roles: {r: {users: [a]}}\nrules: [{id: x, allow: [read], roles: [r]}]\n"
+    )
+
+    def said() -> str:
+        result = CliRunner().invoke(app, ["check", str(rules), "--config", str(config)])
+        assert result.exit_code in (0, 1), result.output
+        return result.output
+
+    assert "audit trail: checkpoints to second (file)" in said()
+    assert "no second place" not in said()
+    text = config.read_text().replace("[checkpoints]", "[records]")
+    config.write_text("\n".join(line for line in text.splitlines() if "copy," not in line))
+    config.write_text(config.read_text().replace("transport: tcp}", "send: [records]}"))
+    assert "audit trail: no second place for checkpoints" in said()
