@@ -1,11 +1,7 @@
-"""What is acknowledged survives: SIGKILL under load, and power loss."""
+"""What is acknowledged survives power loss. (SIGKILL, and worse losses: tests/verification.)"""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from random import Random
@@ -20,53 +16,6 @@ from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
-
-CHILD = """
-import os, sys, threading
-from pathlib import Path
-from dbguard.audit.records import EventRecord, RecordKind
-from dbguard.audit.writer import AuditLog
-from dbguard.audit_settings import Durability
-
-log = AuditLog.open(Path(sys.argv[1]), durability=Durability(sys.argv[2]), segment_bytes=20_000)
-event = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
-
-def work():
-    while True:
-        sequence = log.append(event)
-        log.append(event)
-        log.wait(sequence)
-        os.write(1, b"%d\\n" % sequence)
-
-threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
-for thread in threads:
-    thread.start()
-threads[0].join()
-"""
-
-
-def test_twenty_kills_under_load(tmp_path: Path) -> None:
-    random = Random(7)
-    acknowledged: set[int] = set()
-    for turn in range(20):
-        durability = Durability.DURABLE if turn % 2 else Durability.BUFFERED
-        with subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path), durability.value], stdout=subprocess.PIPE
-        ) as child:
-            assert child.stdout is not None
-            output = os.read(child.stdout.fileno(), 100)  # it runs
-            time.sleep(random.uniform(0, 0.08))
-            os.kill(child.pid, signal.SIGKILL)
-            output += child.stdout.read()
-        acknowledged |= {int(n) for n in output[: output.rindex(b"\n") + 1].split()}
-        assert verify(tmp_path).findings == ()
-        if turn % 5 == 4:
-            AuditLog.open(tmp_path).close()
-            verification = verify(tmp_path)
-            assert verification.findings == ()
-            assert verification.notes == ()
-            assert acknowledged <= {stored.sequence for stored in read(tmp_path)}
-    assert len(acknowledged) > 100
 
 
 @pytest.mark.parametrize("durability", list(Durability))

@@ -19,7 +19,9 @@ from typing import Any
 
 import psycopg
 
-from dbguard.audit.verifying import Verification, verify
+from dbguard.verification.findings import Verification
+from dbguard.verification.inputs import load_keys
+from dbguard.verification.trail import verify
 
 ROOT = Path(__file__).parents[2]
 HIPAA = ROOT / "rules" / "hipaa"
@@ -129,7 +131,8 @@ class Guarded:
         return {name: float(value) for name, value in pairs}
 
     def verify(self) -> Verification:
-        return verify(self.audit)
+        keys = self.folder / "audit.pub"
+        return verify(self.audit, keys=load_keys([keys]) if keys.exists() else [])
 
 
 def write_config(

@@ -1,7 +1,11 @@
-"""kill -9 under load: the trail verifies, and whatever the server executed stands in it."""
+"""kill -9 under load: the trail verifies, and whatever the server executed stands in it.
+
+E2E_KILLS says how often.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -16,6 +20,7 @@ from .proxies import Guarded
 
 pytestmark = pytest.mark.pg
 
+KILLS = int(os.environ.get("E2E_KILLS", "2"))
 MARK = re.compile(r"crash_(\d+)_(\d+)")
 
 
@@ -46,7 +51,7 @@ def test_kill_nine_under_load(guard: Any, pg_database: Any, pg_server: Any) -> N
     pg_database.execute("CREATE TABLE public.events (worker int, number int)")
     pg_database.execute("GRANT ALL ON public.events TO app")
     guarded: Guarded = guard(pg_database, rules=None)
-    for _ in range(2):
+    for _ in range(KILLS):
         stop = threading.Event()
         numbers: dict[int, int] = {}
         workers = [

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from dbguard.audit.verifying import verify
+from dbguard.verification.inputs import load_keys
+from dbguard.verification.trail import verify
 
 from .proxies import Guarded
 
@@ -69,4 +70,7 @@ def test_statements_wait_for_space(guard: Any, pg_database: Any, small_disk: Pat
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
     guarded.stop()
-    assert verify(small_disk).ok
+    keys = load_keys([small_disk.with_name("small.pub")])
+    result = verify(small_disk, keys=keys)
+    assert result.findings == ()
+    assert result.chains[0].signed_through == result.last_sequence
