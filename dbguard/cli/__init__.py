@@ -7,16 +7,15 @@ one message that says what, where and what to do; no traceback reaches a user.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from dbguard.errors import DbguardError
 
 
 def main() -> None:
     """Entry point of the `dbguard` program."""
-    from dbguard.cli.app import app  # late: `python -m` and completion start faster
-
     try:
-        app()
+        _program()()
     except DbguardError as error:
         show_error(error)
         raise SystemExit(2) from None
@@ -25,6 +24,17 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(141) from None
+
+
+def _program() -> Callable[[], object]:
+    """The commands, without loading more than the first argument needs."""
+    if sys.argv[1:2] == ["audit"]:
+        from dbguard.cli.trail import alone
+
+        return alone
+    from dbguard.cli.app import app
+
+    return app
 
 
 def show_error(error: DbguardError) -> None:
