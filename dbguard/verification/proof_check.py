@@ -15,7 +15,7 @@ from .checkpoints import Checkpoint, read_checkpoint
 from .record_lines import read_line
 from .signed_note import PublicKey
 
-FORMAT: Final = "dbguard audit proof 1"
+FORMAT: Final = "dbguard.audit/proof/1"
 
 
 class InvalidProof(Exception):
