@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,14 @@ import orjson
 import typer
 
 from dbguard.audit.keys import public_path
-from dbguard.audit.trails import parse_record_name
+from dbguard.audit.own_chain import operator_chain
+from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.trails import OPERATOR, parse_record_name
 from dbguard.audit_settings import AuditSettings
 from dbguard.config import load_settings
-from dbguard.errors import ConfigurationError
+from dbguard.errors import AuditUnavailable, ConfigurationError
 from dbguard.verification.chain import size_on_disk
-from dbguard.verification.findings import UnusableInput
+from dbguard.verification.findings import UnusableInput, Verification
 from dbguard.verification.inputs import checkpoint_files, load_keys
 from dbguard.verification.presentation import document, lines, proof_lines
 from dbguard.verification.proof_check import InvalidProof, check
@@ -64,6 +67,14 @@ def verify_command(
         ),
     ] = None,
     json: JsonOption = False,
+    record: Annotated[
+        bool | None,
+        typer.Option(
+            help="Record findings in the chain of the operator [default: with a settings file, for "
+            "those who may write to the trail].",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Check all chains: flipped, deleted, inserted, reordered, cut off, removed, rewritten.
 
@@ -86,6 +97,8 @@ def verify_command(
             for line in lines(trail, result):
                 typer.echo(line)
     if not result.ok:
+        if record or (record is None and audit is None and os.access(trail, os.W_OK)):
+            _record(result, audit, config)
         raise typer.Exit(1)
 
 
@@ -168,6 +181,30 @@ def unusable_inputs() -> Iterator[None]:
         yield
     except UnusableInput as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _record(result: Verification, audit: Path | None, config: Path | None) -> None:
+    """Say in the trail that it is not in order; chains that are evidence stay as they are."""
+    first = result.findings[0]
+    fields = (
+        ("findings", str(len(result.findings))),
+        ("first_record", first.record),
+        ("first_file", first.file),
+        ("first_line", str(first.line)),
+        ("first_problem", first.problem),
+        ("by", getpass.getuser()),
+    )
+    try:
+        if any(finding.writer == OPERATOR for finding in result.findings):
+            raise ConfigurationError("the operator's chain is not in order itself")
+        settings = _settings(config) if audit is None else AuditSettings(directory=audit.absolute())
+        log = operator_chain(settings)
+        try:
+            log.wait(log.append(EventRecord(RecordKind.VERIFICATION, "", fields)), 10)
+        finally:
+            log.close()
+    except (ConfigurationError, AuditUnavailable) as error:
+        typer.echo(f"dbguard: not recorded: {error.message}", err=True)
 
 
 def _own_keys(audit: Path | None, config: Path | None) -> list[Path]:

@@ -13,14 +13,12 @@ from random import Random
 import orjson
 
 from dbguard.audit.blocks import blocks
-from dbguard.audit.checkpoints import make_line
 from dbguard.audit.keys import public_path
-from dbguard.audit.merkle import MerkleTree
-from dbguard.audit.notes import Checkpoint, origin
+from dbguard.audit.pruning import Keeping, begin, plan, remove
 from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
 from dbguard.audit.sealing import seal, to_seal
 from dbguard.audit.signing import SigningKey, rotate
-from dbguard.audit.trails import segments
+from dbguard.audit.trails import Chain, Segment, segments
 from dbguard.audit.writer import AuditLog
 from dbguard.errors import AuditUnavailable, ConfigurationError
 from dbguard.verification.inputs import load_keys
@@ -121,43 +119,27 @@ class History:
 
     def pruning(self, writer: str) -> None:
         """As `dbguard audit prune` does it, of some segments at the beginning."""
-        folder = self.folder(writer)
-        found = segments(folder)[:-1]
-        if len(found) < 3 or (folder / "pruned.json").exists():
+        chain = Chain(writer, self.folder(writer))
+        found = segments(chain.folder)
+        if len(found) < 3:
             return
-        going = found[: self.random.randint(1, len(found) - 1)]
-        lines = [
-            orjson.loads(line)
-            for segment in going
-            for block in blocks(segment)
-            for line in block.data.splitlines()
-        ]
-        tree = MerkleTree()
-        tree.extend([bytes.fromhex(line["hash"]) for line in lines])
-        name = origin(lines[0]["hash"].encode())
-        end = lines[-1]
+        key = SigningKey(self.key)
+        keeping = Keeping(_first_time(self.random.choice(found[1:])), (), {})
+        made = plan(chain, keeping, key.known(), lambda _: None)
+        remove(made.left)
+        if made.removal is None:
+            return
         log = self.open("operator")
-        fields = (
-            ("chain", writer),
-            ("last_seq", str(end["seq"])),
-            ("last_hash", end["hash"]),
-        )
-        log.wait(log.append(EventRecord(RecordKind.PRUNE, "", fields)), 20)
+        log.wait(log.append(made.removal.record(keeping.before)), 20)
         log.close()
-        checkpoint = Checkpoint(
-            name,
-            tree.size,
-            tree.root,
-            end["seq"],
-            end["hash"].encode(),
-            self.now().isoformat(timespec="microseconds")[:26] + "Z",
-            pruned=True,
-        )
-        line = make_line(SigningKey(self.key).signer, checkpoint, going[-1].number, tree)
-        (folder / "pruned.json").write_bytes(line)
-        for segment in going:
-            for path in (segment.plain, segment.compressed, segment.index):
-                path.unlink(missing_ok=True)
+        begin(made.removal, key.signer)
+        if self.random.random() < 0.8:  # else it is killed here, and goes on the next time
+            remove(made.removal.segments)
+
+
+def _first_time(segment: Segment) -> datetime:
+    data = next(iter(blocks(segment))).data
+    return datetime.fromisoformat(orjson.loads(data[: data.index(b"\n")])["time"])
 
 
 def build(folder: Path, seed: int) -> History:

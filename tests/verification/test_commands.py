@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from dbguard.cli.app import app
 from dbguard.verification.__main__ import main
 
 from .chain_writer import Key
+from .histories import History
 
 runner = CliRunner()
 
@@ -114,3 +116,38 @@ def test_what_cannot_be_proved_is_told(trail: Path, arguments: list[str], words:
     assert result.exit_code == 2
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_failed_check_is_recorded_in_the_operators_chain(tmp_path: Path) -> None:
+    history = History(tmp_path / "audit", tmp_path / "audit.key", Random(1))
+    history.ordinary("")
+    config = tmp_path / "dbguard.yaml"
+    config.write_text(
+        'upstream: {host: x}\ncatalog: {dsn: "postgresql://u@127.0.0.1:1/x"}\nrules: x\n'
+        "audit: {directory: audit}\n"
+    )
+    call = ["audit", "verify", "--config", str(config)]
+    result = runner.invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert "signed: records up to" in result.output  # the key beside the signing key was taken
+    assert not (history.trail / "operator").exists()
+
+    path = history.trail / "audit-000001.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"analyst", b"nobody!", 1))
+    changed = {one.name: one.read_bytes() for one in history.trail.iterdir()}
+    assert runner.invoke(app, [*call, "--no-record"]).exit_code == 1
+    assert runner.invoke(app, ["audit", "verify", str(history.trail)]).exit_code == 1
+    assert not (history.trail / "operator").exists()
+    assert runner.invoke(app, call).exit_code == 1
+    assert changed == {
+        one.name: one.read_bytes() for one in history.trail.iterdir() if one.is_file()
+    }
+    lines = (history.trail / "operator" / "audit-000001.jsonl").read_bytes().splitlines()
+    fields = orjson.loads(lines[-1])["fields"]
+    assert (fields["findings"], fields["first_record"]) == ("1", "2")
+    assert fields["first_problem"] == "was changed: it does not match its hash"
+
+    (history.trail / "operator" / "head").unlink()
+    result = runner.invoke(app, [*call, "--record"])
+    assert result.exit_code == 1
+    assert "not recorded: the operator's chain is not in order itself" in result.stderr
