@@ -55,6 +55,7 @@ class AuditSettings(Section):
         default="", max_length=32, pattern=r"^([a-z0-9][a-z0-9_-]*)?$", examples=["eu-1"]
     )
     """A chain of its own in this folder of the directory, for several that share it."""
+
     segments: SegmentSettings = Field(
         default=SegmentSettings(), examples=["{size: 64MiB, age: 24h}"]
     )
@@ -73,6 +74,13 @@ class AuditSettings(Section):
         if len({destination.name for destination in value}) < len(value):
             raise ValueError("each destination needs a name of its own")
         return value
+
+    @field_validator("writer")
+    @classmethod
+    def _not_the_operators(cls, writer: str) -> str:
+        if writer == "operator":
+            raise ValueError("the command line writes to the chain of this name")
+        return writer
 
     @property
     def chain(self) -> Path:

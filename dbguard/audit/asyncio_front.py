@@ -24,6 +24,11 @@ class AsyncAudit:
         return self._log.available
 
     @property
+    def signed(self) -> bool:
+        """False while checkpoints cannot be written, which refuses nobody."""
+        return self._log.checkpoint_failure is None
+
+    @property
     def pending(self) -> int:
         """Records that are not kept yet."""
         return self._log.pending

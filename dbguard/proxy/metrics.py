@@ -81,6 +81,11 @@ class Metrics:
         self.audit_pending = Gauge(
             "dbguard_audit_pending", "Records that are not on disk yet", registry=registry
         )
+        self.audit_signed = Gauge(
+            "dbguard_audit_checkpoints_available",
+            "1 while checkpoints of the audit trail can be signed and written",
+            registry=registry,
+        )
         self.audit_available = Gauge(
             "dbguard_audit_available", "1 while decisions can be recorded", registry=registry
         )

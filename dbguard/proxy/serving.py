@@ -10,8 +10,8 @@ import structlog
 
 from dbguard import __version__
 from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.audit.own_chain import own_chain
 from dbguard.audit.records import EventRecord
-from dbguard.audit.writer import AuditLog
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import AuditUnavailable, ConfigurationError
 from dbguard.guards.backup.guard import BackupGuard
@@ -72,7 +72,7 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         shipping = Shipping(settings.audit.directory, settings.audit.ship)
         stack.push_async_callback(shipping.stop)  # behind the last record and checkpoint
-        audit_log = AuditLog.open(settings.audit.directory, durability=settings.audit.durability)
+        audit_log = own_chain(settings.audit)
         stack.callback(audit_log.close)
         audit = AsyncAudit(audit_log)
         stack.callback(audit.detach)
@@ -230,6 +230,7 @@ def _measured(hub: Hub, sessions: Sessions) -> bytes:
     metrics.tasks.set(len(asyncio.all_tasks()))
     metrics.audit_pending.set(hub.audit.pending)
     metrics.audit_available.set(hub.audit.available)
+    metrics.audit_signed.set(hub.audit.signed)
     metrics.cached_plans.set(len(hub.plans))
     metrics.cached_bytes.set(hub.plans.size)
     return metrics.render()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from random import Random
@@ -10,6 +11,7 @@ import pytest
 
 from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.signing import SigningKey
 from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
@@ -19,42 +21,49 @@ EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
 
 
 @pytest.mark.parametrize("durability", list(Durability))
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("seed", range(int(os.environ.get("DBGUARD_POWER_LOSSES", "5"))))
 def test_power_loss(
     tmp_path: Path,
     make_storage,  # type: ignore[no-untyped-def]
     durability: Durability,
+    signed: bool,
     seed: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DURABLE keeps all that was acknowledged; BUFFERED may lose the end, never the middle."""
+    monkeypatch.setattr("dbguard.audit.checkpointing.RETRY_SECONDS", 0.005)
     random = Random(seed)
+    directory = tmp_path / "audit"
+    directory.mkdir(mode=0o700)
+    key = SigningKey(tmp_path / "audit.key") if signed else None
     kept: set[int] = set()
     storage = make_storage()
     for _ in range(8):
         if random.random() < 0.5:
             storage.short = random
         storage.fuse = random.randint(8, 150)
-        kept |= work_until_it_stops(tmp_path, storage, durability, random)
+        kept |= work_until_it_stops(directory, storage, durability, random, key)
         storage.fuse = None
         if random.random() < 0.6:  # the process was killed, and the machine goes on
             storage.off = False
             if random.random() < 0.5:  # but not for long
                 storage.fuse = random.randint(1, 12)
-                kept |= work_until_it_stops(tmp_path, storage, durability, random)
+                kept |= work_until_it_stops(directory, storage, durability, random, key)
                 storage.fuse = None
             else:
-                AuditLog.open(tmp_path, storage=storage).close()
-                assert kept <= {record.sequence for record in read(tmp_path)}
+                AuditLog.open(directory, storage=storage, signer=key).close()
+                assert kept <= {record.sequence for record in read(directory)}
                 continue
         storage.lose_power(random)
-        assert verify_or_nothing(tmp_path)
+        assert verify_or_nothing(directory)
         storage = make_storage()
-        AuditLog.open(tmp_path, storage=storage).close()
-        stored = {record.sequence for record in read(tmp_path)}
+        AuditLog.open(directory, storage=storage, signer=key).close()
+        stored = {record.sequence for record in read(directory)}
         if durability is Durability.DURABLE:
             assert kept <= stored
         kept &= stored
-        verification = verify(tmp_path)
+        verification = verify(directory)
         assert verification.findings == ()
         assert verification.notes == ()
 
@@ -64,11 +73,19 @@ def work_until_it_stops(
     storage,  # type: ignore[no-untyped-def]
     durability: Durability,
     random: Random,
+    key: SigningKey | None,
 ) -> set[int]:
     """What was acknowledged."""
     kept = set()
     try:
-        log = AuditLog.open(directory, storage=storage, durability=durability, segment_bytes=1500)
+        log = AuditLog.open(
+            directory,
+            storage=storage,
+            durability=durability,
+            segment_bytes=1500,
+            signer=key,
+            checkpoint_seconds=0.01,
+        )
     except ConfigurationError:
         assert storage.off
         return kept
