@@ -1,7 +1,7 @@
 """Signing how far a chain has come, from time to time. Used by the writer's thread only.
 
 A failure here refuses nobody's statements: records are kept whether they are signed or not. It is
-told in the log, tried again, and recorded once it works again.
+told in the log, recorded, and tried again.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Checkpoints:
         "_last",
         "_origin",
         "_signer",
+        "_telling",
         "_tree",
         "_warned",
         "failure",
@@ -81,6 +82,7 @@ class Checkpoints:
         self._warned = False
         self.failure: AuditFailure | None = None
         """Why the last one could not be written."""
+        self._telling: int | None = None
         self._announced: _Announced | None = None
         self._signer: Signer | None = None
         self._announcement = self._news(resumed)
@@ -136,14 +138,17 @@ class Checkpoints:
 
     def kept(self, sequence: int) -> None:
         """All records up to there are on the trail."""
+        if self._telling is not None and self._telling <= sequence:
+            self._telling = None
         if self._announced is not None and self._announced.sequence <= sequence:
             self._signer = self._announced.signer
             self._announced = None
             self._due = 0.0
 
     def lost(self) -> None:
-        """Whatever was not kept never will be."""
+        """Whatever was not kept never will be; the record of the outage stands for it."""
         self._announced = None
+        self._telling = None
 
     # ---- when
 
@@ -170,9 +175,13 @@ class Checkpoints:
     def write(self, segment: int, stamp: datetime) -> EventRecord | None:
         """Sign what `took` was told, and write it; `segment` holds the last record.
 
-        Returns what is to be recorded: that it works again.
+        Returns what is to be recorded: that it fails. Whoever records it says so (`telling`);
+        nothing is signed before that is kept, so that it stands where checkpoints are missing.
         """
         now = time.monotonic()
+        if self._telling is not None:
+            self._due = now + RETRY_SECONDS
+            return None
         if self._signer is None or self._last.sequence <= self._covered:
             self._due = None if self._signer else now + RETRY_SECONDS
             return None
@@ -187,27 +196,29 @@ class Checkpoints:
         try:
             self._file.append(make_line(self._signer, checkpoint, segment, self._tree))
         except OSError as error:
-            name = errno_name(error)
-            if self.failure is None:
-                log.warning("checkpoints of the audit trail cannot be written", error=name)
-                self.failure = AuditFailure(name, written(stamp))
             self._due = now + RETRY_SECONDS
-            return None
+            return self._failed(AuditFailure(errno_name(error), written(stamp)))
         self._covered = self._last.sequence
         self._due = None
-        failure, self.failure = self.failure, None
-        if failure is None:
+        if self.failure is not None:
+            self.failure = None
+            log.info("checkpoints of the audit trail can be written again")
+        return None
+
+    def _failed(self, failure: AuditFailure) -> EventRecord | None:
+        if self.failure is not None:
             return None
-        log.info("checkpoints of the audit trail can be written again")
+        self.failure = failure
+        log.warning("checkpoints of the audit trail cannot be written", error=failure.error)
         return EventRecord(
             RecordKind.RECOVERY,
             "",
-            (
-                ("reason", "checkpoints_outage"),
-                ("error", failure.error),
-                ("since", failure.since),
-            ),
+            (("reason", "checkpoints_outage"), ("error", failure.error), ("since", failure.since)),
         )
+
+    def telling(self, sequence: int) -> None:
+        """The number of the record that `write` asked for."""
+        self._telling = sequence
 
     def close(self) -> None:
         self._file.close()

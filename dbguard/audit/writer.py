@@ -386,7 +386,7 @@ class AuditLog:
         news = self._checkpoints.write(self._journal.last_segment, now)
         if news is not None:
             with self._lock:
-                self._enqueue(news, self._stamps.quiet())
+                self._checkpoints.telling(self._enqueue(news, self._stamps.quiet()))
 
     # ---- outages (the writer thread)
 

@@ -88,7 +88,7 @@ def run(directory: Path, key: SigningKey, records: int = 3, **options) -> None: 
 
 
 def until(condition) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -334,9 +334,13 @@ def test_a_key_is_rotated(directory: Path, key: SigningKey, lost: bool, running:
     assert keys.public_keys(key.path) == [old, new]
     if not running:
         log = AuditLog.open(directory, signer=SigningKey(key.path), checkpoint_seconds=0.03)
-    log.wait(log.append(EVENT), timeout=5)
     segment = directory / "audit-000001.jsonl"
-    until(lambda: segment.read_bytes().count(b'"kind":"key"') == 2)
+
+    def noticed() -> bool:
+        log.wait(log.append(EVENT), timeout=20)
+        return segment.read_bytes().count(b'"kind":"key"') == 2
+
+    until(noticed)
     log.close()
     (record,) = [line for line in lines(directory) if line["kind"] == "key"][1:]
     told = fields(record)

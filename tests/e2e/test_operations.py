@@ -103,7 +103,10 @@ def test_rules_are_reloaded_under_open_sessions(proxy: Guarded) -> None:
     assert denying["previous_digest"] == first["digest"]
     assert restarted["since_last_run"] == "unchanged"
     proxy.stop()
-    runs = [record["fields"]["instance"] for record in proxy.records()[:1] + proxy.records("stop")]
+    runs = [
+        record["fields"]["instance"]
+        for record in proxy.records("start")[:1] + proxy.records("stop")
+    ]
     assert len(runs) == 3
     assert runs[0] == runs[1] != runs[2]
 
