@@ -10,13 +10,6 @@ from dbguard import __version__
 
 from . import (
     analyze,
-    audit,
-    audit_keys,
-    audit_retention,
-    audit_seal,
-    audit_search,
-    audit_sql,
-    audit_verify,
     backup,
     check,
     demo,
@@ -71,19 +64,6 @@ app.command("explain")(explain.explain)
 app.command("snapshot")(snapshot.snapshot)
 app.command("report")(report.report)
 app.add_typer(audit_app, name="audit")
-audit.app.command("verify")(audit_verify.verify_command)
-audit.app.command("prove")(audit_verify.prove_command)
-audit.app.command("check-proof")(audit_verify.check_proof_command)
-audit.app.command("search")(audit_search.search_command)
-audit.app.command("seal")(audit_seal.seal_command)
-audit.app.command("ship")(shipping.ship)
-audit.app.command("fetch-checkpoints")(shipping.fetch_checkpoints)
-audit.app.command("fetch-copy")(shipping.fetch_copy)
-audit.app.command("sql")(audit_sql.sql_command)
-audit.app.command("prune")(audit_retention.prune_command)
-audit.app.add_typer(audit_retention.hold, name="hold")
-audit.app.add_typer(audit_keys.app, name="key")
-app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(identity.app, name="identity")
 app.add_typer(user.app, name="user")

@@ -10,6 +10,7 @@ import typer
 
 from . import (
     audit,
+    audit_keys,
     audit_retention,
     audit_seal,
     audit_search,
@@ -30,6 +31,7 @@ audit_app.command("fetch-copy")(shipping.fetch_copy)
 audit_app.command("sql")(audit_sql.sql_command)
 audit_app.command("prune")(audit_retention.prune_command)
 audit_app.add_typer(audit_retention.hold, name="hold")
+audit_app.add_typer(audit_keys.app, name="key")
 
 alone = typer.Typer(
     name="dbguard",
