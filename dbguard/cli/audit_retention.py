@@ -218,15 +218,18 @@ def _plans(
 
 
 def _shipped(settings: AuditSettings) -> dict[str, dict[str, int]]:
-    """How far each destination has come: those in the settings, and those with a cursor.
+    """How far each destination of records has come: those in the settings, and those with a cursor.
 
     Raises ConfigurationError for a cursor that cannot be read.
     """
-    found: dict[str, dict[str, int]] = {one.name: {} for one in settings.ship}
+    found: dict[str, dict[str, int]] = {one.name: {} for one in settings.ship if one.records}
+    without = {one.name for one in settings.ship if not one.records}
     for path in sorted((settings.directory / SHIPPING).glob("*.json")):
         try:
             cursors = orjson.loads(path.read_bytes())["chains"]
-            found[path.stem] = {str(name): int(one["seq"]) for name, one in cursors.items()}
+            sequences = {str(name): int(one["seq"]) for name, one in cursors.items()}
+            if path.stem in found or (path.stem not in without and any(sequences.values())):
+                found[path.stem] = sequences
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(
                 f"{path}: does not say how far the trail was shipped",

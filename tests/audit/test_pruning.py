@@ -209,6 +209,22 @@ def test_destinations_in_the_settings_count_from_the_beginning(trail: Path) -> N
     assert "stays: far does not have all of it yet" in result.stdout
 
 
+def test_a_destination_of_checkpoints_holds_nothing_back(trail: Path) -> None:
+    settings = trail.with_name("dbguard.yaml")
+    settings.write_text(
+        f'catalog: {{dsn: "postgresql://u:p@127.0.0.1/db"}}\nrules: {trail}\n'
+        "audit:\n  directory: audit\n"
+        "  ship: [{name: second, type: file, directory: far, send: [checkpoints]}]\n"
+    )
+    (trail / "shipping").mkdir()
+    for name in ("second", "former"):  # one is in the settings no more
+        cursor = {"v": 1, "chains": {"": {"seq": 0, "checkpoint_size": 50}}}
+        (trail / "shipping" / f"{name}.json").write_bytes(orjson.dumps(cursor))
+    result = runner.invoke(app, ["audit", "prune", "--config", str(settings)])
+    assert result.exit_code == 0, result.output
+    assert "the top chain: removed: segments 1 to " in result.stdout
+
+
 def test_without_the_key_nothing_goes(trail: Path) -> None:
     before = files(trail)
     trail.with_name("audit.key").unlink()
