@@ -56,7 +56,7 @@ def many(count: int, what: str) -> str:
     """`1 statement`, `2,000 statements`."""
     if count == 1:
         return f"1 {what}"
-    plural = f"{what[:-1]}ies" if what.endswith("ry") else f"{what}s"
+    plural = f"{what[:-1]}ies" if what.endswith("try") else f"{what}s"
     return f"{count:,} {plural}"
 
 

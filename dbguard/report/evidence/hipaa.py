@@ -57,7 +57,8 @@ def rules_in_force(found: Findings) -> Iterator[Fact]:
                 else " These are not all the policy in this bundle: it was changed."
             )
         yield Fact(
-            f"Statements were decided by rules with {many(len(digests), 'digest')}.{known}",
+            f"Statements were decided by {many(len(digests), 'version')} of the policy, told by "
+            f"their digests.{known}",
             "csv/rules_in_force.csv",
         )
 
@@ -196,8 +197,8 @@ def _audit_controls(found: Findings) -> Control:
     if outages:
         shown.append(
             Fact(
-                f"{many(outages, 'repair')} or outages of the log are recorded; while it could not "
-                "be written, statements were refused.",
+                f"Repairs and outages of the log that are recorded: {outages:,}. While it could "
+                "not be written, statements were refused.",
                 "csv/events.csv",
             )
         )
@@ -226,8 +227,8 @@ def _integrity(found: Findings) -> Control:
         "Protect electronic protected health information from improper alteration or destruction.",
         (
             Fact(
-                f"{many(len(found.report.structure), 'kind')} of statements changed structure, "
-                "privileges or code; the backup that each was allowed on stands beside it.",
+                "Statements that changed structure, privileges or code, with the backup that each "
+                f"was allowed on: {many(len(found.report.structure), 'entry')}.",
                 "csv/structure.csv",
             ),
             *guarded,
@@ -288,6 +289,7 @@ def _transmission(found: Findings) -> Control:
             for leg in legs
             if not leg.always
         ]
+        missing.append("Settings of earlier times: those shown are the ones of now.")
     for whose, counts in (("clients", logins.client_tls), ("servers", logins.server_tls)):
         if counts:
             said = ", ".join(f"{plain(c.name)}: {c.count:,}" for c in counts)
@@ -299,7 +301,7 @@ def _transmission(found: Findings) -> Control:
         "Transmission security",
         "Guard against unauthorised access to information that is transmitted over a network.",
         tuple(shown),
-        (*missing, "The settings are those of now, not those of each moment."),
+        tuple(missing),
     )
 
 
