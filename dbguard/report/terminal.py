@@ -114,7 +114,7 @@ class _Page:
             title = "Changes of structure, and the backups they were allowed on"
             yield self._shapes(title, report.structure)
         if report.requirements:
-            yield self._count_table("Requirements met", (("by", report.requirements),))
+            yield self._count_table("Requirements met", (("how", report.requirements),))
         if report.logins.failed:
             logins = report.logins
             yield self._count_table(
