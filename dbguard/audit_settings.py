@@ -46,6 +46,15 @@ class RetentionSettings(Section):
     """Days; six years are what 45 CFR 164.316(b)(2)(i) wants."""
 
 
+class OriginalTextSettings(Section):
+    """Statements as they came, beside their redacted form, for an auditor's key only."""
+
+    public_key: ResolvedPath = Field(examples=["keys/auditor.pub"])
+    """X25519 (PEM), of the pair that `dbguard audit key auditor` makes."""
+    max_bytes: Bytes = Field(default=16 * 1024, ge=256, le=1024**2, examples=["16KiB"])
+    """Of one statement; what is longer is cut."""
+
+
 class AuditSettings(Section):
     """Where decision records go."""
 
@@ -63,6 +72,9 @@ class AuditSettings(Section):
         default=CheckpointSettings(), examples=["{every: 60s, key: keys/audit.key}"]
     )
     retention: RetentionSettings = Field(default=RetentionSettings(), examples=["{keep: 6y}"])
+    original_text: OriginalTextSettings | None = Field(
+        default=None, examples=["{public_key: keys/auditor.pub}"]
+    )
     ship: tuple[DestinationSettings, ...] = Field(
         default=(), examples=["[{name: second-place, type: file, directory: /mnt/worm/audit}]"]
     )

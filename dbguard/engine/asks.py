@@ -131,5 +131,8 @@ class Surroundings(Protocol):
             AuditUnavailable: the log cannot be written at present.
         """
 
+    def seal(self, text: str, session: str, fingerprint: str) -> str:
+        """A statement's text as only an auditor can read it; empty where there is none."""
+
     def monotonic(self) -> float:
         """Seconds on a monotonic clock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dbguard.audit.records import ColumnEntry, DecisionRecord, IdentityEntry, MaskEntry
@@ -10,6 +11,9 @@ from dbguard.sql.recordable import without
 from dbguard.sql.resolver import DOUBT
 
 from .plan import Plan, PlannedStatement, StateKey
+
+Seal = Callable[[str, str, str], str]
+"""What nobody but the auditor can read of a text, in the record of this session and fingerprint."""
 
 
 @dataclass(slots=True)
@@ -65,11 +69,18 @@ def decision_records(
     statement: str = "",
     requirements: tuple[str, ...] = (),
     refused: bool = False,
+    seal: Seal | None = None,
 ) -> tuple[DecisionRecord, ...]:
-    """One record for each statement of the plan."""
-    return tuple(
+    """One record for each statement of the plan; `seal` is for texts that are kept."""
+    records = tuple(
         _record(identity, plan, planned, key, phase, statement, requirements, refused)
         for planned in plan.statements
+    )
+    if seal is None or not any(planned.recorded.original for planned in plan.statements):
+        return records
+    return tuple(
+        replace(record, sealed=seal(planned.recorded.original, record.session, record.fingerprint))
+        for record, planned in zip(records, plan.statements, strict=True)
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
-from dbguard.audit.records import DecisionRecord
 from dbguard.errors import (
     AuditUnavailable,
     DbguardError,
@@ -330,8 +329,9 @@ class Judging:
     def _record(
         self, plan: Plan, planned: Planned, phase: str, statement: str, met: tuple[str, ...]
     ) -> tuple[int, ...]:
-        records: tuple[DecisionRecord, ...] = decision_records(
-            self.identity, plan, planned.key, phase, statement=statement, requirements=met
+        seal, key = self.surroundings.seal, planned.key
+        records = decision_records(
+            self.identity, plan, key, phase, statement=statement, requirements=met, seal=seal
         )
         return tuple(self.surroundings.record(record) for record in records)
 

@@ -67,6 +67,7 @@ from .recorded_text import (
     recorded_call,
     recorded_texts,
     recorded_whole,
+    with_original,
 )
 
 Memory = Mapping[ColumnKey, Remembered]
@@ -83,6 +84,8 @@ class World:
     """Classified columns of the catalog before this one: renaming does not take tags off."""
     filled: tuple[Filling, ...] = ()
     """Copies of classified values that were noticed."""
+    keeps_originals: bool = False
+    """Texts are kept as they came, to be sealed."""
 
     @cached_property
     def bound(self) -> BoundPolicy:
@@ -164,6 +167,8 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
     elif missing := [m for reading in readings for m in reading.facts.missing_functions]:
         return _unplanned(world, request, _undefined(missing[0]), raw_access)
     recorded = recorded_texts(request.text, readings, world.knows)
+    if world.keeps_originals:
+        recorded = with_original(recorded, request.text, [r.start for r in readings])
     statements = followed(
         tuple(
             _planned(world, request, reading.facts, text)
@@ -373,12 +378,15 @@ def _expression(mask: Mask, relation: Relation, number: int) -> str:
 
 def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_access: bool) -> Plan:
     denied = not isinstance(error, SyntaxRefused | UndefinedName)
+    recorded = recorded_whole(request.text, world.limits, world.knows, mistaken=not denied)
+    if world.keeps_originals:
+        (recorded,) = with_original((recorded,), request.text, [0])
     statement = PlannedStatement(
         action=Action.EMPTY,
         wrapper=None,
         decision=Decision(Effect.DENY, rules=("analysis",)),
         effects=(),
-        recorded=recorded_whole(request.text, world.limits, world.knows, mistaken=not denied),
+        recorded=recorded,
         relations=(),
         columns=(),
     )

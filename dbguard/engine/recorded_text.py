@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from dbguard.errors import DbguardError
 from dbguard.policy.model import Policy
@@ -18,6 +18,7 @@ from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Snapshot
 
 Known = Callable[[str], bool]
+Recorded = tuple["RecordedText", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class RecordedText:
     hidden: tuple[str, ...] = ()
     """Names that were taken out, and are to be taken out of reasons as well."""
     attribution: Attribution = NONE
+    original: str = field(default="", repr=False)
+    """As the client sent it; empty where nobody is to read it."""
 
 
 UNREADABLE_TEXT = RecordedText(UNREADABLE, fingerprint(UNREADABLE))
@@ -63,6 +66,19 @@ def recorded_whole(
     raw = text.encode("utf-8")
     (attribution,) = attributions(raw, tokens, [len(raw)])
     return _recorded(raw, tokens, known, attribution, mistaken=mistaken)
+
+
+def with_original(texts: Sequence[RecordedText], text: str, starts: Sequence[int]) -> Recorded:
+    """These with what the client sent. `starts` are the byte offsets of the statements; a comment
+    goes with the statement in front of it."""
+    if len(texts) == 1:
+        return (replace(texts[0], original=text),)
+    raw = text.encode("utf-8")
+    ends = [*starts[1:], len(raw)]
+    return tuple(
+        replace(one, original=raw[start:end].decode("utf-8"))
+        for one, start, end in zip(texts, [0, *starts[1:]], ends, strict=True)
+    )
 
 
 def recorded_call(name: str, *, known: bool) -> RecordedText:

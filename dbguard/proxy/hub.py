@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.audit.original_text import TextSealer
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 from dbguard.catalog.loading import (
     NORMAL_QUERY,
@@ -91,6 +92,8 @@ class Hub:
     plans: PlanCache = field(default_factory=PlanCache)
     metrics: Metrics = field(default_factory=Metrics)
     users: UserSessions = field(default_factory=UserSessions)
+    sealer: TextSealer | None = None
+    """Keeps statements as they came, for an auditor."""
     site: str = ""
     """Which server this is, in keys of what the servers share: another one may have databases of
     the same names, and epochs count for each by itself."""
@@ -163,7 +166,8 @@ class Hub:
             assert isinstance(plan, Plan)
             restricted = await self._restricted_for(key, snapshot, request.principal)
         except StatementError as error:
-            return Planned(_lost(request, error), frozenset(), key, lost=True)
+            lost = _lost(request, error, keeps_original=self.sealer is not None)
+            return Planned(lost, frozenset(), key, lost=True)
         planned = Planned(plan, restricted, key)
         if isinstance(request, PlanRequest):
             self.plans.put(request, planned)
@@ -212,7 +216,8 @@ class Hub:
                 )
             session = _session_of(key[0]) if key[0].startswith(OVERLAY) else ""
             filled = self.drifts.of(snapshot.database, session)
-            known = pickle.dumps(World(snapshot, policy, self.limits, memory, filled))
+            keeps = self.sealer is not None
+            known = pickle.dumps(World(snapshot, policy, self.limits, memory, filled, keeps))
             if not session:
                 self._worlds.put(key, known)
         return known
@@ -307,14 +312,17 @@ def _session_of(overlay: str) -> str:
     return overlay.removeprefix(OVERLAY).rpartition("/")[0]
 
 
-def _lost(request: PlanRequest | FunctionCallRequest, error: StatementError) -> Plan:
+def _lost(
+    request: PlanRequest | FunctionCallRequest, error: StatementError, *, keeps_original: bool
+) -> Plan:
     """The plan for a text that its worker could not plan: refused, and recorded."""
+    text = request.text if isinstance(request, PlanRequest) else ""
     statement = PlannedStatement(
         action=Action.EMPTY,
         wrapper=None,
         decision=Decision(Effect.DENY, rules=("analysis",)),
         effects=(),
-        recorded=UNREADABLE_TEXT,
+        recorded=replace(UNREADABLE_TEXT, original=text if keeps_original else ""),
         relations=(),
         columns=(),
     )
@@ -325,7 +333,6 @@ def _lost(request: PlanRequest | FunctionCallRequest, error: StatementError) -> 
         hint=error.hint,
         rule="analysis",
     )
-    text = request.text if isinstance(request, PlanRequest) else ""
     return Plan(text, None, (statement,), refusal)
 
 
@@ -385,6 +392,10 @@ class SessionSurroundings:
 
     def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
         return self._hub.record(record)
+
+    def seal(self, text: str, session: str, fingerprint: str) -> str:
+        sealer = self._hub.sealer
+        return "" if sealer is None else sealer.seal(text, session, fingerprint)
 
     def monotonic(self) -> float:
         return time.monotonic()

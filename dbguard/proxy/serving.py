@@ -11,6 +11,7 @@ import structlog
 from dbguard import __version__
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.own_chain import own_chain
+from dbguard.audit.original_text import TextSealer, load_public
 from dbguard.audit.records import EventRecord
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import AuditUnavailable, ConfigurationError
@@ -102,6 +103,8 @@ async def serve(
 def _maker(settings: Settings, pool: AnalysisPool, audit: AsyncAudit, metrics: Metrics) -> MakeHub:
     """Makes hubs that share what belongs to the process."""
     cancels, plans, users = CancelRegistry(), PlanCache(), UserSessions()
+    kept = settings.audit.original_text
+    sealer = None if kept is None else TextSealer(load_public(kept.public_key), kept.max_bytes)
 
     def make(
         site: str,
@@ -124,6 +127,7 @@ def _maker(settings: Settings, pool: AnalysisPool, audit: AsyncAudit, metrics: M
             plans=plans,
             metrics=metrics,
             users=users,
+            sealer=sealer,
             site=site,
         )
 

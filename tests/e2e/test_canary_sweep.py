@@ -27,6 +27,7 @@ from typing import Any
 
 import pytest
 
+from dbguard.audit.original_text import load_private, make_keys, open_text
 from dbguard.wire import frontend
 from dbguard.wire.startup import CancelRequest
 
@@ -411,12 +412,12 @@ def test_the_search_finds_what_it_looks_for() -> None:
 
 
 @pytest.fixture
-def guarded(module_database: Any, tmp_path: Path) -> Iterator[Guarded]:
+def guarded(pg_database: Any, tmp_path: Path) -> Iterator[Guarded]:
     for user in ("app", "viewer"):
-        module_database.create_user(user)
+        pg_database.create_user(user)
     for statement in SETUP.split(";\n"):
         if statement.strip():
-            module_database.execute(statement)
+            pg_database.execute(statement)
     rules = tmp_path / "rules"
     rules.mkdir()
     (rules / "rules.yaml").write_text(RULES)
@@ -424,7 +425,7 @@ def guarded(module_database: Any, tmp_path: Path) -> Iterator[Guarded]:
         factory = Factory(stack, tmp_path)
         extra = "limits: {analysis_timeout: 1m, login_failures: 3, login_pause: 1}\n"
         proxy = factory(
-            module_database,
+            pg_database,
             rules=rules,
             durability="buffered",
             metrics=True,
@@ -435,8 +436,56 @@ def guarded(module_database: Any, tmp_path: Path) -> Iterator[Guarded]:
         yield proxy
 
 
-def test_nothing_that_is_written_holds_a_value(guarded: Guarded, module_database: Any) -> None:
-    superuser = module_database.server.superuser
+def test_only_the_auditor_reads_what_was_sent(guarded: Guarded, tmp_path: Path) -> None:
+    """With `audit.original_text`; bound values are no part of a statement."""
+    guarded.stop()
+    key = tmp_path / "auditor.key"
+    make_keys(key)
+    config = guarded.config.read_text().replace(
+        "audit: {", f"audit: {{original_text: {{public_key: '{key.with_suffix('.pub')}'}}, "
+    )
+    guarded.config.write_text(config)
+    guarded.start("--log-level", "debug")
+    two = f"SELECT '{NAME}' /* {MAIL} */; SELECT '{SSN}'"
+    with Client(guarded.port) as client:
+        client.log_in("viewer", guarded.database)
+        client.query(two)
+        client.query(f"{NAME} is no SQL")
+        bound = parameters(NUMBER.encode(), binary=False)
+        client.send(
+            frontend.Parse(b"", b"SELECT $1::numeric", ()),
+            frontend.Bind(b"", b"", bound),
+            frontend.Execute(b"", 0),
+            frontend.Sync(),
+        )
+        drain(client)
+    guarded.stop()
+    assert {name: hits for name, data in written(guarded, {}) if (hits := leaks(data))} == {}
+    private = load_private(key)
+    opened = [
+        open_text(record["sealed"], private, record["session"], record["fingerprint"]).text
+        for record in guarded.records("decision")
+    ]
+    first, _, second = two.partition(" SELECT '9")
+    assert opened == [
+        f"{first} ",
+        f"SELECT '9{second}",
+        f"{NAME} is no SQL",
+        *["SELECT $1::numeric"] * 2,
+    ]
+    name = str(guarded.records("decision")[-1]["seq"])
+    arguments = ("audit", "open", name, "--audit", str(guarded.audit), "--key", str(key))
+    shown = subprocess.run(
+        [sys.executable, "-m", "dbguard", *arguments],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert shown.stdout == b"SELECT $1::numeric\n"
+
+
+def test_nothing_that_is_written_holds_a_value(guarded: Guarded, pg_database: Any) -> None:
+    superuser = pg_database.server.superuser
     for user, routes in (
         ("viewer", (simple_queries, extended_queries, bound_values, copies, odd_texts)),
         ("app", (simple_queries, bound_values, copies, odd_texts)),
@@ -444,9 +493,9 @@ def test_nothing_that_is_written_holds_a_value(guarded: Guarded, module_database
     ):
         for route in routes:
             with Client(guarded.port) as client:
-                client.log_in(user, guarded.database, module_database.server.password(user))
+                client.log_in(user, guarded.database, pg_database.server.password(user))
                 route(client)
-    endings(guarded, module_database)
+    endings(guarded, pg_database)
     broken_packets(guarded)
     logins(guarded)
     url = f"http://127.0.0.1:{guarded.metrics_port}/metrics"

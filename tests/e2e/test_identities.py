@@ -385,7 +385,7 @@ def test_records_name_who_it_was(guarded: Guarded) -> None:
         "database": guarded.database,
         "result": "accepted",
         "server": guarded.upstream,
-        "server_tls": "none",
+        "server_tls": "TLSv1.3",
     }
     soon(
         lambda: any(

@@ -202,6 +202,9 @@ class FakeSurroundings:
         self.records.append(record)
         return len(self.records)
 
+    def seal(self, text: str, session: str, fingerprint: str) -> str:
+        return ""
+
     def monotonic(self) -> float:
         return 0.0
 
