@@ -27,6 +27,8 @@ from dbguard.guards.backup.model import Backup, BackupStatus
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
 
+from .backup_records import BackupRecords
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Make, list and verify backups. A backup counts only once it was restored and compared.",
@@ -59,7 +61,8 @@ def now(
     Exit code 0: made and verified. 1: not made, with the reason. 2: the settings are wrong.
     """
     settings = _settings(config)
-    backup = _run(settings, database, lambda c: take_backup(database, c), quiet=as_json)
+    records = BackupRecords(settings.audit, "made", database)
+    backup = _run(settings, database, lambda c: take_backup(database, c), records, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(_document(backup), ensure_ascii=False))
         return
@@ -122,7 +125,9 @@ def verify(
             await _check_home(known, context)
         return await verify_backup(backup_id, context)
 
-    backup = _run(settings, known.database.name if known else "", proven, quiet=as_json)
+    database = known.database.name if known else ""
+    records = BackupRecords(settings.audit, "verified", database, known.id if known else "")
+    backup = _run(settings, database, proven, records, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(_document(backup), ensure_ascii=False))
         return
@@ -175,7 +180,9 @@ async def _check_home(backup: Backup, context: BackupContext) -> None:
         )
 
 
-def _run(settings: Settings, database: str, work: Work, *, quiet: bool) -> Backup:
+def _run(
+    settings: Settings, database: str, work: Work, records: BackupRecords, *, quiet: bool
+) -> Backup:
     """Run `work(context)` with a progress line; every error ends the command in words."""
     console = Console(stderr=True)
     progress = Progress(
@@ -188,13 +195,15 @@ def _run(settings: Settings, database: str, work: Work, *, quiet: bool) -> Backu
     )
     try:
         context = _context(settings, database)
-        with progress:
+        with records.told(), progress:
             task = progress.add_task("connecting", total=None)
 
             def show(step: Step) -> None:
                 progress.update(task, description=step.value)
 
-            return asyncio.run(_interruptible(work(replace(context, progress=show))))
+            backup = asyncio.run(_interruptible(work(replace(context, progress=show))))
+        records.succeeded(backup)
+        return backup
     except DbguardError as error:
         raise _fail(error) from None
     except (KeyboardInterrupt, asyncio.CancelledError):

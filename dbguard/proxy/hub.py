@@ -300,7 +300,7 @@ class Hub:
         self.metrics.requirement(verdict.satisfied)
         return RequirementAnswer(
             satisfied=verdict.satisfied,
-            how=f"backup {verdict.backup_id}" if verdict.satisfied else "backup missing",
+            how=verdict.how,
             message=verdict.message,
             detail=verdict.detail,
             hint=verdict.hint,

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from dbguard.audit.reading import Selection, read
+from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.cli.backup import app
+from dbguard.config import load_settings
 
 pytestmark = pytest.mark.pg
 
@@ -28,6 +31,9 @@ def config(tmp_path: Path, pg_server: Any) -> Path:
         'backup: {dsn: "file:dsn.txt", directory: dumps/}\n'
     )
     return path
+
+
+BACKUPS = frozenset({RecordKind.BACKUP})
 
 
 def run(*words: str) -> Result:
@@ -54,11 +60,36 @@ def test_now_list_verify(config: Path, pg_database: Any) -> None:
     assert document["id"] in table.stdout
     assert run("list", "-c", str(config), "-d", "other").exit_code == 1
 
+    settings = load_settings(config, {})
+    (event, made_record) = [
+        stored.record for stored in read(settings.audit.directory) if stored.kind == "backup"
+    ]
+    assert isinstance(event, EventRecord)
+    assert isinstance(made_record, EventRecord)
+    assert (event.field("event"), event.field("database")) == ("begun", pg_database.name)
+    assert made_record.field("event") == "made"
+    assert made_record.field("backup") == document["id"]
+    assert made_record.field("sha256") == document["sha256"]
+    assert made_record.field("rows") == "10"
+
     assert "is sound" in run("verify", document["id"], "-c", str(config)).stdout
     Path(document["path"]).write_bytes(b"x" * document["bytes"])
     changed = run("verify", document["id"], "-c", str(config))
     assert changed.exit_code == 1
     assert "was changed" in changed.stderr
+    events = [
+        (stored.record.field("event"), stored.record.field("act"))
+        for stored in read(
+            settings.audit.directory, Selection(kinds=frozenset({RecordKind.BACKUP}))
+        )
+        if isinstance(stored.record, EventRecord)
+    ]
+    assert events[2:] == [
+        ("begun", "verified"),
+        ("verified", ""),
+        ("begun", "verified"),
+        ("failed", "verified"),
+    ]
     failed = run("list", "-c", str(config))
     assert failed.exit_code == 1
     assert f"{document['id']}: file of backup {document['id']} was changed." in failed.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity
@@ -20,11 +20,29 @@ class BackupVerdict:
     """Whether a statement may run, in words for the client when not."""
 
     satisfied: bool
-    backup_id: str | None = None
-    """The backup that satisfies the requirement."""
+    backup: Backup | None = None
+    """The one that satisfies the requirement."""
     message: str = ""
     detail: str = ""
     hint: str = ""
+
+    @property
+    def backup_id(self) -> str | None:
+        return None if self.backup is None else self.backup.id
+
+    @property
+    def how(self) -> str:
+        """How the requirement was met, for the record of the decision."""
+        if self.backup is None or self.backup.verified_at is None:
+            return "backup missing"
+        return (
+            f"backup {self.backup.id} of {_second(self.backup.snapshot_at)}, "
+            f"verified {_second(self.backup.verified_at)}"
+        )
+
+
+def _second(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +70,7 @@ def evaluate(
     for stored in newest_first:
         objection = _objection(stored, now, database, max_age)
         if objection is None:
-            return BackupVerdict(True, stored.backup.id)
+            return BackupVerdict(True, stored.backup)
         nearest = nearest or f"Backup {stored.backup.id} does not count: {objection}."
     return BackupVerdict(
         False,
