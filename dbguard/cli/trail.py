@@ -11,6 +11,7 @@ import typer
 from . import (
     audit,
     audit_keys,
+    audit_originals,
     audit_retention,
     audit_seal,
     audit_search,
@@ -31,6 +32,8 @@ audit_app.command("fetch-copy")(shipping.fetch_copy)
 audit_app.command("sql")(audit_sql.sql_command)
 audit_app.command("prune")(audit_retention.prune_command)
 audit_app.add_typer(audit_retention.hold, name="hold")
+audit_app.command("open")(audit_originals.open_command)
+audit_keys.app.command("auditor")(audit_originals.auditor_command)
 audit_app.add_typer(audit_keys.app, name="key")
 
 alone = typer.Typer(

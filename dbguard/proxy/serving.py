@@ -10,8 +10,8 @@ import structlog
 
 from dbguard import __version__
 from dbguard.audit.asyncio_front import AsyncAudit
-from dbguard.audit.own_chain import own_chain
 from dbguard.audit.original_text import TextSealer, load_public
+from dbguard.audit.own_chain import own_chain
 from dbguard.audit.records import EventRecord
 from dbguard.catalog.watching import Catalog
 from dbguard.errors import AuditUnavailable, ConfigurationError
