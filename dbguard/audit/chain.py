@@ -27,7 +27,8 @@ HEAD_SIZE = 256
 
 _PREFIX = re.compile(rb'\{"v":1,"seq":([0-9]{1,19}),"time":"([^"]{27})","prev":"([0-9a-f]{64})",')
 _SUFFIX = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
-_SUFFIX_SIZE = len(b',"hash":""}\n') + 64
+SUFFIX_SIZE = len(b',"hash":""}\n') + 64
+"""Bytes of a line from `,"hash":` to its end."""
 _HEAD = re.compile(
     rb'(\{"v":1,"seq":([0-9]{1,19}),"hash":"([0-9a-f]{64})"),"checksum":"([0-9a-f]{64})"\} *\n'
 )
@@ -88,10 +89,10 @@ def make_line(sequence: int, time: str, prev: bytes, body: bytes) -> tuple[bytes
 def read_line(line: bytes) -> Link:
     """The line's place in the chain. Raises BrokenLine when its bytes are not what was written."""
     prefix = _PREFIX.match(line)
-    suffix = _SUFFIX.fullmatch(line, max(0, len(line) - _SUFFIX_SIZE))
+    suffix = _SUFFIX.fullmatch(line, max(0, len(line) - SUFFIX_SIZE))
     if prefix is None or suffix is None:
         raise BrokenLine("not a record")
-    if sha256(line[:-_SUFFIX_SIZE]).hexdigest().encode() != suffix[1]:
+    if sha256(line[:-SUFFIX_SIZE]).hexdigest().encode() != suffix[1]:
         raise BrokenLine("the record does not match its own hash")
     return Link(int(prefix[1]), prefix[2].decode("ascii", "replace"), prefix[3], suffix[1])
 

@@ -8,14 +8,15 @@ of the frames it occurs in. A term of too many values is left out: then all fram
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import orjson
 
+from dbguard.audit.chain import Link
 from dbguard.audit.compression import DamagedFrame, FramePlace, compress, decompress, first_frame
-from dbguard.audit.terms import Term, terms_of
+from dbguard.audit.terms import LineTerms, Term
 
 MAX_VALUES: Final = 20_000
 """Values of one term in a segment of 64 MiB: about a session for every four records."""
@@ -89,23 +90,23 @@ class IndexBuilder:
 
     def __init__(self) -> None:
         self._frames: list[FrameEntry] = []
+        self._terms = LineTerms()
         self._values: dict[Term, dict[str, int] | None] = {term: {} for term in Term}
         self._characters = dict.fromkeys(Term, 0)
 
-    def add(self, place: FramePlace, records: Iterable[Mapping[str, object]]) -> None:
-        """Take the next frame. Raises UnusableIndex when a record has no number or time."""
-        sequences: list[int] = []
-        times: list[str] = []
-        found: set[tuple[Term, str]] = set()
-        for members in records:
-            sequence, time = members.get("seq"), members.get("time")
-            if not isinstance(sequence, int) or not isinstance(time, str):
-                raise UnusableIndex("a record without number or time")
-            sequences.append(sequence)
-            times.append(time)
-            found.update(terms_of(members))
-        if not sequences:
+    def add(self, place: FramePlace, links: Sequence[Link], lines: Iterable[bytes]) -> None:
+        """Take the next frame: its lines, and their places in the chain.
+
+        Raises UnusableIndex when one of the lines is not a record.
+        """
+        if not links:
             raise UnusableIndex("a frame without records")
+        found: set[tuple[Term, str]] = set()
+        try:
+            for line in lines:
+                found.update(self._terms.of(line))
+        except (ValueError, AttributeError) as error:
+            raise UnusableIndex("a line is not a record") from error
         bit = 1 << len(self._frames)
         for term, value in found:
             values = self._values[term]
@@ -117,7 +118,9 @@ class IndexBuilder:
                     self._values[term] = None
                     continue
             values[value] = values.get(value, 0) | bit
-        self._frames.append(FrameEntry(*place, sequences[0], sequences[-1], min(times), max(times)))
+        times = [link.time for link in links]
+        first, last = links[0].sequence, links[-1].sequence
+        self._frames.append(FrameEntry(*place, first, last, min(times), max(times)))
 
     def render(self, number: int, size: int) -> bytes:
         """The index file of segment `number`, whose compressed file has `size` bytes."""

@@ -21,8 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import orjson
-
 from dbguard.audit.blocks import blocks, load_index
 from dbguard.audit.chain import HEAD_NAME, BrokenLine, Link, read_head, read_line
 from dbguard.audit.compression import (
@@ -117,7 +115,9 @@ def make_index(segment: Segment) -> None:
     with segment.compressed.open("rb") as owner:
         places = _places(segment.compressed)
         for place, block in zip(places, blocks(segment), strict=True):
-            _add(segment, builder, place, block.data)
+            lines = block.data.splitlines(keepends=True)
+            links = [_following(segment, None, line) for line in lines]
+            _add(segment, builder, place, links, lines)
         _put_index(segment, builder, os.fstat(owner.fileno()).st_size, owner)
 
 
@@ -148,12 +148,15 @@ def _write(
     link = _before(segment)
     raw = records = 0
     for block in blocks(replace(segment, sealed=False)):
-        for line in block.data.splitlines(keepends=True):
+        lines = block.data.splitlines(keepends=True)
+        links: list[Link] = []
+        for line in lines:
             link = _following(segment, link, line)
-            records += 1
+            links.append(link)
+        records += len(lines)
         frame = compress(block.data)
         place = FramePlace(file.tell(), len(frame), len(block.data))
-        _add(segment, builder, place, block.data)
+        _add(segment, builder, place, links, lines)
         file.write(frame)
         raw += len(block.data)
         progress(len(block.data))
@@ -221,12 +224,17 @@ def _places(path: Path) -> list[FramePlace]:
         raise OSError(errno.EIO, str(error), str(path)) from error
 
 
-def _add(segment: Segment, builder: IndexBuilder, place: FramePlace, data: bytes) -> None:
+def _add(
+    segment: Segment,
+    builder: IndexBuilder,
+    place: FramePlace,
+    links: list[Link],
+    lines: list[bytes],
+) -> None:
     try:
-        records = [orjson.loads(line) for line in data.splitlines()]
-        builder.add(place, records)
-    except (UnusableIndex, ValueError, AttributeError) as error:
-        raise Unsealable(f"{segment.path}: a line is not a record") from error
+        builder.add(place, links, lines)
+    except UnusableIndex as error:
+        raise Unsealable(f"{segment.path}: {error}") from error
 
 
 def _put_index(segment: Segment, builder: IndexBuilder, size: int, owner: BinaryIO) -> None:

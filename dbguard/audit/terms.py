@@ -7,7 +7,12 @@ cannot differ.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import orjson
+
+from dbguard.audit.chain import SUFFIX_SIZE
 
 
 class Term(enum.StrEnum):
@@ -49,11 +54,24 @@ _EVENT = (
     (Term.ADDRESS, "address"),
     (Term.COLUMN, "column"),
 )
+_OF_USE: Final = (
+    (Term.APPLICATION, "application"),
+    (Term.ADDRESS, "client_address"),
+    (Term.SESSION, "session"),
+)
+"""What differs from use to use of a plan."""
+_DECISION_BODY: Final = b'"kind":"decision",'
+_BEGINNING: Final = 200
+"""Bytes of a line that its members before `kind` fit in."""
+_PLAN: Final = b',"acti'
+"""How the part of a decision begins that belongs to the plan: `acting_as`, or `action`."""
+_PLANS: Final = 20_000
+"""Plans remembered; some hundred bytes each."""
 Terms = Iterator[tuple[Term, str]]
 
 
 def terms_of(members: Mapping[str, object]) -> Terms:
-    """Everything the record of these members can be found by; some may come twice."""
+    """Everything the record of these members can be found by; some may come twice, or be empty."""
     kind = _text(members, "kind")
     yield Term.KIND, kind
     if kind == "decision":
@@ -69,6 +87,34 @@ def terms_of(members: Mapping[str, object]) -> Terms:
                 if name in fields:
                     yield term, str(fields[name])
             yield Term.TEXT, "\n".join(str(value) for value in fields.values())
+
+
+class LineTerms:
+    """The terms of lines; what belongs to a plan is parsed once for all decisions made from it."""
+
+    def __init__(self) -> None:
+        self._plans: dict[bytes, frozenset[tuple[Term, str]]] = {}
+
+    def of(self, line: bytes) -> Iterable[tuple[Term, str]]:
+        """Raises ValueError, AttributeError for a line that is not a JSON object."""
+        begin = line.find(_DECISION_BODY, 0, _BEGINNING)
+        middle = line.find(_PLAN, begin) if begin > 0 else -1
+        if middle < 0:
+            return terms_of(orjson.loads(line))
+        plan = line[middle + 1 : -SUFFIX_SIZE]
+        found = self._plans.get(plan)
+        try:
+            # Only a cut between two members of the record itself leaves two halves that are JSON.
+            use = orjson.loads(b"{" + line[begin:middle] + b"}")
+            if found is None:
+                members = orjson.loads(b'{"kind":"decision",' + plan + b"}")
+                found = frozenset(term for term in terms_of(members) if term[1])
+                if len(self._plans) >= _PLANS:
+                    self._plans.clear()
+                self._plans[plan] = found
+        except ValueError:
+            return terms_of(orjson.loads(line))
+        return (*found, *((term, str(use[name])) for term, name in _OF_USE if use.get(name)))
 
 
 def _of_decision(members: Mapping[str, object]) -> Terms:
