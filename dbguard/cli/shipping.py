@@ -32,7 +32,6 @@ from dbguard.shipping_settings import DestinationSettings
 from .audit import DEFAULT_CONFIG, ConfigOption, JsonOption, one_line_errors
 from .logs import configure_logs
 
-log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 NameArgument = Annotated[
@@ -150,6 +149,8 @@ def _chosen(settings: Settings, names: list[str]) -> list[DestinationSettings]:
 
 
 def _ship(trail: Path, chosen: list[DestinationSettings], once: bool) -> bool:
+    log = structlog.get_logger(__name__)
+
     def tell(level: str, event: str, fields: dict[str, object]) -> None:
         getattr(log, level)(event, **fields)
 
