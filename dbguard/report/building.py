@@ -18,7 +18,7 @@ from dbguard.audit.trails import chains
 from dbguard.errors import ConfigurationError
 from dbguard.report.counting import instant, stamp
 from dbguard.report.model import Report, Totals
-from dbguard.report.plans import Plan
+from dbguard.report.plans import RUNS, Plan
 from dbguard.report.scanning import scan
 from dbguard.report.tally import DEFAULT_BULK_ROWS, Tally
 from dbguard.report.trail import Part, Range, parts
@@ -45,7 +45,7 @@ def build(
             continue
         time, record = stamp(stored.time), stored.record
         tally.seen(time)
-        tally.session(record.session)
+        tally.session(record.session.encode("utf-8", "replace"))
         match record:
             case DecisionRecord():
                 key = replace(
@@ -55,7 +55,7 @@ def build(
                 plan = plans.get(key)
                 if plan is None:
                     plan = plans[key] = Plan(record)
-                tally.decided(plan, stored.sequence, time, record.phase)
+                tally.decided(plan, stored.sequence, time, record.phase in RUNS)
             case OutcomeRecord():
                 tally.outcome(record.decision, record.rows, record.bytes, record.sqlstate, time)
             case EventRecord():

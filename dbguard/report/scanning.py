@@ -14,7 +14,7 @@ from dbguard.audit.blocks import Block
 from dbguard.audit.lines import decoded, place_of
 from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Record
 from dbguard.report.counting import stamp
-from dbguard.report.plans import Plan
+from dbguard.report.plans import RUNS, Plan
 from dbguard.report.tally import DEFAULT_BULK_ROWS, Tally
 from dbguard.report.trail import Part, Range, lines
 
@@ -29,6 +29,7 @@ _NAME_AT = _KIND_AT + len(_KIND)
 _HASH_SIZE = len(b',"hash":""}\n') + 64
 _DECISION = b'decision",'
 _OUTCOME = b'outcome",'
+_RUNS = frozenset(phase.value.encode() for phase in RUNS)
 _STATIC = b',"action":"'
 _PHASE = b',"phase":"'
 _SESSION = b',"session":"'
@@ -82,18 +83,34 @@ class _Scan:
                     key = line[static:-_HASH_SIZE]
                     plan = self._new_plan(decoded(place_of(block, position, line)), key)
                 tally.seen(time)
-                tally.session(line[session : line.find(b'"', session)].decode("utf-8", "replace"))
-                tally.decided(
-                    plan,
-                    int(line[13:comma]),
-                    time,
-                    line[phase : line.find(b'"', phase)].decode("ascii", "replace"),
-                )
+                tally.session(line[session : line.find(b'"', session)])
+                runs = line[phase : line.find(b'"', phase)] in _RUNS
+                tally.decided(plan, int(line[13:comma]), time, runs)
+            elif line[kind : kind + 9] == _OUTCOME and self._outcome(line, time):
+                pass
             else:
                 self._slow(block, position, line)
         for plan in self._plans.values():
             tally.fold(plan)
         return tally
+
+    def _outcome(self, line: bytes, time: str) -> bool:
+        """Whether it looks as outcomes do."""
+        try:
+            members = orjson.loads(line)
+            decision, rows, state = members["decision"], members["rows"], members["sqlstate"]
+            session, size = members["session"], members.get("bytes", 0)
+        except (ValueError, KeyError):
+            return False
+        if not (type(decision) is type(rows) is type(size) is int) or type(session) is not str:
+            return False
+        tally = self._tally
+        tally.seen(time)
+        tally.session(session.encode())
+        if decision < self._first:
+            tally.orphan(decision, rows, size, time)
+        tally.outcome(decision, rows, size, state, time)
+        return True
 
     def _new_plan(self, record: Record, key: bytes) -> Plan:
         assert isinstance(record, DecisionRecord)
@@ -118,7 +135,7 @@ class _Scan:
         record = decoded(place)
         tally = self._tally
         tally.seen(time)
-        tally.session(record.session)
+        tally.session(record.session.encode())
         match record:
             case DecisionRecord():
                 key = orjson.dumps(
@@ -126,11 +143,9 @@ class _Scan:
                     option=orjson.OPT_SORT_KEYS,
                 )
                 plan = self._plans.get(key) or self._new_plan(record, key)
-                tally.decided(plan, sequence, time, record.phase)
+                tally.decided(plan, sequence, time, record.phase in RUNS)
             case OutcomeRecord():
-                if record.decision < self._first:
-                    tally.orphan(record.decision, record.rows, record.bytes, time)
-                tally.outcome(record.decision, record.rows, record.bytes, record.sqlstate, time)
+                self._outcome(line, time)
             case EventRecord():
                 tally.event(record, sequence, time)
 

@@ -8,7 +8,7 @@ from dbguard.audit.records import EventRecord, RecordKind, Verdict
 from dbguard.report.access import BulkCount, DisclosureCounts, PrincipalCounts
 from dbguard.report.counting import Counter
 from dbguard.report.happenings import EventCounts
-from dbguard.report.plans import RAN, REFUSED, RUNS, Plan
+from dbguard.report.plans import RAN, REFUSED, Plan
 from dbguard.report.sections import SectionCount, Shapes
 from dbguard.report.timeline import TimeCount
 
@@ -40,7 +40,7 @@ class Tally:
         self.verdicts = dict.fromkeys(Verdict, 0)
         self.failed = 0
         self.rows = 0
-        self.sessions: set[str] = set()
+        self.sessions: set[bytes] = set()
         self.sessions_more = False
         self.times = TimeCount()
         self.blocked = SectionCount()
@@ -67,15 +67,16 @@ class Tally:
         if time > self.last:
             self.last = time
 
-    def session(self, name: str) -> None:
+    def session(self, name: bytes) -> None:
         if name not in self.sessions:
             if len(self.sessions) >= KEPT_SESSIONS:
                 self.sessions_more = True
             elif name:
                 self.sessions.add(name)
 
-    def decided(self, plan: Plan, sequence: int, time: str, phase: str) -> None:
-        if phase in RUNS:
+    def decided(self, plan: Plan, sequence: int, time: str, runs: bool) -> None:
+        """`runs`: it is one of the phases in which a statement runs."""
+        if runs:
             if plan.classified:
                 self.pending[sequence] = plan
                 if len(self.pending) > PENDING:
