@@ -48,6 +48,15 @@ KeyOption = Annotated[
         show_default=False,
     ),
 ]
+CheckpointsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="FILE",
+        help="Copies of checkpoints from a second place, or a folder of them (repeatable).",
+        show_default=False,
+    ),
+]
 
 
 def verify_command(
@@ -58,14 +67,7 @@ def verify_command(
     audit: AuditOption = None,
     config: ConfigOption = None,
     public_key: KeyOption = None,
-    checkpoints: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Copies of checkpoints from a second place, or a folder of them (repeatable).",
-            show_default=False,
-        ),
-    ] = None,
+    checkpoints: CheckpointsOption = None,
     json: JsonOption = False,
     record: Annotated[
         bool | None,
@@ -98,7 +100,7 @@ def verify_command(
                 typer.echo(line)
     if not result.ok:
         if record or (record is None and audit is None and os.access(trail, os.W_OK)):
-            _record(result, audit, config)
+            record_findings(result, audit, config)
         raise typer.Exit(1)
 
 
@@ -183,7 +185,7 @@ def unusable_inputs() -> Iterator[None]:
         raise ConfigurationError(str(error)) from error
 
 
-def _record(result: Verification, audit: Path | None, config: Path | None) -> None:
+def record_findings(result: Verification, audit: Path | None, config: Path | None) -> None:
     """Say in the trail that it is not in order; chains that are evidence stay as they are."""
     first = result.findings[0]
     fields = (

@@ -15,7 +15,8 @@ from dbguard.report.evidence.inventory import inventory, latest_checkpoints
 from dbguard.report.wording import View
 from dbguard.settings import Settings
 from dbguard.verification.chain import size_on_disk
-from dbguard.verification.inputs import load_keys
+from dbguard.verification.findings import Verification
+from dbguard.verification.inputs import checkpoint_files, load_keys
 from dbguard.verification.segment_files import writers
 from dbguard.verification.signed_note import PublicKey
 from dbguard.verification.trail import verify
@@ -32,9 +33,10 @@ def bundle(
     trail: Path,
     settings: Settings | None,
     public_keys: list[Path],
+    checkpoints: list[Path],
     target: Path,
-) -> bool:
-    """Write the bundle; whether the trail is the one that was written.
+) -> Verification:
+    """Write the bundle. `checkpoints`: copies from a second place.
 
     Raises ConfigurationError, UnusableInput, NoTrail, OSError.
     """
@@ -42,10 +44,10 @@ def bundle(
     paths = public_keys
     if not paths and settings is not None and public_path(settings.audit.signing_key).exists():
         paths = [public_path(settings.audit.signing_key)]
-    keys = load_keys(paths)
+    keys, copies = load_keys(paths), checkpoint_files(checkpoints)
     size = sum(size_on_disk(trail / writer) for writer in writers(trail))
     with progress_bar("checking", size) as progress:
-        verification = verify(trail, keys=keys, progress=progress)
+        verification = verify(trail, keys=keys, checkpoint_files=copies, progress=progress)
     with progress_bar("hashing", size) as progress:
         segments = tuple(inventory(trail, progress))
     evidence = Evidence(
@@ -59,7 +61,7 @@ def bundle(
         deployment=deployment,
     )
     write(files(evidence), target)
-    return verification.ok
+    return verification
 
 
 def settings_of(audit: Path | None, config: Path | None) -> Settings | None:

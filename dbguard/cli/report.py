@@ -20,7 +20,7 @@ from dbguard.cli.audit import (
     one_line_errors,
     trail_directory,
 )
-from dbguard.cli.audit_verify import KeyOption, unusable_inputs
+from dbguard.cli.audit_verify import CheckpointsOption, KeyOption, record_findings, unusable_inputs
 from dbguard.cli.evidence import bundle, settings_of
 from dbguard.errors import ConfigurationError
 from dbguard.report import build_from, document, html, spreadsheets, terminal
@@ -31,6 +31,7 @@ from dbguard.report.tally import DEFAULT_BULK_ROWS
 from dbguard.report.trail import Range
 from dbguard.report.wording import View
 from dbguard.report.zones import EVERYWHERE, LOCAL, Zone
+from dbguard.verification.findings import Verification
 
 SinceOption = Annotated[
     str,
@@ -97,6 +98,7 @@ def report(
     json: JsonOption = False,
     evidence: EvidenceOption = None,
     public_key: KeyOption = None,
+    checkpoints: CheckpointsOption = None,
 ) -> None:
     """Report what was blocked, what was masked and who saw what, from the audit trail.
 
@@ -106,11 +108,12 @@ def report(
     sessions past dbguard, and what became of the audit log itself.
 
     --evidence checks the whole trail as well (exit code 1: it is not the one that was written);
-    with --config the bundle also holds the policy and what the settings say.
+    with --config the bundle also holds the policy and what the settings say. --public-key and
+    --checkpoints are for that check.
 
     Example: dbguard report --since 'last night' --html report.html
     """
-    intact = True
+    verified: Verification | None = None
     with one_line_errors(), unusable_inputs():
         directory = trail_directory(audit, config)
         state = state_folder(os.environ)
@@ -124,7 +127,9 @@ def report(
             spreadsheets.write(result, csv)
         if evidence is not None:
             view, settings = View(zone, limit or html.ROWS), settings_of(audit, config)
-            intact = bundle(result, view, directory, settings, public_key or [], evidence)
+            verified = bundle(
+                result, view, directory, settings, public_key or [], checkpoints or [], evidence
+            )
         if json:
             typer.echo(document.render(result), nl=False)
         elif html_file is None and csv is None and evidence is None:
@@ -133,8 +138,10 @@ def report(
             if path is not None:
                 typer.echo(f"written: {path}", err=json)
         remember(state, directory, result)
-    if not intact:
+    if verified is not None and not verified.ok:
         typer.echo("dbguard: the trail is NOT in order: see verification.txt there", err=True)
+        if audit is None and os.access(directory, os.W_OK):
+            record_findings(verified, audit, config)
         raise typer.Exit(1)
 
 

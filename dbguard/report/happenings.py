@@ -123,7 +123,8 @@ def _changes(loads: Events) -> Events:
     kept: list[Event] = []
     digest = ""
     for event in loads.latest:
-        if event.field("digest") != digest:
+        unchanged = not digest and event.field("since_last_run") == "unchanged"
+        if event.field("digest") != digest and not unchanged:
             kept.append(event)
         digest = event.field("digest")
     return Events(loads.count - len(loads.latest) + len(kept), tuple(kept))

@@ -13,6 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dbguard.audit.reading import read
+from dbguard.audit.records import RecordKind
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
 from dbguard.cli.report import report
@@ -154,6 +156,17 @@ def test_a_trail_that_was_changed(config: Path, tmp_path: Path) -> None:
     assert "NOT in order" in found["README.txt"].decode()
     assert "was changed" in found["verification.txt"].decode()
     assert "it is not as it was written" in str(controls(found)["164.312(b)"]["shown"])
+    kinds = [stored.kind for stored in read(tmp_path / "audit" / "operator")]
+    assert RecordKind.VERIFICATION in kinds
+
+
+def test_copies_from_a_second_place(config: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes((tmp_path / "audit" / "checkpoints.jsonl").read_bytes())
+    _, alone = make(tmp_path / "1.zip", "--config", str(config))
+    _, both = make(tmp_path / "2.zip", "--config", str(config), "--checkpoints", str(copy))
+    assert "a second place" in alone["verification.txt"].decode()
+    assert "not checked" not in both["verification.txt"].decode()
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,9 @@ def test_a_policy_that_is_loaded_again_is_no_change() -> None:
     policies = build(stored(*loads)).events.policies
     assert policies.count == 3
     assert [e.field("digest") for e in policies.latest] == ["a", "b", "a"]
+    start = event(RecordKind.POLICY, digest="a", since_last_run="unchanged")
+    policies = build(stored(start, event(RecordKind.POLICY, digest="c"))).events.policies
+    assert [e.field("digest") for e in policies.latest] == ["c"]
 
 
 def test_principals_and_how_they_are_known() -> None:
