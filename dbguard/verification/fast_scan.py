@@ -26,6 +26,12 @@ _KNOWN_BYTES: Final = 1 << 24
 _MARKING = tuple(b'"kind":"%b"' % kind.encode() for kind in sorted(MARKING))
 _CLOCK = b'"kind":"clock"'
 _PLAN = b',"action":'
+_BEGIN = b'{"v":1,"seq":%d,"time":"%b","prev":"%b","kind":"'
+_END = b',"hash":"%b"}'
+_TIME_AT = len(b'{"v":1,"seq":0,"time":"')
+"""Where the time of a record with one digit begins."""
+_MEMBERS_BEHIND = 27 + len(b'","prev":"",') + 64
+"""From there to where the members of its kind do."""
 _ONCE = (b'"v":', b'"seq":', b'"time":', b'"prev":', b'"hash":')
 
 
@@ -139,40 +145,36 @@ class _Scan:
         sequence, prev, time = found.last_sequence, found.last_hash, found.last_time
         second = self.second
         digest_of = sha256
+        digits = len(str(sequence))
+        at, limit = _TIME_AT + digits - 1, 10**digits - 1
         for line in lines:
             sequence += 1
-            begin = b'{"v":1,"seq":%d,"time":"' % sequence
-            at = len(begin)
-            own = digest_of(line[:-TRAILER]).hexdigest().encode()
-            if (
-                line[:at] != begin
-                or line[at + 27 : at + 103] != b'","prev":"%b",' % prev
-                or line[-TRAILER:] != b',"hash":"%b"}' % own
-            ):
-                return False
+            if sequence > limit:
+                at, limit = at + 1, limit * 10 + 9
             now = line[at : at + 27]
+            own = digest_of(line[:-TRAILER]).hexdigest().encode()
+            if not (line.startswith(_BEGIN % (sequence, now, prev)) and line.endswith(_END % own)):
+                return False
             if now[:20] != second or not now[20:26].isdigit() or now[26:] != b"Z":
                 if not TIME.fullmatch(now):
                     return False
                 second = now[:20]
-            members = line[at + 103 : -TRAILER]
-            if not members.startswith(b'"kind":"'):
+            begin = at + _MEMBERS_BEHIND
+            if line.startswith(_MARKING, begin) and not self._mark(line):
                 return False
-            if members.startswith(_MARKING) and not self._mark(line):
-                return False
-            if now < time and not members.startswith(_CLOCK):
+            if now < time and not line.startswith(_CLOCK, begin):
                 return False
             time, prev = now, own
             hashes.append(own)
-            split = members.find(_PLAN)
+            split = line.find(_PLAN, begin)
             if split < 0:
-                pieces.append(members)
+                pieces.append(line[begin:-TRAILER])
                 continue
-            plan = members[split + 1 :]
+            plan = line[split + 1 : -TRAILER]
             if plan not in self.plans:
                 pieces.append(plan)
                 self._learn(plan)
-            pieces.append(members[:split])
+            pieces.append(line[begin:split])
         found.last_sequence, found.last_hash, found.last_time = sequence, prev, time
         self.second = second
         return True
