@@ -7,7 +7,7 @@ stand in *segments*, append-only files; each carries the SHA-256 of its predeces
 `asyncio_front` is the same for coroutines. Under it the *journal* owns the open files,
 `opening` finds where a trail ends after whatever happened, and `storage` is the handful of file
 operations that durability hangs on. The *head* file remembers how far the chain had come, so
-that a cut tail shows. `verifying` reads all of it on a separate code path; `reading` gives the
+that a cut tail shows. `dbguard.verification` reads all of it on its own; `reading` gives the
 records back.
 
 No record holds a literal, a bind parameter or a row value.

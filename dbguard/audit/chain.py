@@ -8,7 +8,7 @@ A line is one JSON object on one line:
 `hash` of the line before, so it covers every byte of the trail up to there. One hash a record,
 and each line can be checked by itself.
 
-`verifying` does not use this module: it reads the trail on its own.
+`dbguard.verification` does not use this module: it reads the trail on its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The records back from the trail, for reports and for people.
 
 All chains of a trail together, in the order of time; sealed segments or plain ones. This reads
-what stands there; whether it is what was written is `verifying`'s business. A last line without
+what stands there; whether it is what was written says `dbguard.verification`. A last line without
 its line feed is not there yet.
 """
 

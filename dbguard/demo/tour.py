@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from dbguard.audit.verifying import NoTrail, verify
+from dbguard.audit.keys import public_path
 from dbguard.demo.building import DATABASE, PASSWORD
 from dbguard.demo.environment import Demo
 from dbguard.errors import ConfigurationError, DbguardError
@@ -22,6 +22,9 @@ from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext, take_backup
 from dbguard.report import Report, build_from
 from dbguard.report.trail import Range
+from dbguard.verification.findings import NoTrail, UnusableInput
+from dbguard.verification.inputs import load_keys
+from dbguard.verification.trail import verify
 
 REFUSED = "42501"
 """SQLSTATE of a refusal by policy."""
@@ -222,11 +225,14 @@ async def verifying(tour: Tour) -> Finding:
     """The audit trail is verified: nothing was changed, removed or put in between"""
     command = f"dbguard audit verify --config {tour.demo.config}"
     try:
-        result = verify(tour.demo.settings.audit.directory)
-    except NoTrail as error:
+        audit = tour.demo.settings.audit
+        result = verify(audit.directory, keys=load_keys([public_path(audit.signing_key)]))
+    except (NoTrail, UnusableInput) as error:
         return Finding(_title(verifying), command, ok=False, shown=str(error))
     problems = "; ".join(map(str, result.findings))
     shown = problems or f"{result.records} records in {result.segments} segment(s), chain intact"
+    if signed := result.chains[0].signed_through:
+        shown += f", signed up to record {signed}"
     return Finding(_title(verifying), command, result.ok and result.records > 0, shown)
 
 

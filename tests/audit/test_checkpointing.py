@@ -21,10 +21,10 @@ from dbguard.audit.merkle import MerkleTree
 from dbguard.audit.notes import Checkpoint, VerifyingKey, open_note, origin
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.signing import SigningKey, rotate, rotations_path
-from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
+from dbguard.verification.trail import verify
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
 BOTH = pytest.mark.parametrize("durability", list(Durability))

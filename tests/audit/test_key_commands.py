@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from dbguard.audit.own_chain import own_chain
 from dbguard.audit.records import EventRecord, RecordKind
-from dbguard.audit.verifying import verify
 from dbguard.audit_settings import AuditSettings, CheckpointSettings
 from dbguard.cli.app import app
+from dbguard.verification.trail import verify
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
 runner = CliRunner()

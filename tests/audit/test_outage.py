@@ -15,10 +15,10 @@ import pytest
 from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.signing import SigningKey
-from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog, Fate
 from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable
+from dbguard.verification.trail import verify
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
 BOTH = pytest.mark.parametrize("durability", list(Durability))

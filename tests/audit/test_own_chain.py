@@ -13,9 +13,9 @@ from dbguard.audit.own_chain import operator_chain, own_chain
 from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.trails import chains
-from dbguard.audit.verifying import verify
 from dbguard.audit_settings import AuditSettings, CheckpointSettings, SegmentSettings
 from dbguard.errors import ConfigurationError
+from dbguard.verification.trail import verify
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
 

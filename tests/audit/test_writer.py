@@ -18,10 +18,10 @@ from dbguard.audit.records import (
     EventRecord,
     RecordKind,
 )
-from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog, Fate
 from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
+from dbguard.verification.trail import verify
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
 

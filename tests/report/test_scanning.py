@@ -11,11 +11,11 @@ import pytest
 from dbguard.audit.compression import compress
 from dbguard.audit.reading import read
 from dbguard.audit.records import ColumnEntry, OutcomeRecord
-from dbguard.audit.verifying import verify
 from dbguard.audit.writer import AuditLog
 from dbguard.errors import ConfigurationError
 from dbguard.report import build, build_from, scanning
 from dbguard.report.trail import Range
+from dbguard.verification.trail import verify
 from tests.report import traffic
 from tests.report.test_build import ALLOWED, DENIED, MASKED
 

@@ -8,9 +8,9 @@ import pytest
 
 from dbguard.audit.chain import HEAD_NAME, segment_name
 from dbguard.audit.checkpoints import CHECKPOINTS_NAME
-from dbguard.audit.verifying import verify
 from dbguard.shipping.delivering import Delivery, GivenUp
 from dbguard.shipping.making import make_destination
+from dbguard.verification.trail import verify
 
 from .places import QUICK, Said, Trail, settings_of
 

@@ -1,18 +1,18 @@
-"""Tampering is found, whatever it is; an honest trail is never accused."""
+"""A single chain without signatures: tampering is found, whatever it is, and named."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
-from dbguard.audit.verifying import NoTrail, verify
+from dbguard.audit.records import EventRecord, OutcomeRecord, RecordKind
 from dbguard.audit.writer import AuditLog
+from dbguard.verification.findings import NoTrail
+from dbguard.verification.trail import verify
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ MUTATIONS: list[Callable[[Path, Random], bool]] = [
 def test_every_tampering_is_found(pristine: Path, tmp_path: Path, mutate) -> None:  # type: ignore[no-untyped-def]
     original = {path.name: path.read_bytes() for path in pristine.iterdir()}
     tampered = 0
-    for seed in range(60):
+    for seed in range(20):
         trail = Path(shutil.copytree(pristine, tmp_path / str(seed)))
         if not mutate(trail, Random(seed)):
             continue
@@ -205,7 +205,7 @@ def test_every_tampering_is_found(pristine: Path, tmp_path: Path, mutate) -> Non
         assert not verification.ok, f"{mutate.__name__} with seed {seed} was not found"
         for finding in verification.findings:
             assert 1 <= finding.sequence <= 81 or finding.file == "head"
-    assert tampered > 40
+    assert tampered > 12
 
 
 @pytest.mark.parametrize("place", [0, 7, 79])
@@ -278,10 +278,10 @@ def test_no_trail_is_not_a_verified_trail(tmp_path: Path) -> None:
         verify(tmp_path / "nothing")
 
 
-def test_a_running_writer_is_no_finding(tmp_path: Path, decision: DecisionRecord) -> None:
+def test_a_running_writer_is_no_finding(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path, segment_bytes=20_000)
     for turn in range(300):
-        log.append(replace(decision, session=f"s{turn}"))
+        log.append(EventRecord(RecordKind.CONNECT, f"s{turn}", (("user", "analyst" * 50),)))
         if turn % 10 == 0:
             assert verify(tmp_path).findings == ()
     log.close()
