@@ -7,9 +7,9 @@ import ipaddress
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from .server_settings import Section, TlsVersion, as_text
+from .server_settings import Section, TlsVersion, as_text, check_dsn
 from .setting_types import (
     Bytes,
     Days,
@@ -17,6 +17,7 @@ from .setting_types import (
     ReadSecret,
     ResolvedPath,
     Seconds,
+    SecretSource,
 )
 
 
@@ -192,6 +193,13 @@ class DestinationSettings(Section):
     def _port(cls, value: str | None) -> str | None:
         if value is not None and not 1 <= int(value.rpartition(":")[2]) <= 65535:
             raise ValueError("must be HOST:PORT with a port between 1 and 65535")
+        return value
+
+    @field_validator("dsn")
+    @classmethod
+    def _postgresql(cls, value: SecretSource | None) -> SecretSource | None:
+        if value is not None and value.text:  # what a file or command says is seen when it is read
+            check_dsn(SecretStr(value.text))
         return value
 
     @field_validator("url", "endpoint")

@@ -86,6 +86,10 @@ CASES = [
         "audit.ship.0.tls.ca: ",
     ),
     (
+        "{name: a, type: postgresql, dsn: 'mysql://u:s3cret@h/'}",
+        "audit.ship.0.dsn: must be a PostgreSQL URL",
+    ),
+    (
         "{name: a, type: postgresql, dsn: 'env:NOSUCH'}",
         "audit.ship.0.dsn: secret comes from the variable NOSUCH, which is not set",
     ),
