@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dbguard.audit.records import ColumnEntry, DecisionRecord, DecisionTemplate
+from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 
@@ -112,7 +113,10 @@ def main() -> None:
 
 def _open(folder: Path, buffered: bool, signed: bool) -> AuditLog:
     durability = Durability.BUFFERED if buffered else Durability.DURABLE
-    return AuditLog.open(folder / "audit", durability=durability)
+    key = SigningKey(folder / "audit.key") if signed else None
+    return AuditLog.open(
+        folder / "audit", durability=durability, signer=key, checkpoint_seconds=1.0
+    )
 
 
 if __name__ == "__main__":
