@@ -7,12 +7,15 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
+from typer.main import get_command
 
 from dbguard.audit.records import DecisionRecord, OutcomeRecord
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
-from dbguard.cli.app import app
+from dbguard.cli.trail import alone
+
+APP = get_command(alone)
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = "catalog: {dsn: 'postgresql://u:p@127.0.0.1/db'}\nrules: rules\n"
@@ -43,5 +46,5 @@ def test_they_run(
     monkeypatch.chdir(tmp_path)
     assert len(documented()) >= 13
     for arguments in documented():
-        result = CliRunner().invoke(app, arguments)
+        result = CliRunner().invoke(APP, arguments)
         assert result.exit_code == 0, (arguments, result.output)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
+from typer.main import get_command
 
 from dbguard.audit.blocks import blocks
 from dbguard.audit.holding import holds
@@ -21,7 +21,9 @@ from dbguard.audit.trails import segments
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 from dbguard.cli import audit_retention
-from dbguard.cli.app import app
+from dbguard.cli.trail import alone
+
+APP = get_command(alone)
 
 NOW = datetime.now(UTC)
 MADE: list[Path] = []
@@ -62,7 +64,7 @@ def trail(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(trail: Path, *arguments: str) -> Result:
-    return runner.invoke(app, ["audit", *arguments, "--audit", str(trail)])
+    return runner.invoke(APP, ["audit", *arguments, "--audit", str(trail)])
 
 
 def prune(trail: Path, *options: str) -> Result:
@@ -204,7 +206,7 @@ def test_destinations_in_the_settings_count_from_the_beginning(trail: Path) -> N
         f'catalog: {{dsn: "postgresql://u:p@127.0.0.1/db"}}\nrules: {trail}\n'
         "audit:\n  directory: audit\n  ship: [{name: far, type: file, directory: far}]\n"
     )
-    result = runner.invoke(app, ["audit", "prune", "--config", str(settings)])
+    result = runner.invoke(APP, ["audit", "prune", "--config", str(settings)])
     assert result.exit_code == 0, result.output
     assert "stays: far does not have all of it yet" in result.stdout
 
@@ -220,7 +222,7 @@ def test_a_destination_of_checkpoints_holds_nothing_back(trail: Path) -> None:
     for name in ("second", "former"):  # one is in the settings no more
         cursor = {"v": 1, "chains": {"": {"seq": 0, "checkpoint_size": 50}}}
         (trail / "shipping" / f"{name}.json").write_bytes(orjson.dumps(cursor))
-    result = runner.invoke(app, ["audit", "prune", "--config", str(settings)])
+    result = runner.invoke(APP, ["audit", "prune", "--config", str(settings)])
     assert result.exit_code == 0, result.output
     assert "the top chain: removed: segments 1 to " in result.stdout
 
@@ -316,7 +318,7 @@ def test_a_stop_at_any_step_is_gone_on_from(
 
             patch.setattr(Path, "unlink", unlinking)
         with pytest.raises(Stop):
-            runner.invoke(app, ["audit", "prune", "--audit", str(trail)], catch_exceptions=False)
+            runner.invoke(APP, ["audit", "prune", "--audit", str(trail)], catch_exceptions=False)
     assert in_order(trail)
     AuditLog.open(trail, signer=SigningKey(trail.with_name("audit.key"))).close()
     assert prune(trail).exit_code == 0

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
+from typer.main import get_command
 
 from dbguard.audit.records import (
     DecisionRecord,
@@ -24,7 +24,9 @@ from dbguard.audit.records import (
 from dbguard.audit.sealing import seal, to_seal
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
-from dbguard.cli.app import app
+from dbguard.cli.trail import alone
+
+APP = get_command(alone)
 
 BASE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
@@ -55,7 +57,7 @@ def trail(tmp_path: Path, decision: DecisionRecord) -> Path:
 
 
 def ask(trail: Path, text: str, *options: str) -> Result:
-    return CliRunner().invoke(app, ["audit", "sql", text, "--audit", str(trail), *options])
+    return CliRunner().invoke(APP, ["audit", "sql", text, "--audit", str(trail), *options])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_other_forms_of_answers(trail: Path) -> None:
     assert ask(trail, text).stdout.split() == ["seq", "relations", *rows[1], *rows[2]]
     result = ask(trail, "SELECT range FROM range(201)")
     assert "the first 200 rows; --csv and --json give all" in result.stderr
-    result = CliRunner().invoke(app, ["audit", "sql", "-", "--audit", str(trail)], input="SELECT 7")
+    result = CliRunner().invoke(APP, ["audit", "sql", "-", "--audit", str(trail)], input="SELECT 7")
     assert result.stdout.split() == ["7", "7"]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
+from typer.main import get_command
 
 from dbguard.audit import blocks as blocks_module
 from dbguard.audit.reading import Stored, read
@@ -25,7 +26,9 @@ from dbguard.audit.sealing import seal, to_seal
 from dbguard.audit.trails import chains, segments
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
-from dbguard.cli.app import app
+from dbguard.cli.trail import alone
+
+APP = get_command(alone)
 
 BASE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 MADE: list[Path] = []
@@ -147,14 +150,15 @@ QUERIES = {
 
 def test_what_fits_is_found_newest_first(trail: Path) -> None:
     everything = list(read(trail))
-    for query in QUERIES:
+    # Plain segments and unusable indexes have ways of their own only up to the lines.
+    for query in QUERIES if trail.name == "sealed" else list(QUERIES)[::4]:
         check(trail, query, everything)
 
 
 def check(trail: Path, query: str, everything: list[Stored]) -> None:
     expected = [s for s in everything if QUERIES[query](s, decision_of(s))][::-1]
     call = ["audit", "search", "--audit", str(trail), *query.split()]
-    result = runner.invoke(app, [*call, "--limit", "0", "--json"])
+    result = runner.invoke(APP, [*call, "--limit", "0", "--json"])
     assert result.exit_code == 0, result.output
     found = [orjson.loads(line) for line in result.stdout.splitlines()]
     key = lambda one: (one["time"], one["hash"])  # noqa: E731
@@ -163,9 +167,9 @@ def check(trail: Path, query: str, everything: list[Stored]) -> None:
     assert times == sorted(times, reverse=True)
     if not trail.name.startswith("sealed"):
         return
-    result = runner.invoke(app, [*call, "--count"])
+    result = runner.invoke(APP, [*call, "--count"])
     assert result.stdout == f"{len(expected)} records\n"
-    result = runner.invoke(app, [*call, "--limit", "3", "--no-index"])
+    result = runner.invoke(APP, [*call, "--limit", "3", "--no-index"])
     assert len(result.stdout.splitlines()) == min(3, len(expected))
 
 
@@ -182,7 +186,7 @@ OUTCOMES = {
 def test_outcomes_are_found_by_their_decisions(trail: Path) -> None:
     for query, expected in OUTCOMES.items():
         call = ["audit", "search", "--audit", str(trail), *query.split(), "--limit", "0", "--json"]
-        result = runner.invoke(app, call)
+        result = runner.invoke(APP, call)
         assert result.exit_code == 0, result.output
         found = [orjson.loads(line) for line in result.stdout.splitlines()]
         assert {one["kind"] for one in found} <= {"outcome"}
@@ -193,26 +197,26 @@ def test_outcomes_are_found_by_their_decisions(trail: Path) -> None:
 
 def test_one_record_by_its_name(trail: Path) -> None:
     for name in ("2", "eu-1:2"):
-        result = runner.invoke(app, ["audit", "show", name, "--audit", str(trail)])
+        result = runner.invoke(APP, ["audit", "show", name, "--audit", str(trail)])
         document = orjson.loads(result.stdout)
         assert (document["kind"], document["session"]) == ("decision", "s0")
         assert document["outcome"]["decision"] == 2
-    result = runner.invoke(app, ["audit", "show", "eu-1:76", "--audit", str(trail), "--json"])
+    result = runner.invoke(APP, ["audit", "show", "eu-1:76", "--audit", str(trail), "--json"])
     assert orjson.loads(result.stdout)["kind"] == "security"
     for name in ("eu-1:77", "eu-2:1", "0"):
-        result = runner.invoke(app, ["audit", "show", name, "--audit", str(trail)])
+        result = runner.invoke(APP, ["audit", "show", name, "--audit", str(trail)])
         assert result.exit_code == 2
         assert f"there is no record {name}; " in result.stderr
-    result = runner.invoke(app, ["audit", "show", "x y", "--audit", str(trail)])
+    result = runner.invoke(APP, ["audit", "show", "x y", "--audit", str(trail)])
     assert result.exit_code == 2
     assert "not the name of a record: x y. Write its sequence number" in result.stderr
 
 
 def test_the_last_records_of_all_chains(trail: Path) -> None:
-    result = runner.invoke(app, ["audit", "tail", "-n", "107", "--audit", str(trail)])
+    result = runner.invoke(APP, ["audit", "tail", "-n", "107", "--audit", str(trail)])
     names = [line.split()[0] for line in result.stdout.splitlines()]
     assert names[0] == "eu-1:76"
     assert names[1:] == [str(number) for number in range(76, 182)]
     call = ["audit", "show", "--kind", "security", "--audit", str(trail)]
-    names = [line.split()[0] for line in runner.invoke(app, call).stdout.splitlines()]
+    names = [line.split()[0] for line in runner.invoke(APP, call).stdout.splitlines()]
     assert names == ["eu-1:76", "181"]
