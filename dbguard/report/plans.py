@@ -27,8 +27,8 @@ _STRUCTURE = frozenset(
     or action in (Action.CREATE_FUNCTION, Action.CREATE_TRIGGER, Action.CREATE_RULE)
 )
 _SHOWING = frozenset(action.value for action in Action if action.action_class is ActionClass.READ)
-_SHOWS_NO_VALUES = frozenset({"explain", "explain_analyze", "prepare"})
-"""Wrappers."""
+_SHOWS_NO_VALUES = frozenset({"explain", "explain_analyze", "prepare", "declare_cursor"})
+"""Wrappers. What a cursor shows stands in the records of each FETCH, with its columns."""
 _COLUMNS_OF: Mapping[Verdict, int] = {
     Verdict.ALLOW: 0,
     Verdict.MASKED: 1,

@@ -65,7 +65,7 @@ def test_who_saw_what_unmasked() -> None:
     dob = ColumnEntry("clinic.patients.dob", ("compute",), ("phi.date.birth",))
     filtered = ColumnEntry("clinic.patients.zip", ("filter",), ("phi.zip",))
     both = replace(MASKED, columns=(*RAW.columns, dob, filtered))
-    explained = replace(RAW, wrapper="explain")
+    explained, declared = (replace(RAW, wrapper=w) for w in ("explain", "declare_cursor"))
     report = build(
         stored(
             RAW,
@@ -73,6 +73,7 @@ def test_who_saw_what_unmasked() -> None:
             both,
             OutcomeRecord("a", 3, "SELECT 4", 4, "", 1),
             explained,
+            declared,
             replace(RAW, phase="parse"),
         )
     )
