@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from dbguard.audit.blocks import Block
 from dbguard.audit.compression import compress
 from dbguard.audit.reading import read
 from dbguard.audit.records import ColumnEntry, OutcomeRecord
+from dbguard.audit.sealing import seal, to_seal
 from dbguard.audit.writer import AuditLog
 from dbguard.errors import ConfigurationError
 from dbguard.report import build, build_from, scanning
+from dbguard.report import trail as trails
 from dbguard.report.trail import Range
 from dbguard.verification.trail import verify
 from tests.report import traffic
@@ -136,3 +141,30 @@ def test_the_same_plan_with_other_members_before_it_is_the_same(tmp_path: Path) 
     assert report.totals.sessions == 1
     assert [count.name for count in report.digests] == ["d"]
     assert report == replace(build(read(tmp_path / "audit")), chains=("",))
+
+
+def test_of_sealed_segments_only_the_frames_of_the_range_are_read(
+    trail: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "sealed"
+    shutil.copytree(trail, directory)
+    chosen = Range(traffic.START + timedelta(days=2), traffic.START + timedelta(days=2, hours=5))
+    plain = build_from(directory, chosen)
+    sealed = [segment for segment in to_seal(directory) if seal(segment)]
+    assert len(sealed) > 2
+    read_in_all: list[int] = []
+
+    def counted(part: trails.Part, wanted: Range) -> Iterator[tuple[Block, int, bytes]]:
+        for line in trails.lines(part, wanted):
+            read_in_all.append(1)
+            yield line
+
+    monkeypatch.setattr(scanning, "lines", counted)
+    assert build_from(directory, chosen, processes=1) == plain
+    assert (
+        0
+        < plain.totals.records
+        <= len(read_in_all)
+        < 0.7 * build_from(trail, Range()).totals.records
+    )
+    assert build_from(directory, Range(), processes=1) == build_from(trail, Range(), processes=1)
