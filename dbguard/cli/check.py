@@ -27,6 +27,7 @@ from dbguard.sql.lineage import column_sources, unreadable_views
 from dbguard.sql.snapshot import Snapshot
 
 from .catalog_source import CatalogOption, load_catalog, save_catalog
+from .checking_key import check_key
 from .checking_proofs import check_proofs, unknown_roles
 
 
@@ -68,7 +69,7 @@ def check(
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2))
         return
-    settings, named = _checked(config) if config else (None, ())
+    settings, named, key = _checked(config) if config else (None, (), ())
     if rules is None:
         if settings is None:
             fail("which rules? give the folder that holds them")
@@ -83,7 +84,7 @@ def check(
         bound = bound_policy(policy, snapshot) if snapshot else None
     except DbguardError as error:
         fail(wording(error))
-    found = (*unknown_roles(named, policy), *(findings(bound) if bound else ()))
+    found = (*key, *unknown_roles(named, policy), *(findings(bound) if bound else ()))
     _print_findings(found)
     typer.echo(_summary(policy, bound))
     for line in (*_servers(settings), *_shipped(settings)) if settings else ():
@@ -92,18 +93,21 @@ def check(
         raise typer.Exit(1)
 
 
-def _checked(config: Path) -> tuple[Settings, tuple[tuple[str, str], ...]]:
-    """Settings that `dbguard serve` would start with, as far as they say themselves, and the roles
-    of the policy that they name."""
+def _checked(
+    config: Path,
+) -> tuple[Settings, tuple[tuple[str, str], ...], tuple[Finding, ...]]:
+    """Settings that `dbguard serve` would start with, as far as they say themselves, the roles
+    of the policy that they name, and what is wrong with the key that signs the audit trail."""
     try:
         settings = load_settings(config, os.environ)
         settings.check_combination()
         Servers(settings)
         named = check_proofs(settings)
         check_installed(settings.audit.ship)
+        key = check_key(settings.audit)
     except ConfigurationError as error:
         fail(wording(error))
-    return settings, named
+    return settings, named, key
 
 
 def _servers(settings: Settings) -> Iterator[str]:
