@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -226,13 +226,26 @@ def _scans(tasks: list[Task], executor: Executor | None) -> Iterator[CleanSegmen
     if executor is None or len(tasks) < 2:
         yield from map(scan, tasks)
         return
-    futures: list[Future[CleanSegment | None]] = [executor.submit(scan, task) for task in tasks]
+    futures = [_submitted(executor, task) for task in tasks]
     try:
-        for future in futures:
-            yield future.result()
+        for task, future in zip(tasks, futures, strict=True):
+            try:
+                found = future.result() if future else scan(task)
+            except BrokenExecutor:
+                found = scan(task)
+            yield found
     finally:
         for future in futures:
-            future.cancel()
+            if future:
+                future.cancel()
+
+
+def _submitted(executor: Executor, task: Task) -> Future[CleanSegment | None] | None:
+    """None where a process was killed, or none can be started from this one."""
+    try:
+        return executor.submit(scan, task)
+    except BrokenExecutor:
+        return None
 
 
 def _fitting(walk: Walk, task: Task, found: CleanSegment | None) -> CleanSegment | None:

@@ -79,13 +79,18 @@ def verify(
 
 @contextmanager
 def _executor(trail: Path, names: list[str], processes: int | None) -> Iterator[Executor | None]:
-    count = len(os.sched_getaffinity(0)) if processes is None else processes
+    count = _cores() if processes is None else processes
     size = sum(size_on_disk(trail / name) for name in names)
     if count < 2 or (processes is None and size < _PARALLEL_BYTES):
         yield None
         return
     with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as executor:
         yield executor
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _copies_of(reading: ChainReading, sources: list[list[Placed]]) -> list[list[Placed]]:

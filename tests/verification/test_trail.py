@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -387,3 +389,16 @@ def test_pages_that_a_power_loss_took_are_a_note_only_where_nobody_knows_of_them
     path.write_bytes(whole.replace(b"u7", b"\0\0"))
     (finding,) = verify(trail, keys=[public]).findings
     assert (finding.sequence, finding.problem) == (88, "is not readable")
+
+
+def test_where_no_process_can_be_started_it_goes_without(built: Path, public: PublicKey) -> None:
+    """A program on standard input has no file that another process could begin with."""
+    program = (
+        "from pathlib import Path\n"
+        "from dbguard.verification.trail import verify\n"
+        f"print(verify(Path({str(built)!r}), processes=2).records)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-"], input=program, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "124\n", done.stderr
