@@ -191,6 +191,8 @@ class PostgresqlCopy:
                 command_timeout=self._timeout,
                 server_settings={"application_name": "dbguard ship", "search_path": ""},
             )
+        except ssl.SSLError:  # of which one kind is a ValueError as well
+            raise
         except (ValueError, asyncpg.ClientConfigurationError):
             raise Unavailable("its dsn is not a valid PostgreSQL URL") from None
         self._connection = connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,6 +94,8 @@ async def open_source(
     except asyncpg.PostgresError as error:
         hint = "Name a role that may read with --dsn." if error.sqlstate == "42501" else ""
         raise _failed(settings.name, f"SQLSTATE {error.sqlstate}", hint) from None
+    except ssl.SSLError:
+        raise _failed(settings.name, "the TLS connection cannot be trusted or failed") from None
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError):
         raise _failed(settings.name, "no usable connection to the server") from None
     except SecretUnavailable as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+import trustme
 
 from dbguard.setting_types import SecretSource
 from dbguard.shipping.delivering import Delivery, GivenUp
@@ -162,6 +165,35 @@ async def test_a_server_that_cannot_do_tls(trail: Trail, said: Said, evidence: D
     dsn = SecretSource(evidence.dsn("dbguard_ship") + "?sslmode=verify-full")
     with pytest.raises(GivenUp):
         await shipping(trail, said, evidence, dsn=dsn).run(once=True)
+
+
+async def test_a_certificate_for_another_name_is_told(
+    trail: Trail, said: Said, tmp_path: Path
+) -> None:
+    """Of whoever answers in the server's place, as far as TLS goes."""
+    trail.add(1)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("elsewhere.example").configure_cert(context)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)  # SSLRequest
+        writer.write(b"S")
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await writer.start_tls(context)
+            await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    dsn = f"postgresql://u:p@127.0.0.1:{port}/x?sslmode=verify-full&sslrootcert={tmp_path}/ca.crt"
+    chosen = settings_of(type="postgresql", dsn=SecretSource(dsn))
+    destination = make_destination(chosen, said)
+    delivery = Delivery(trail.directory, chosen, destination, said, pace=QUICK, by_hand=True)
+    with pytest.raises(GivenUp, match="its certificate is not to be trusted"):
+        await delivery.run(once=True)
+    server.close()
 
 
 async def test_a_connection_that_is_lost_is_made_again(
