@@ -10,7 +10,13 @@ operations that durability hangs on. The *head* file remembers how far the chain
 that a cut tail shows. `checkpointing` signs how far the chain has come (`merkle`, `notes`) with a
 key (`keys`, `signing`), `resuming` takes its tree up again, `stamping` holds times against a clock
 that nobody can set, and `own_chain` opens chains as the settings say. `dbguard.verification` reads
-all of it on its own; `reading` gives the records back.
+all of it on its own.
+
+A directory may hold several chains (`trails`). `sealing` compresses segments that have ended, in
+frames (`compression`) with an `index` of the `terms` that records can be found by. `blocks` gives
+the lines of a segment back, sealed or not, `lines` what one holds; on them stand `reading` (all in
+order), `finding` (one by its number), `searching` (what fits, newest first) and `querying` (SQL).
+`pruning` removes what is older than it must be kept, but for what `holding` says to keep.
 
 No record holds a literal, a bind parameter or a row value.
 """
