@@ -72,15 +72,33 @@ def decision_records(
     seal: Seal | None = None,
 ) -> tuple[DecisionRecord, ...]:
     """One record for each statement of the plan; `seal` is for texts that are kept."""
+    hidden: tuple[str, ...] = ()
+    kept = ""
+    for planned in plan.statements:
+        hidden += planned.recorded.hidden
+        kept = kept or planned.recorded.original
     records = tuple(
         _record(identity, plan, planned, key, phase, statement, requirements, refused)
         for planned in plan.statements
     )
-    if seal is None or not any(planned.recorded.original for planned in plan.statements):
+    if hidden:
+        records = tuple(_without(record, hidden) for record in records)
+    if not kept or seal is None:
         return records
     return tuple(
         replace(record, sealed=seal(planned.recorded.original, record.session, record.fingerprint))
         for record, planned in zip(records, plan.statements, strict=True)
+    )
+
+
+def _without(record: DecisionRecord, hidden: tuple[str, ...]) -> DecisionRecord:
+    """The record without names that its text does not tell either."""
+    return replace(
+        record,
+        reasons=tuple(without(text, hidden) for text in record.reasons),
+        hints=tuple(without(text, hidden) for text in record.hints),
+        relations=tuple(without(text, hidden) for text in record.relations),
+        columns=tuple(replace(c, name=without(c.name, hidden)) for c in record.columns),
     )
 
 
@@ -111,15 +129,7 @@ def _record(
         reasons = (f"{plan.refusal.rule}: {plan.refusal.message}",)
     elif not reasons and planned.doubtful:
         reasons = (f"analysis: {DOUBT}",)
-    hints = tuple(r.hint for r in decision.reasons)
-    relations = planned.relations
-    columns = tuple(ColumnEntry(c.name, c.uses, c.tags) for c in planned.columns)
     recorded = planned.recorded
-    if hidden := tuple(name for s in plan.statements for name in s.recorded.hidden):
-        reasons, hints, relations = (
-            tuple(without(text, hidden) for text in texts) for texts in (reasons, hints, relations)
-        )
-        columns = tuple(replace(c, name=without(c.name, hidden)) for c in columns)
     return DecisionRecord(
         session=identity.session,
         principal_user=identity.principal.user,
@@ -131,8 +141,8 @@ def _record(
         phase=phase,
         action=planned.action.value,
         wrapper=planned.wrapper.value if planned.wrapper else "",
-        relations=relations,
-        columns=columns,
+        relations=planned.relations,
+        columns=tuple(ColumnEntry(c.name, c.uses, c.tags) for c in planned.columns),
         decision=verdict,
         rules=decision.rules,
         reasons=reasons,
@@ -143,7 +153,7 @@ def _record(
         statement=statement,
         rules_digest=key[2],
         catalog_epoch=key[1],
-        hints=hints,
+        hints=tuple(r.hint for r in decision.reasons),
         identity=identity_entry(identity.principal.identity),
         acting_as=identity.principal.acting_as,
         traceparent=recorded.attribution.traceparent,

@@ -63,6 +63,7 @@ from .plan import (
 )
 from .recorded_text import (
     RecordedText,
+    mentioned,
     names_of,
     recorded_call,
     recorded_texts,
@@ -282,13 +283,20 @@ def _planned(
             fills = tuple(lasting(world.snapshot, f) for f in found)
         elif facts.action is Action.SELECT and tags:
             shows = shown(world.bound, facts, request.principal, request.environment)
+    relations = tuple(sorted({f"{r.schema}.{r.name}" for r in facts.relations}))
     return PlannedStatement(
         action=facts.action,
         wrapper=facts.wrapper,
         decision=decision,
         effects=facts.effects,
-        recorded=recorded,
-        relations=tuple(sorted({f"{r.schema}.{r.name}" for r in facts.relations})),
+        recorded=mentioned(
+            recorded,
+            relations,
+            (str(c.column) for c in facts.columns),
+            (text for r in decision.reasons for text in (r.message, r.hint)),
+            (text for e in facts.effects for text in (e.name, e.value)),
+        ),
+        relations=relations,
         columns=tuple(
             ColumnNote(str(c.column), tuple(sorted(c.uses)), tags.get(c.column, ()))
             for c in facts.columns
@@ -381,6 +389,7 @@ def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_ac
     recorded = recorded_whole(request.text, world.limits, world.knows, mistaken=not denied)
     if world.keeps_originals:
         (recorded,) = with_original((recorded,), request.text, [0])
+    recorded = mentioned(recorded, (error.message, error.hint))
     statement = PlannedStatement(
         action=Action.EMPTY,
         wrapper=None,

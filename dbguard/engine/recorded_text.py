@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dbguard.errors import DbguardError
@@ -28,7 +28,7 @@ class RecordedText:
     redacted: str
     fingerprint: str
     hidden: tuple[str, ...] = ()
-    """Names that were taken out, and are to be taken out of reasons as well."""
+    """Names that were taken out, and are to be taken out of what else is said of it as well."""
     attribution: Attribution = NONE
     original: str = field(default="", repr=False)
     """As the client sent it; empty where nobody is to read it."""
@@ -79,6 +79,15 @@ def with_original(texts: Sequence[RecordedText], text: str, starts: Sequence[int
         replace(one, original=raw[start:end].decode("utf-8"))
         for one, start, end in zip(texts, [0, *starts[1:]], ends, strict=True)
     )
+
+
+def mentioned(recorded: RecordedText, *said: Iterable[str | None]) -> RecordedText:
+    """With those hidden names only that occur in what is `said`: there may be thousands, and
+    records are made again and again."""
+    if not recorded.hidden:
+        return recorded
+    text = "\n".join(part for parts in said for part in parts if part)
+    return replace(recorded, hidden=tuple(name for name in recorded.hidden if name in text))
 
 
 def recorded_call(name: str, *, known: bool) -> RecordedText:
