@@ -69,6 +69,7 @@ from .recorded_text import (
     recorded_texts,
     recorded_whole,
     with_original,
+    with_reached,
 )
 
 Memory = Mapping[ColumnKey, Remembered]
@@ -290,7 +291,7 @@ def _planned(
         decision=decision,
         effects=facts.effects,
         recorded=mentioned(
-            recorded,
+            with_reached(recorded, facts, world.knows),
             relations,
             (str(c.column) for c in facts.columns),
             (text for r in decision.reasons for text in (r.message, r.hint)),

@@ -9,10 +9,11 @@ from dbguard.errors import DbguardError
 from dbguard.policy.model import Policy
 from dbguard.sql import referee
 from dbguard.sql.attribution import NONE, Attribution, attributions
+from dbguard.sql.facts import StatementFacts
 from dbguard.sql.fingerprint import fingerprint
 from dbguard.sql.limits import Limits
 from dbguard.sql.precheck import check_text
-from dbguard.sql.recordable import HIDDEN_NAME
+from dbguard.sql.recordable import HIDDEN_NAME, is_plain
 from dbguard.sql.redact import UNREADABLE, redaction
 from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import Snapshot
@@ -88,6 +89,17 @@ def mentioned(recorded: RecordedText, *said: Iterable[str | None]) -> RecordedTe
         return recorded
     text = "\n".join(part for parts in said for part in parts if part)
     return replace(recorded, hidden=tuple(name for name in recorded.hidden if name in text))
+
+
+def with_reached(recorded: RecordedText, facts: StatementFacts, known: Known) -> RecordedText:
+    """With the odd names of what a statement reaches without saying them: `*` of a temporary table
+    shows columns that its maker called what he liked."""
+    names = {part for r in facts.relations for part in (r.schema, r.name)}
+    names.update(
+        part for c in facts.columns for part in (c.column.schema, c.column.table, c.column.column)
+    )
+    odd = sorted(name for name in names if not is_plain(name, bare=False) and not known(name))
+    return replace(recorded, hidden=(*recorded.hidden, *odd)) if odd else recorded
 
 
 def recorded_call(name: str, *, known: bool) -> RecordedText:
