@@ -119,6 +119,7 @@ class History:
 
     def pruning(self, writer: str) -> None:
         """As `dbguard audit prune` does it, of some segments at the beginning."""
+        self.open(writer).close()  # what a crash left is put in order first
         chain = Chain(writer, self.folder(writer))
         found = segments(chain.folder)
         if len(found) < 3:
