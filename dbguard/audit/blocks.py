@@ -17,9 +17,13 @@ from dbguard.audit.compression import DamagedFrame, decompress, frame_places
 from dbguard.audit.index import FrameEntry, SegmentIndex, UnusableIndex, parse_index
 from dbguard.audit.trails import Segment, unreadable
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import open_regular
 
 BLOCK: Final = 1024 * 1024
 """Bytes of lines read, and compressed, at a time."""
+INDEX_LIMIT: Final = 256 * 1024**2
+LINE_LIMIT: Final = 256 * 1024**2
+"""Bytes; what does not end by then is no line, and must not fill the memory."""
 _BEGINNING: Final = re.compile(rb'\{"v":1,"seq":([0-9]{1,19}),')
 
 
@@ -46,7 +50,11 @@ def load_index(segment: Segment) -> SegmentIndex | None:
     """The index of a sealed segment; None when it is missing or not its own."""
     try:
         size = segment.compressed.stat().st_size
-        return parse_index(segment.index.read_bytes(), segment.number, size)
+        with open_regular(segment.index) as file:
+            data = file.read(INDEX_LIMIT + 1)
+        if len(data) > INDEX_LIMIT:
+            return None
+        return parse_index(data, segment.number, size)
     except (UnusableIndex, OSError):
         return None
 
@@ -66,7 +74,7 @@ def blocks(
     try:
         if not segment.sealed:
             try:
-                file = segment.plain.open("rb")
+                file = open_regular(segment.plain)
             except FileNotFoundError:
                 segment = replace(segment, sealed=True)
             else:
@@ -74,7 +82,7 @@ def blocks(
                     yield from _plain(segment, file, start, backward)
                 return
         try:
-            file = segment.compressed.open("rb")
+            file = open_regular(segment.compressed)
         except FileNotFoundError:
             return
         with file:
@@ -101,34 +109,49 @@ def _plain(segment: Segment, file: BinaryIO, start: int, backward: bool) -> Iter
         yield from _plain_backward(segment, file, start)
         return
     file.seek(start)
-    rest = b""
+    rest: list[bytes] = []
+    held = 0
     while chunk := file.read(BLOCK):
-        data = rest + chunk if rest else chunk
-        end = data.rfind(b"\n") + 1
+        end = chunk.rfind(b"\n") + 1
         if end:
-            yield Block(segment, start, data[:end])
-            start += end
-        rest = data[end:]
+            data = b"".join([*rest, chunk[:end]])
+            yield Block(segment, start, data)
+            start += len(data)
+            rest, held = [], 0
+        if end < len(chunk):
+            rest.append(chunk[end:])
+            held = _held(segment, held + len(chunk) - end)
     if rest:
-        yield Block(segment, start, rest)
+        yield Block(segment, start, b"".join(rest))
+
+
+def _held(segment: Segment, size: int) -> int:
+    """The bytes of a line that has not ended. Raises ConfigurationError when it never will."""
+    if size > LINE_LIMIT:
+        raise damaged(segment.plain, f"a line of more than {LINE_LIMIT} bytes")
+    return size
 
 
 def _plain_backward(segment: Segment, file: BinaryIO, start: int) -> Iterator[Block]:
     position = file.seek(0, 2)
-    rest = b""
+    rest: list[bytes] = []
+    """Behind the piece that was read, backward."""
+    held = 0
     while position > start:
         begin = max(start, position - BLOCK)
         file.seek(begin)
-        data = file.read(position - begin) + rest
+        data = file.read(position - begin)
         position = begin
         # Whole lines only: what stands before the first line feed belongs to the block before.
         cut = 0 if begin == start else data.find(b"\n") + 1
-        if begin == start or cut:
-            rest = data[:cut]
-            if data[cut:]:
-                yield Block(segment, begin + cut, data[cut:])
-        else:
-            rest = data
+        if begin > start and not cut:
+            rest.append(data)
+            held = _held(segment, held + len(data))
+            continue
+        lines = b"".join([data[cut:], *reversed(rest)])
+        if lines:
+            yield Block(segment, begin + cut, lines)
+        rest, held = [data[:cut]], cut
 
 
 def _sealed(

@@ -16,9 +16,11 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+from dbguard.verification.regular_file import open_regular
+
 LEVEL: Final = 3
 """Zstandard's own default. Half of what stays are hashes, which no level makes smaller."""
-FRAME_LIMIT: Final = 1024**3
+FRAME_LIMIT: Final = 256 * 1024**2
 """Bytes a frame may hold at most: frames are made of about 1 MiB, but a line may be long. More is
 not one of ours, and would fill the memory."""
 
@@ -67,7 +69,7 @@ def first_frame(data: bytes | memoryview) -> int:
 def frame_places(path: Path) -> list[FramePlace]:
     """The frames of a file, from their headers alone. Raises DamagedFrame, OSError."""
     found: list[FramePlace] = []
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, 2)
         if not size:
             return found
@@ -90,6 +92,6 @@ def _measured(data: memoryview) -> tuple[int, int]:
         raw = zstd.get_frame_info(data).decompressed_size
     except zstd.ZstdError as error:
         raise DamagedFrame("damaged compressed data") from error
-    if raw is None or raw > FRAME_LIMIT:
-        raise DamagedFrame("a frame of compressed data does not say its size")
+    if raw is None or raw > FRAME_LIMIT or length > FRAME_LIMIT:
+        raise DamagedFrame("a frame of compressed data does not say its size, or is too large")
     return length, raw

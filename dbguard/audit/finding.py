@@ -39,11 +39,15 @@ class Finder:
         segment = self._segment(sequence)
         if segment is None:
             return None
-        for block in blocks(segment, partial(_around, sequence)):
-            found = _in(block, sequence)
-            if found is not None:
-                self._kept.appendleft(block)
-                return found
+        # That there is no such record is not believed because an index says so.
+        for worth in (partial(_around, sequence), None):
+            for block in blocks(segment, worth):
+                found = _in(block, sequence)
+                if found is not None:
+                    self._kept.appendleft(block)
+                    return found
+            if not segment.sealed:
+                break
         return None
 
     def members(self, sequence: int, near: Block | None = None) -> dict[str, object] | None:

@@ -39,7 +39,7 @@ def place_of(block: Block, position: int, line: bytes) -> Place:
             RecordKind(members["kind"]),
             members,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise _not_a_record(block, position) from error
 
 

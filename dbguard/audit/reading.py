@@ -70,10 +70,13 @@ def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored
 
 
 def read_chain(directory: Path, writer: str, selection: Selection) -> Iterator[Stored]:
-    """As `read`, of one writer's chain alone; nothing when there is no such chain."""
+    """As `read`, of one writer's chain alone; nothing when there is no such chain.
+
+    Whatever its indexes say: what depends on it may be what is removed (legal holds).
+    """
     for chain in chains(directory):
         if chain.writer == writer:
-            yield from _ChainReading(chain, selection).records()
+            yield from _ChainReading(chain, selection, index=False).records()
 
 
 def backward(directory: Path) -> Iterator[Stored]:
@@ -167,9 +170,10 @@ class _End:
 class _ChainReading:
     """One pass over a chain, forward."""
 
-    def __init__(self, chain: Chain, chosen: Selection) -> None:
+    def __init__(self, chain: Chain, chosen: Selection, *, index: bool = True) -> None:
         self._chain = chain
         self._chosen = chosen
+        self._index = index
         self._sessions: set[str] = set()
         """Sessions of the principal that was asked for."""
 
@@ -189,9 +193,8 @@ class _ChainReading:
         if self._chosen.after:
             found = found[_segment_behind(found, self._chosen.after) :]
         for segment in found:
-            for block in blocks(
-                segment, self._of_principal if self._chosen.principal else self._frames
-            ):
+            worth = self._of_principal if self._chosen.principal else self._frames
+            for block in blocks(segment, worth if self._index else None):
                 if needle in block.data:
                     yield from _lines(block, segment is found[-1], needle)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dbguard.audit.blocks import blocks, load_index
-from dbguard.audit.chain import HEAD_NAME, BrokenLine, Link, read_head, read_line
+from dbguard.audit.chain import HEAD_NAME, HEAD_SIZE, BrokenLine, Link, read_head, read_line
 from dbguard.audit.compression import (
     DamagedFrame,
     FramePlace,
@@ -32,6 +32,7 @@ from dbguard.audit.compression import (
 )
 from dbguard.audit.index import IndexBuilder, UnusableIndex
 from dbguard.audit.trails import Segment, segments
+from dbguard.verification.regular_file import open_regular
 
 MAX_SEQUENCE: Final = 2**63
 
@@ -128,7 +129,7 @@ def held(segment: Segment) -> Iterator[BinaryIO | None]:
     None when another process holds it, or it is not there. Raises OSError.
     """
     try:
-        file = segment.plain.open("rb")
+        file = open_regular(segment.plain)
     except FileNotFoundError:
         yield None
         return
@@ -263,7 +264,8 @@ def _new(path: Path, owner: BinaryIO) -> Iterator[BinaryIO]:
 def _head_sequence(folder: Path) -> int:
     """The record that the head file names; 0 when it cannot be told, and nothing is sealed."""
     try:
-        return read_head((folder / HEAD_NAME).read_bytes()).sequence
+        with open_regular(folder / HEAD_NAME) as file:
+            return read_head(file.read(HEAD_SIZE + 1)).sequence
     except (BrokenLine, FileNotFoundError):
         return 0
 

@@ -116,6 +116,16 @@ def search_command(
             typer.echo(f'{{"v":1,"records":{number}}}' if json else f"{number:,} records")
         else:
             print_records(found if shown is None else shown, json)
+        if not no_index and wanted != Search() and _sealed(directory):
+            typer.echo(
+                "dbguard: what indexes of sealed segments left out was not read; they are no "
+                "evidence, --no-index reads everything",
+                err=True,
+            )
+
+
+def _sealed(directory: Path) -> bool:
+    return any(segment.sealed for chain in chains(directory) for segment in segments(chain.folder))
 
 
 def _size(directory: Path) -> int:

@@ -27,6 +27,8 @@ _TIME_AT = len(_TIME)
 _KIND_AT = _TIME_AT + _TIME_SIZE + len(b'","prev":"') + 64
 _NAME_AT = _KIND_AT + len(_KIND)
 _HASH_SIZE = len(b',"hash":""}\n') + 64
+_LONGEST_NUMBER = 13 + 19
+"""Where the sequence number ends at the latest."""
 _DECISION = b'decision",'
 _OUTCOME = b'outcome",'
 _RUNS = frozenset(phase.value.encode() for phase in RUNS)
@@ -46,7 +48,6 @@ def scan(part: Part, wanted: Range, bulk_rows: int = DEFAULT_BULK_ROWS) -> Tally
 class _Scan:
     def __init__(self, part: Part, wanted: Range, bulk_rows: int) -> None:
         self._part = part
-        self._range = wanted
         self._tally = Tally(part.chain, bulk_rows)
         self._since = stamp(wanted.since) if wanted.since else ""
         self._until = stamp(wanted.until) if wanted.until else "~"
@@ -56,13 +57,15 @@ class _Scan:
 
     def run(self) -> Tally:
         tally, since, until = self._tally, self._since, self._until
-        for block, position, line in lines(self._part, self._range):
+        for block, position, line in lines(self._part):
             comma = line.find(b",", 13)
             kind = comma + _NAME_AT
             if (
                 line[:13] != _OPENING
                 or line[comma : comma + _TIME_AT] != _TIME
                 or line[comma + _KIND_AT : kind] != _KIND
+                or not line[13:comma].isdigit()
+                or comma > _LONGEST_NUMBER
             ):
                 self._slow(block, position, line)
                 continue

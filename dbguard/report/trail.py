@@ -1,4 +1,4 @@
-"""Which files of a trail a report reads, and of these which frames."""
+"""Which files of a trail a report reads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dbguard.audit.blocks import Block, blocks
-from dbguard.audit.index import SegmentIndex
 from dbguard.audit.trails import Segment, chains, segments
-from dbguard.report.counting import instant, stamp
+from dbguard.report.counting import instant
 
 _CLOCK_SLACK = timedelta(days=1)
 """A segment is left out by the times of its neighbours; a clock may have been off by so much."""
@@ -50,28 +49,19 @@ def parts(directory: Path, wanted: Range) -> list[Part]:
     return found
 
 
-def lines(part: Part, wanted: Range) -> Iterator[tuple[Block, int, bytes]]:
-    """Lines with their block and place in it: all of the range, and others near them.
+def lines(part: Part) -> Iterator[tuple[Block, int, bytes]]:
+    """Lines with their block and place in it, those of the whole segment.
 
-    Without an unfinished one at the end. Raises ConfigurationError when the file cannot be read.
+    Not by its index, which could have been made to hide something. Without an unfinished one at
+    the end. Raises ConfigurationError when the file cannot be read.
     """
-    for block in blocks(part.segment, lambda index: _frames(index, wanted)):
+    for block in blocks(part.segment):
         position = 0
         for line in io.BytesIO(block.data):
             if line[-1:] != b"\n":
                 return
             yield block, position, line
             position += len(line)
-
-
-def _frames(index: SegmentIndex, wanted: Range) -> int:
-    since = stamp(wanted.since) if wanted.since else ""
-    until = stamp(wanted.until) if wanted.until else "~"
-    chosen = 0
-    for number, frame in enumerate(index.frames):
-        if frame.latest >= since and frame.earliest < until:
-            chosen |= 1 << number
-    return chosen
 
 
 def _size(segment: Segment) -> int:

@@ -11,12 +11,15 @@ from typing import Final
 import orjson
 
 from .findings import UnusableInput
+from .regular_file import open_regular
 from .signed_note import SignedNote, decode_base64, read_note, split_notes
 from .tree import Range, fold
 
 FILE_NAME: Final = "checkpoints.jsonl"
 PRUNED_NAME: Final = "pruned.json"
 
+_LINE_LIMIT: Final = 1 << 16
+"""Bytes. A checkpoint has some hundred, and a digest for each power of two in its size."""
 _ORIGIN = re.compile(r"dbguard\.audit/[0-9a-f]{16}")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -123,8 +126,11 @@ def own_checkpoints(path: Path, file: str) -> tuple[list[Placed], int]:
     """
     found: list[Placed] = []
     try:
-        with path.open("rb") as lines:
-            for number, raw in enumerate(lines, 1):
+        with open_regular(path) as lines:
+            for number, raw in enumerate(iter(lambda: lines.readline(_LINE_LIMIT), b""), 1):
+                if len(raw) == _LINE_LIMIT:
+                    found.append(Placed(None, file, number))
+                    return found, 0
                 if not raw.endswith(b"\n") or (b"\0" in raw and not lines.peek(1)):
                     return found, len(raw)  # of a crash, or of a power loss that took pages of it
                 found.append(Placed(_or_none(raw), file, number))

@@ -11,6 +11,8 @@ from .findings import ChainVerification, Verification
 from .proof_check import Proven
 
 FINDINGS_SHOWN: Final = 20
+NOTES_SHOWN: Final = 40
+_LINE_SHOWN: Final = 1000
 
 
 def document(result: Verification) -> dict[str, object]:
@@ -32,13 +34,26 @@ def document(result: Verification) -> dict[str, object]:
 
 
 def lines(directory: Path, result: Verification) -> Iterator[str]:
+    return map(_plain, _lines(directory, result))
+
+
+def _plain(line: str) -> str:
+    """Without what could end the line or move the cursor: a trail that somebody changed may hold
+    what makes a terminal show another result."""
+    shown = "".join(c if c.isprintable() else "�" for c in line)
+    return shown if len(shown) <= _LINE_SHOWN else shown[:_LINE_SHOWN] + "…"
+
+
+def _lines(directory: Path, result: Verification) -> Iterator[str]:
     for finding in result.findings[:FINDINGS_SHOWN]:
         yield str(finding) if Path(finding.file).is_absolute() else f"{directory}/{finding}"
     more = len(result.findings) - FINDINGS_SHOWN
     if more > 0:
         yield f"and {more} more (--json has all)"
-    for note in result.notes:
+    for note in result.notes[:NOTES_SHOWN]:
         yield f"note: {note}"
+    if len(result.notes) > NOTES_SHOWN:
+        yield f"note: and {len(result.notes) - NOTES_SHOWN} more (--json has all)"
     for what in result.unchecked:
         yield f"not checked: {what}"
     if not result.ok:
@@ -71,7 +86,7 @@ def _chain_lines(chain: ChainVerification, *, named: bool) -> Iterator[str]:
 
 
 def proof_lines(proven: Proven) -> Iterator[str]:
-    yield proven.line
+    yield "".join(c if c.isprintable() else "�" for c in proven.line)
     yield (
         f"proven: record {proven.sequence} of chain {proven.origin.partition('/')[2]}, written at "
         f"{proven.time}, stood in the trail when {proven.signed_by} signed it at {proven.signed_at}"

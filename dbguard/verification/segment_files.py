@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from .regular_file import open_regular
 from .zstandard import DamagedFrame, frames
 
 CHUNK: Final = 1 << 20
@@ -83,7 +84,7 @@ def chunks(directory: Path, number: int) -> Iterator[bytes | DamagedFrame]:
         yield from _whole_lines(frames(path))
         return
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except FileNotFoundError:  # sealed in between
         yield from _whole_lines(frames(path.with_name(path.name + ".zst")))
         return
@@ -102,9 +103,11 @@ def _whole_lines(pieces: Iterator[bytes | DamagedFrame]) -> Iterator[bytes | Dam
             yield piece
             continue
         end = piece.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*rest, piece[:end]]) if rest else piece[:end]
-            rest, held = [], 0
+        begin = 0
+        while begin < end:  # what was compressed may be more than anybody wants to have at once
+            cut = end if end - begin <= 2 * CHUNK else piece.find(b"\n", begin + CHUNK) + 1
+            yield b"".join([*rest, piece[begin:cut]])
+            rest, held, begin = [], 0, cut
         if end < len(piece):
             rest.append(piece[end:])
             held += len(piece) - end
@@ -131,7 +134,7 @@ def first_sequence(directory: Path, number: int) -> int | None:
 def read_small(path: Path, limit: int = 1 << 20) -> bytes | None:
     """A small file's content; None when it is not there. Raises OSError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(limit)
     except FileNotFoundError:
         return None

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from .trust import KeyRecord, Trust, establish
 OPERATOR: Final = "operator"
 """The chain in which the command line records what it does to the others."""
 _CLOCK_NOTES: Final = 20
+_UNSIGNED_MINUTES: Final = 10
+"""Records should not be so much younger than the last checkpoint, as they are made by default."""
 _PARALLEL_BYTES: Final = 24 << 20
 """A trail of fewer is read in this process: starting others takes longer."""
 
@@ -61,6 +64,7 @@ def verify(
     findings: list[Finding] = list(trust.findings)
     notes = list(trust.notes)
     chains = []
+    unchecked: list[str] = []
     for reading in readings:
         coverage = judge(reading, trust, _copies_of(reading, sources))
         findings += reading.walk.findings + coverage.findings
@@ -68,12 +72,13 @@ def verify(
         findings += _check_prune_record(reading, readings)
         findings += _check_signed_at_all(reading, coverage, trust)
         chains.append(_summary(reading, coverage))
+        unchecked += _unsigned(reading, coverage, trust)
     findings += _missing_chains(readings, sources, trust)
     return Verification(
         tuple(chains),
         tuple(_without_repetition(findings)),
         tuple(notes),
-        tuple(_unchecked(readings, trust, sources)),
+        (*_unchecked(readings, trust, sources), *unchecked),
     )
 
 
@@ -221,6 +226,34 @@ def _summary(reading: ChainReading, coverage: Coverage) -> ChainVerification:
         signed_at=signed.time if signed else "",
         signed_by=coverage.signed_by,
     )
+
+
+def _unsigned(reading: ChainReading, coverage: Coverage, trust: Trust) -> Iterator[str]:
+    """Records that no checkpoint vouches for although one should: it may have been taken away."""
+    walk, signed = reading.walk, coverage.signed
+    if not trust.given or not walk.records:
+        return
+    name = f"chain {reading.writer}: " if reading.writer else ""
+    if signed is None:
+        yield (
+            f"{name}who wrote the {walk.records:,} records: no checkpoint that a given key signed "
+            "covers any of them"
+        )
+    elif signed.sequence < walk.sequence and _minutes(signed.time, walk.time) > _UNSIGNED_MINUTES:
+        yield (
+            f"{name}who wrote the records behind {signed.sequence}: the last is "
+            f"{_minutes(signed.time, walk.time):,} minutes younger than the last checkpoint, so "
+            "that others could not be signed, are not due yet (audit.checkpoints.every), or were "
+            "removed"
+        )
+
+
+def _minutes(before: str, after: bytes) -> int:
+    try:
+        times = [datetime.fromisoformat(one) for one in (before, after.decode())]
+        return int((times[1] - times[0]).total_seconds() // 60)
+    except (ValueError, TypeError):
+        return _UNSIGNED_MINUTES + 1
 
 
 def _unchecked(

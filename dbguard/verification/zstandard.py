@@ -13,9 +13,11 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+from .regular_file import open_regular
+
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 1 << 20
-_FRAME_LIMIT: Final = 1 << 30
+_FRAME_LIMIT: Final = 1 << 28
 """Bytes a frame may hold: a segment's are of about 1 MiB, more where a line is longer."""
 
 
@@ -28,7 +30,7 @@ def frames(path: Path) -> Iterator[bytes | DamagedFrame]:
 
     Raises OSError. Memory: one frame and what it holds.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         position = 0
         while True:
             end = _frame_end(file, position)
@@ -43,7 +45,8 @@ def frames(path: Path) -> Iterator[bytes | DamagedFrame]:
                 position = following
                 continue
             file.seek(position)
-            content = _content(file.read(end - position))
+            fits = end - position <= _FRAME_LIMIT
+            content = _content(file.read(end - position)) if fits else None
             if content is None:
                 yield DamagedFrame(f"the compressed data at byte {position} are damaged")
             else:

@@ -104,6 +104,11 @@ def test_what_is_forgotten_is_counted(trail: Path, monkeypatch: pytest.MonkeyPat
         b"no record\n",
         b'{"v":1,"seq":4}\n',
         b"[]\n",
+        b'{"v":1,"seq":abc,"time":"2026-11-21T08:00:00.000000Z","prev":"%b","kind":"x"}\n'
+        % (b"0" * 64),
+        b'{"v":1,"seq":%b,"time":"2026-11-21T08:00:00.000000Z","prev":"%b","kind":"x"}\n'
+        % (b"9" * 5000, b"0" * 64),
+        b'{"v":1,"seq":4,"time":"0001-01-01T00:00:00+14:00","kind":"stop"}\n',
         b'{"v":1,"seq":"x","time":"2026-11-21T08:00:00.000000Z","kind":"stop"}\n',
     ],
 )

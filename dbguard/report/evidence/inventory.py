@@ -15,6 +15,8 @@ from dbguard.errors import ConfigurationError
 CHECKPOINTS_KEPT = 200
 """Latest ones of each chain. One would do: it covers all records before it."""
 _CHUNK = 1024 * 1024
+_LINE_LIMIT = 1 << 16
+"""Bytes; no checkpoint has so many."""
 _EVIDENCE = re.compile(r"audit-[0-9]{6,}\.jsonl(\.zst)?|head|checkpoints\.jsonl|pruned\.json")
 
 
@@ -59,7 +61,8 @@ def latest_checkpoints(directory: Path) -> dict[str, bytes]:
     for chain in chains(directory):
         try:
             with (chain.folder / "checkpoints.jsonl").open("rb") as file:
-                lines = deque((line for line in file if line.endswith(b"\n")), CHECKPOINTS_KEPT)
+                read = iter(lambda: file.readline(_LINE_LIMIT), b"")
+                lines = deque((line for line in read if line.endswith(b"\n")), CHECKPOINTS_KEPT)
         except FileNotFoundError:
             continue
         except OSError as error:
