@@ -33,7 +33,7 @@ from dbguard.audit.notes import Checkpoint, Signer, VerifyingKey, origin
 from dbguard.audit.reading import stamp
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.resuming import read_pruned
-from dbguard.audit.sealing import held
+from dbguard.audit.sealing import head_sequence, held
 from dbguard.audit.trails import OPERATOR, Chain, Segment, segments
 from dbguard.errors import ConfigurationError
 
@@ -177,6 +177,9 @@ class _Walk:
         state = self._next = self._followed(segment)
         if state.latest >= stamp(keeping.before):
             return f"a record of {state.latest} is not old enough"
+        if head_sequence(self._chain.folder) <= state.last.sequence:
+            # As a power loss leaves it: without its record the writer would not go on.
+            return "the head file names a record in it, or before; start this writer once"
         for hold in keeping.holds:
             if hold.covers(state.earliest, state.latest):
                 return f"the hold {hold.name} covers it"

@@ -68,7 +68,7 @@ def to_seal(folder: Path) -> list[Segment]:
     record behind them. Raises ConfigurationError, OSError.
     """
     found = segments(folder)
-    head = _head_sequence(folder)
+    head = head_sequence(folder)
     return [
         segment
         for segment, following in itertools.pairwise(found)
@@ -261,7 +261,7 @@ def _new(path: Path, owner: BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-def _head_sequence(folder: Path) -> int:
+def head_sequence(folder: Path) -> int:
     """The record that the head file names; 0 when it cannot be told, and nothing is sealed."""
     try:
         with open_regular(folder / HEAD_NAME) as file:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from typer.main import get_command
 
 from dbguard.audit.blocks import blocks
+from dbguard.audit.chain import Head
 from dbguard.audit.holding import holds
 from dbguard.audit.reading import Selection, read, read_chain
 from dbguard.audit.records import EventRecord, RecordKind
@@ -225,6 +226,20 @@ def test_a_destination_of_checkpoints_holds_nothing_back(trail: Path) -> None:
     result = runner.invoke(APP, ["audit", "prune", "--config", str(settings)])
     assert result.exit_code == 0, result.output
     assert "the top chain: removed: segments 1 to " in result.stdout
+
+
+def test_what_the_head_file_names_stays(trail: Path) -> None:
+    """A power loss can leave it far behind; a chain without that record is not gone on with."""
+    first = next(read_chain(trail, "", Selection()))
+    (trail / "head").write_bytes(Head(first.sequence, first.hash.encode()).render())
+    before = files(trail)
+    result = prune(trail)
+    assert "the head file names a record in it" in result.output
+    left = {name for name in before if "/" not in name and name.startswith("audit-")}
+    assert left <= files(trail).keys()
+    AuditLog.open(trail, signer=SigningKey(trail.with_name("audit.key"))).close()
+    assert prune(trail).exit_code == 0
+    assert not left <= files(trail).keys()
 
 
 def test_without_the_key_nothing_goes(trail: Path) -> None:
