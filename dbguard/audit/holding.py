@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dbguard.audit.reading import Selection, Stored, read_chain
+from dbguard.audit.reading import Selection, Stored, read_chain, stamp
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.trails import OPERATOR
 from dbguard.errors import ConfigurationError
@@ -85,5 +85,5 @@ def _hold(stored: Stored, record: EventRecord) -> Hold:
         record.field("until"),
         record.field("reason"),
         record.field("by"),
-        stored.time.isoformat(),
+        stamp(stored.time),
     )

@@ -31,6 +31,7 @@ app = typer.Typer(
     "it runs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # else brackets are taken for styles, and lines stay as they are
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

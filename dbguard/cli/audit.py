@@ -23,6 +23,7 @@ from dbguard.audit.trails import parse_record_name
 from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 from dbguard.report.periods import moment
+from dbguard.report.zones import LOCAL
 from dbguard.verification.findings import NoTrail
 
 from .audit_lines import print_records
@@ -47,7 +48,10 @@ ConfigOption = Annotated[
 SinceOption = Annotated[
     str,
     typer.Option(
-        metavar="WHEN", help="From then on: 24h, 7d, or 2026-11-01 (UTC).", show_default=False
+        metavar="WHEN",
+        help="From then on: 24h, 'last night', monday, 2026-11-01, by this machine's time zone; or "
+        "2026-11-01T08:00Z.",
+        show_default=False,
     ),
 ]
 UntilOption = Annotated[
@@ -55,7 +59,10 @@ UntilOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at the audit trail, check that nobody changed it, keep it and ship it.",
+)
 
 
 @contextlib.contextmanager
@@ -73,7 +80,7 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except OSError as error:
-        _fail(f"{error.filename}: cannot be read: {error.strerror}")
+        _fail(f"{error.filename}: {error.strerror}. Check the path and its permissions.")
 
 
 def _fail(message: str) -> NoReturn:
@@ -96,8 +103,8 @@ def trail_directory(audit: Path | None, config: Path | None) -> Path:
 def period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
     """The options as points in time. Raises ConfigurationError."""
     now = datetime.now(UTC)
-    start = moment(since, now, "--since") if since else None
-    end = moment(until, now, "--until") if until else None
+    start = moment(since, now, "--since", LOCAL) if since else None
+    end = moment(until, now, "--until", LOCAL) if until else None
     if start and end and start >= end:
         raise ConfigurationError("--since is not before --until")
     return start, end
@@ -119,7 +126,7 @@ def show(
         list[RecordKind] | None, typer.Option(help="Only these kinds (repeatable).")
     ] = None,
     principal: Annotated[
-        str, typer.Option(metavar="USER", help="Only this database user.", show_default=False)
+        str, typer.Option(metavar="NAME", help="Only this database user.", show_default=False)
     ] = "",
     limit: Annotated[int, typer.Option(min=0, help="The last so many of them; 0 shows all.")] = 100,
     json: JsonOption = False,
@@ -128,6 +135,8 @@ def show(
 
     --json prints the lines as they stand in the trail. The trail is read as it is: `verify` says
     whether it is the one that was written.
+
+    Example: dbguard audit show 4711
     """
     with one_line_errors():
         directory = trail_directory(audit, config)
@@ -154,7 +163,10 @@ def tail(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the last records, and with --follow those that come (end with Ctrl-C)."""
+    """Show the last records, and with --follow those that come (end with Ctrl-C).
+
+    Example: dbguard audit tail -f
+    """
     with one_line_errors(), contextlib.suppress(KeyboardInterrupt):
         directory = trail_directory(audit, config)
         follower = Follower(directory)

@@ -35,7 +35,9 @@ from .audit import (
     trail_directory,
 )
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="The key that signs the trail's checkpoints, and keys of auditors."
+)
 
 
 @dataclass(frozen=True, slots=True)

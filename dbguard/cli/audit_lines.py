@@ -12,7 +12,8 @@ from rich.text import Text
 from dbguard.audit.reading import Stored
 from dbguard.audit.records import DecisionRecord, OutcomeRecord
 from dbguard.audit.trails import record_name
-from dbguard.report.terminal import plain
+from dbguard.report.wording import plain
+from dbguard.report.zones import LOCAL
 
 TEXT_SHOWN = 240
 """Characters."""
@@ -30,7 +31,7 @@ def print_records(records: Iterable[Stored], json: bool) -> None:
 
 
 def _line(stored: Stored) -> str:
-    when = stored.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    when = LOCAL.shown(stored.time)
     return f"{stored.name:>8}  {when}  {stored.kind:<10}  {plain(_summary(stored), TEXT_SHOWN)}"
 
 

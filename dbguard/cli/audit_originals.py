@@ -24,6 +24,8 @@ def auditor_command(
 
     The private key is the auditor's: take it to a machine that dbguard's operators cannot read.
     The public one, beside it, goes into `audit.original_text.public_key`.
+
+    Example: dbguard audit key auditor auditor.key
     """
     with one_line_errors():
         public = make_keys(file)
@@ -44,6 +46,8 @@ def open_command(
 
     Values that were bound to its parameters are not part of it. Exit code 1: this key does not
     open it. 2: there is nothing to open.
+
+    Example: dbguard audit open 4711 --key auditor.key
     """
     with one_line_errors():
         found = _decision(trail_directory(audit, config), record)

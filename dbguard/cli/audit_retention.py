@@ -42,7 +42,7 @@ from .progress_bar import progress_bar
 SHIPPING = "shipping"
 """The folder of the trail in which destinations' cursors are."""
 
-hold = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+hold = typer.Typer(no_args_is_help=True)
 
 
 def prune_command(
@@ -65,6 +65,8 @@ def prune_command(
     What a legal hold covers stays, and what a destination of audit.ship does not have yet. What
     is to go is verified first; what went is recorded in the chain of the operator, and signed.
     May run beside dbguard; after a crash, run it again.
+
+    Example: dbguard audit prune --dry-run
     """
     with one_line_errors():
         settings = _settings(audit, config)
@@ -97,14 +99,17 @@ def _hold() -> None:
 
 @hold.command("add")
 def add_command(
-    name: Annotated[str, typer.Argument(help="What to call it, as case-2026-17.")],
-    reason: Annotated[str, typer.Option(help="Why; goes into the trail.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it, as case-2026-17.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; goes into the trail.")],
     since: SinceOption = "",
     until: UntilOption = "",
     audit: AuditOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Keep the records of a period (without --since and --until, all) until it is released."""
+    """Keep the records of a period (without --since and --until, all) until it is released.
+
+    Example: dbguard audit hold add case-2026-17 --since 2026-01-01 --reason 'letter of counsel'
+    """
     with one_line_errors():
         settings = _settings(audit, config)
         start, end = period(since, until)
@@ -115,12 +120,15 @@ def add_command(
 
 @hold.command("release")
 def release_command(
-    name: Annotated[str, typer.Argument(help="Its name.")],
-    reason: Annotated[str, typer.Option(help="Why; goes into the trail.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; goes into the trail.")],
     audit: AuditOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """End a hold: its records may be removed again when their time is over."""
+    """End a hold: its records may be removed again when their time is over.
+
+    Example: dbguard audit hold release case-2026-17 --reason 'case closed'
+    """
     with one_line_errors():
         settings = _settings(audit, config)
         _record(settings, release(name, reason, getpass.getuser()), name, stands=True)

@@ -24,6 +24,8 @@ def seal_command(
 
     dbguard does it by itself unless audit.segments.compress is off. Each segment is checked
     first; one that is not what was written stays as it is, and the exit code is 1.
+
+    Example: dbguard audit seal --audit audit/
     """
     changed = 0
     with one_line_errors():
@@ -44,6 +46,7 @@ def seal_command(
                         f"{done.segment.path}: {done.records:,} records, {done.raw:,} bytes "
                         f"in {done.size:,}"
                     )
+        told = len(found)
         for folder in folders:
             sealed = [segment for segment in segments(folder) if segment.sealed]
             for segment in sealed if rebuild else without_index(folder):
@@ -54,6 +57,9 @@ def seal_command(
                     typer.echo(f"no index: {error}", err=True)
                 else:
                     typer.echo(f"{segment.index}: made anew")
+                told += 1
+        if not told:
+            typer.echo("nothing to seal: no segment has ended since")
     if changed:
         typer.echo("Run `dbguard audit verify` to see what was changed.", err=True)
         raise typer.Exit(1)

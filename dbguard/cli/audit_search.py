@@ -45,7 +45,7 @@ def search_command(
     principal: Annotated[Values, _of("Database user or identity.")] = None,
     identity: Annotated[Values, _of("Who stands behind the database user.")] = None,
     relation: Annotated[Values, _of("Table or view, with its schema.")] = None,
-    column: Annotated[Values, _of("schema.relation.column.")] = None,
+    column: Annotated[Values, _of("Column, with its table and schema.")] = None,
     tag: Annotated[Values, _of("Tag of a column, as phi.ssn.")] = None,
     rule: Annotated[Values, _of("Rule that decided or masked.")] = None,
     decision: Annotated[
@@ -54,7 +54,7 @@ def search_command(
     kind: Annotated[
         list[RecordKind] | None, typer.Option(help="Only these kinds.", show_default=False)
     ] = None,
-    session: Annotated[Values, _of("Session.")] = None,
+    session: Annotated[Values, _of("Session, as records name it.")] = None,
     application: Annotated[Values, _of("Application name of the client.")] = None,
     address: Annotated[Values, _of("Address of the client.")] = None,
     database: Annotated[Values, _of("Database.")] = None,
@@ -115,6 +115,8 @@ def search_command(
         if counted:
             typer.echo(f'{{"v":1,"records":{number}}}' if json else f"{number:,} records")
         else:
+            if shown is not None and not shown and not json:
+                typer.echo("no record fits", err=True)
             print_records(found if shown is None else shown, json)
         if not no_index and wanted != Search() and _sealed(directory):
             typer.echo(

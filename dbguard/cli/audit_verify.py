@@ -85,6 +85,8 @@ def verify_command(
 
     Signatures are checked by the keys that are given; a trail whose end was cut together with its
     checkpoints, or that was rewritten with the key, shows by copies of the checkpoints only.
+
+    Example: dbguard audit verify audit/ --public-key audit.pub --checkpoints second-place/
     """
     with one_line_errors(), unusable_inputs():
         audit = directory or audit
@@ -119,7 +121,7 @@ def prove_command(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to [default: standard output].",
+            help="Where the proof goes [default: standard output].",
             show_default=False,
         ),
     ] = None,
@@ -128,6 +130,8 @@ def prove_command(
 
     The proof holds the record, a signed checkpoint and what leads from the one to the other, and
     nothing of any other record. `dbguard audit check-proof` checks it, without the trail.
+
+    Example: dbguard audit prove 4711 -o proof.json
     """
     with one_line_errors(), unusable_inputs():
         trail = trail_directory(audit, config)
@@ -150,7 +154,7 @@ def prove_command(
 
 
 def check_proof_command(
-    file: Annotated[Path, typer.Argument(help="What `dbguard audit prove` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `dbguard audit prove` wrote.")],
     public_key: Annotated[
         list[Path],
         typer.Option(
@@ -164,6 +168,8 @@ def check_proof_command(
     """Check a proof, with nothing but its file and the public key.
 
     Exit code 0: proven, and the record is shown. 1: it proves nothing. 2: it cannot be read.
+
+    Example: dbguard audit check-proof proof.json --public-key audit.pub
     """
     with one_line_errors(), unusable_inputs():
         data = file.read_bytes()

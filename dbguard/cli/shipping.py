@@ -66,6 +66,8 @@ def ship(
 
     One process at a time ships to a destination. Exit code 0: all was acknowledged; 1: a
     destination did not take it, or is behind or in trouble (--status); 2: wrong settings.
+
+    Example: dbguard audit ship --status
     """
     with one_line_errors():
         settings = _load(config)
@@ -90,6 +92,8 @@ def fetch_checkpoints(
     """Fetch the checkpoints that were shipped to a second place.
 
     The file is what `dbguard audit verify` takes as checkpoints from elsewhere.
+
+    Example: dbguard audit fetch-checkpoints second-place -o elsewhere.jsonl
     """
     with one_line_errors():
         settings = _load(config)
@@ -116,7 +120,10 @@ def fetch_copy(
     ] = "",
     dsn: DsnOption = "",
 ) -> None:
-    """Fetch the records and checkpoints that were shipped, as a trail that can be verified."""
+    """Fetch the records and checkpoints that were shipped, as a trail that can be verified.
+
+    Example: dbguard audit fetch-copy archive -o copy/ --dsn file:reader-dsn.txt
+    """
     with one_line_errors():
         settings = _load(config)
         (destination,) = _chosen(settings, [name])

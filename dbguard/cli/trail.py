@@ -39,6 +39,7 @@ audit_app.add_typer(audit_keys.app, name="key")
 alone = typer.Typer(
     name="dbguard",
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 """The program, without its other commands."""

@@ -40,7 +40,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Keep dbguard's own users: who they are, not what database users they become. A running "
     "proxy notices every change within a second or two.",
-    rich_markup_mode=None,
 )
 
 NameArgument = Annotated[str, typer.Argument(help="The name, as clients give it for the user.")]

@@ -16,6 +16,11 @@ class Zone:
         """`time`, which knows its zone, as clocks in this one show it."""
         return time.astimezone(self.info)
 
+    def shown(self, time: datetime) -> str:
+        """To the millisecond, with the distance from UTC."""
+        text = self.local(time).isoformat(" ", "milliseconds")
+        return text.replace("+00:00", "Z")
+
     def instant(self, shown: datetime) -> datetime:
         """The moment at which clocks here show `shown` (its own zone is not looked at), in UTC."""
         return shown.replace(tzinfo=self.info).astimezone(UTC)

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--checkpoints", type=Path, action="append", default=[], metavar="FILE",
-        help="a copy of checkpoints from a second place (repeatable)",
+        help="copies of checkpoints from a second place, or a folder of them (repeatable)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     options = parser.parse_args(arguments)

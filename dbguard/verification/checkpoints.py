@@ -153,7 +153,7 @@ def copies(path: Path) -> list[Placed]:
     """
     data = path.read_bytes()
     try:
-        found = list(_copies(data, str(path)))
+        found = list(_copies(data, str(path.absolute())))
     except UnicodeDecodeError as error:
         raise UnusableInput(f"{path}: there are no checkpoints in it") from error
     if not any(placed.checkpoint for placed in found):

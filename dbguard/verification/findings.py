@@ -20,7 +20,7 @@ class Finding:
     sequence: int
     """The record concerned, or the first of those missing; 0 where no record is known."""
     file: str
-    """Relative to the trail's directory; copies of checkpoints as they were named."""
+    """Relative to the trail's directory; of copies of checkpoints the absolute path."""
     line: int
     """1-based; 0 when the finding is about the file as a whole."""
     problem: str

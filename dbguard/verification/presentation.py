@@ -54,22 +54,28 @@ def _lines(directory: Path, result: Verification) -> Iterator[str]:
         yield f"note: {note}"
     if len(result.notes) > NOTES_SHOWN:
         yield f"note: and {len(result.notes) - NOTES_SHOWN} more (--json has all)"
-    for what in result.unchecked:
-        yield f"not checked: {what}"
     if not result.ok:
         yield (
-            f"NOT in order: {len(result.findings)} findings in {result.records:,} readable records"
+            f"NOT in order: {_count(len(result.findings), 'finding')} in "
+            f"{_count(result.records, 'readable record')}"
         )
     elif not result.records:
         yield "in order: the trail has no records yet"
     else:
         yield (
-            f"in order: {result.records:,} records in {result.segments} segments, "
+            f"in order: {_count(result.records, 'record')} in "
+            f"{_count(result.segments, 'segment')}, "
             f"{result.first_time} to {result.last_time}"
         )
     for chain in result.chains:
         if chain.records:
             yield from _chain_lines(chain, named=len(result.chains) > 1)
+    for what in result.unchecked:
+        yield f"not checked: {what}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _chain_lines(chain: ChainVerification, *, named: bool) -> Iterator[str]:
@@ -81,7 +87,8 @@ def _chain_lines(chain: ChainVerification, *, named: bool) -> Iterator[str]:
         behind = chain.last_sequence - chain.signed_through
         yield (
             f"{name}signed: records up to {chain.signed_through} by {chain.signed_by}, "
-            f"{chain.signed_at}; " + (f"{behind} behind them not yet" if behind else "that is all")
+            f"{chain.signed_at}; "
+            + (f"{behind} after it not yet" if behind else "no record is unsigned")
         )
 
 

@@ -63,11 +63,11 @@ def prove(trail: Path, writer: str, sequence: int, size: int | None = None) -> P
     directory = trail / writer if writer else trail
     name = record_name(writer, sequence)
     pruned = _pruned(directory)
-    checkpoint = _covering(directory, name, sequence, size)
     place = _find(directory, sequence, pruned)
     if place is None:
         was = "it was pruned" if pruned and sequence <= pruned.sequence else "see `audit verify`"
         raise UnusableInput(f"{trail}: there is no record {name} ({was})")
+    checkpoint = _covering(directory, name, sequence, size)
     ranges = sibling_ranges(place.leaf, checkpoint.size)
     removed = pruned.size if pruned else 0
     trees = {begin: Range(max(begin, removed)) for begin, _ in ranges}

@@ -42,6 +42,25 @@ def test_verify_says_what_it_saw(trail: Path, key_file: Path) -> None:
     assert "second place" not in result.output
 
 
+def test_copies_are_named_where_they_are(
+    trail: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copy.jsonl").write_bytes((trail / "checkpoints.jsonl").read_bytes())
+    (trail / "checkpoints.jsonl").unlink()
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["audit", "verify", str(trail), "--checkpoints", "copy.jsonl"])
+    assert result.exit_code == 1
+    assert f": {tmp_path}/copy.jsonl:1 has it" in result.output
+
+
+def test_a_record_that_nothing_signed_yet_is_not_proved(trail: Path) -> None:
+    path = trail / "checkpoints.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    result = runner.invoke(app, ["audit", "prove", "100", "--audit", str(trail)])
+    assert result.exit_code == 2
+    assert "no checkpoint covers record 100 yet" in result.stderr
+
+
 def test_findings_have_exit_code_one(trail: Path) -> None:
     (trail / "operator" / "head").unlink()
     result = runner.invoke(app, ["audit", "verify", str(trail)])
@@ -104,7 +123,7 @@ def test_prove_and_check(trail: Path, key_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["prove", "300"], "no checkpoint covers record 300 yet"),
+        (["prove", "300"], "there is no record 300"),
         (["prove", "x"], "not the name of a record"),
         (["prove", "20", "--checkpoint", "x"], "not the size of a checkpoint"),
         (["prove", "20", "--checkpoint", "7"], "no checkpoint of 7 records"),
