@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dbguard.audit.blocks import blocks, load_index
+from dbguard.audit.chain import Link
 from dbguard.audit.compression import frame_places
 from dbguard.audit.holding import holds
 from dbguard.audit.index import IndexBuilder
@@ -26,10 +27,10 @@ runner = CliRunner()
 def lie(segment: Segment) -> None:
     """Make the index one of records of another kind, number and time."""
     builder = IndexBuilder()
-    other = {"seq": 900, "time": "2001-01-01T00:00:00.000000Z", "kind": "stop", "fields": {}}
-    first = {"seq": 1, "time": "2001-01-01T00:00:00.000000Z", "kind": "stop", "fields": {}}
+    line = b'{"v":1,"seq":900,"time":"2001-01-01T00:00:00.000000Z","kind":"stop","fields":{}}'
+    links = [Link(number, "2001-01-01T00:00:00.000000Z", b"", b"") for number in (1, 900)]
     for number, place in enumerate(frame_places(segment.compressed)):
-        builder.add(place, [other if number else first])
+        builder.add(place, [links[number > 0]], [line])
     segment.index.write_bytes(builder.render(segment.number, segment.size))
     assert load_index(segment) is not None
 
