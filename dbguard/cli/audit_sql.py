@@ -58,7 +58,8 @@ def sql_command(
         except ConfigurationError as error:
             if not error.detail:
                 raise
-            raise ConfigurationError(f"{error.message}: {error.detail}", hint=error.hint) from error
+            typer.echo(f"dbguard: {error.message}: {error.detail}\n{error.hint}", err=True)
+            raise typer.Exit(2) from None
 
 
 def _json(answer: Answer) -> None:

@@ -18,6 +18,26 @@ from dbguard.report.model import Report
 from dbguard.report.tables import Cell, tables
 from dbguard.report.wording import plain
 
+_FILES = frozenset(
+    [
+        ".7z",
+        ".gz",
+        ".htm",
+        ".html",
+        ".json",
+        ".ods",
+        ".pdf",
+        ".rar",
+        ".tar",
+        ".tgz",
+        ".tsv",
+        ".txt",
+        ".xls",
+        ".xlsx",
+        ".xml",
+        ".xz",
+    ]
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -38,11 +58,20 @@ def in_one(report: Report) -> bytes:
     return _csv(rows)
 
 
+def refuse_other_kinds(target: Path, wanted: str) -> None:
+    """`report.xlsx` is not meant as the name of a folder. Raises ConfigurationError."""
+    if target.suffix.lower() in _FILES and not target.is_dir():
+        raise ConfigurationError(
+            f"{target}: files that end in {target.suffix} are not made", hint=f"Name {wanted}."
+        )
+
+
 def write(report: Report, target: Path) -> list[Path]:
     """One file where `target` ends in `.csv`; else a folder with a file for each table.
 
     Raises ConfigurationError when it cannot be written.
     """
+    refuse_other_kinds(target, "a folder, or a file that ends in .csv")
     files = (
         {target: in_one(report)}
         if target.suffix == ".csv"

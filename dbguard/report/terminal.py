@@ -215,6 +215,7 @@ class _Page:
         table.add_column("statements", justify="right")
         table.add_column("rows", justify="right")
         table.add_column("last")
+        table.add_column("record", justify="right")
         for entry in raw.entries[: self.rows]:
             column = plain(entry.column) + (" (computed)" if entry.computed else "")
             table.add_row(
@@ -223,6 +224,7 @@ class _Page:
                 f"{entry.statements:,}",
                 f"{entry.rows:,}",
                 self._time(entry.last),
+                entry.example,
             )
         return table
 
@@ -240,7 +242,7 @@ class _Page:
         table.add_column("who", overflow="fold")
         table.add_column("statement", overflow="fold")
         table.add_column("values")
-        table.add_column("largest", justify="right")
+        table.add_column("record", justify="right")
         for entry in bulk.entries[: self.rows]:
             table.add_row(
                 f"{entry.count:,}",

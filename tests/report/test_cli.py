@@ -122,6 +122,17 @@ def test_html_and_csv(trail: Path, tmp_path: Path) -> None:
     assert one.read_text().startswith("table,what,value,")
 
 
+@pytest.mark.parametrize("option", ["--csv", "--evidence"])
+def test_a_file_of_another_kind_is_not_made_as_a_folder(
+    trail: Path, tmp_path: Path, option: str
+) -> None:
+    target = tmp_path / "report.tar"
+    result = runner.invoke(app, ["--audit", str(trail), option, str(target)])
+    assert result.exit_code == 2
+    assert "files that end in .tar are not made. Name a folder, or" in result.stderr
+    assert not target.exists()
+
+
 @pytest.mark.parametrize("option", ["--html", "--csv"])
 def test_what_cannot_be_written_is_one_line(trail: Path, option: str) -> None:
     result = runner.invoke(app, ["--audit", str(trail), option, str(trail / "head" / "x")])

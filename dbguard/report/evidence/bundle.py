@@ -20,6 +20,7 @@ from dbguard.report.evidence.deployment import Deployment
 from dbguard.report.evidence.inventory import TrailFile
 from dbguard.report.evidence.readme import readme
 from dbguard.report.model import Report
+from dbguard.report.spreadsheets import refuse_other_kinds
 from dbguard.report.wording import View
 from dbguard.verification import presentation
 from dbguard.verification.findings import Verification
@@ -87,6 +88,7 @@ def write(contents: dict[str, bytes], target: Path) -> None:
 
     Raises ConfigurationError.
     """
+    refuse_other_kinds(target, "a folder, or a file that ends in .zip")
     try:
         if target.suffix == ".zip":
             target.write_bytes(_zip(contents))
