@@ -59,7 +59,7 @@ def seal_command(
                     typer.echo(f"{segment.index}: made anew")
                 told += 1
         if not told:
-            typer.echo("nothing to seal: no segment has ended since")
+            typer.echo("nothing to seal: all segments that have ended are")
     if changed:
         typer.echo("Run `dbguard audit verify` to see what was changed.", err=True)
         raise typer.Exit(1)

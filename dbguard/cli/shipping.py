@@ -166,10 +166,12 @@ def _ship(trail: Path, chosen: list[DestinationSettings], once: bool) -> bool:
         failures = asyncio.run(ship_by_hand(deliveries, once=once))
     except KeyboardInterrupt:
         return False
+    with_records = {one.name for one in chosen if one.records}
     for delivery in deliveries:
         state = delivery.status()
         end = f"not all: {failures[state.name]}" if state.name in failures else "all is there"
-        typer.echo(f"{state.name}: {state.shipped:,} records; {end}")
+        number = f"{state.shipped:,} records; " if state.name in with_records else ""
+        typer.echo(f"{state.name}: {number}{end}")
     return bool(failures)
 
 

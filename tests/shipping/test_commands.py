@@ -39,7 +39,7 @@ def run(*arguments: object, code: int = 0) -> str:
 def test_ship_and_fetch(config: Path, trail: Trail, tmp_path: Path) -> None:
     shipped = run("ship", "copy", "second", "--once", "--config", config)
     assert f"copy: {trail.count} records; all is there" in shipped
-    assert "second: 0 records; all is there" in shipped
+    assert "second: all is there" in shipped
     out = tmp_path / "elsewhere.jsonl"
     assert "2 checkpoints from second" in run(
         "fetch-checkpoints", "second", "-o", out, "--config", config
