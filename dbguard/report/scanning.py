@@ -53,6 +53,9 @@ class _Scan:
         self._until = stamp(wanted.until) if wanted.until else "~"
         self._plans: dict[bytes, Plan] = {}
         self._first = 0
+        self._fold_at = _KEPT_PLANS
+        self._second = ""
+        """Up to which second the last time was found to be one."""
         """Sequence number of the segment's first record."""
 
     def run(self) -> Tally:
@@ -74,6 +77,9 @@ class _Scan:
             time = line[comma + _TIME_AT : comma + _TIME_AT + _TIME_SIZE].decode("ascii", "replace")
             if not since <= time < until:
                 continue
+            if time[:19] != self._second or not time[20:26].isdigit():
+                place_of(block, position, line)  # whose time can be read, or who says it cannot
+                self._second = time[:19]
             if line[kind : kind + 10] == _DECISION:
                 static = line.rfind(_STATIC)
                 phase = line.find(_PHASE, kind) + len(_PHASE)
@@ -117,8 +123,10 @@ class _Scan:
 
     def _new_plan(self, record: Record, key: bytes) -> Plan:
         assert isinstance(record, DecisionRecord)
-        if len(self._plans) >= _KEPT_PLANS:
+        if len(self._plans) >= self._fold_at:
             self._fold_all()
+            # Those that wait for their outcome stay: again only when there are twice as many.
+            self._fold_at = max(_KEPT_PLANS, 2 * len(self._plans))
         plan = self._plans[key] = Plan(record)
         return plan
 

@@ -12,6 +12,8 @@ KEPT_SHAPES = 1_000
 """Distinct statements a section tells apart."""
 KEPT_PRINCIPALS = 50
 """Names a shape lists."""
+KEPT_TEXT = 10_000
+"""Characters of a shape: clients choose how long statements are."""
 _OTHERS = "others"
 
 Key = tuple[str, str, str, tuple[Why, ...], tuple[str, ...], tuple[str, ...]]
@@ -72,8 +74,9 @@ class Shapes:
     def fold(self, plan: Plan, example: str) -> None:
         decision = plan.decision
         masks = tuple(dict.fromkeys(f"{entry.column}: {entry.mask}" for entry in decision.masked))
+        text = decision.text
         key = (
-            decision.text,
+            text if len(text) <= KEPT_TEXT else text[:KEPT_TEXT] + "…",
             decision.fingerprint,
             decision.decision,
             plan.reasons,

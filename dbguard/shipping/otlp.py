@@ -108,5 +108,5 @@ def _retry_after(text: str, now: datetime) -> float | None:
         return float(text)
     try:
         return max(0.0, (email.utils.parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -83,7 +83,7 @@ async def test_opentelemetrys_own_messages_read_it(
 async def test_what_is_worth_trying_again(trail: Trail, said: Said, receiver: Receiver) -> None:
     trail.add(3)
     receiver.answers = [
-        (503, {"Retry-After": "0"}, b""),
+        (503, {"Retry-After": "Mon, 20 Nov 99999999999999999999 19:12:08 -0500"}, b""),
         (429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, b""),
     ]
     await shipping(trail, said, url(receiver)).run(once=True)
