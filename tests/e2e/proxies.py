@@ -116,7 +116,8 @@ class Guarded:
     def records(self, kind: str = "") -> list[dict[str, Any]]:
         found = []
         for segment in sorted(self.audit.glob("audit-*.jsonl")):
-            for line in segment.read_text("utf-8").splitlines():
+            written = segment.read_text("utf-8").rpartition("\n")[0]  # the next may be on its way
+            for line in written.splitlines():
                 record = json.loads(line)
                 if not kind or record["kind"] == kind:
                     found.append(record)

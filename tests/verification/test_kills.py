@@ -24,7 +24,7 @@ from dbguard.audit_settings import Durability
 from dbguard.verification.inputs import load_keys
 from dbguard.verification.trail import verify
 
-KILLS = int(os.environ.get("E2E_KILLS", "10"))
+KILLS = int(os.environ.get("E2E_KILLS", "5"))
 ONE_TRAIL = 10
 """Kills of the writers of one trail."""
 
