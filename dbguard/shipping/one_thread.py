@@ -52,7 +52,7 @@ class OneThread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._calls: queue.SimpleQueue[_Call[object] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -61,7 +61,7 @@ class OneThread:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         call = _Call(work)
-        self._calls.put(call)  # type: ignore[arg-type]
+        self._calls.put(call.run)
         return await call.future
 
     def end(self) -> None:
@@ -70,4 +70,4 @@ class OneThread:
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            call.run()
+            call()

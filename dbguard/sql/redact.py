@@ -177,6 +177,10 @@ class _Setting:
 
     def __init__(self, names: _Names) -> None:
         self._names = names
+        self._begin()
+
+    def _begin(self) -> None:
+        """A statement begins."""
         self._head = ""
         self._state = "outside"
         self._names_schemas = False
@@ -185,7 +189,7 @@ class _Setting:
         """Whether this token is a setting's value that may say something about a person."""
         word = source.strip('"').lower()
         if kind == "ASCII_59":
-            self.__init__(self._names)  # type: ignore[misc]
+            self._begin()
             return False
         if not self._head:
             self._head = word
