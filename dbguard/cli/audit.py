@@ -20,6 +20,7 @@ from dbguard.audit.reading import Follower, Selection, find, last, outcome_of, r
 from dbguard.audit.records import DecisionRecord, RecordKind
 from dbguard.audit.searching import of_kinds, search
 from dbguard.audit.trails import parse_record_name
+from dbguard.audit_settings import AuditSettings
 from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 from dbguard.report.periods import moment
@@ -98,6 +99,16 @@ def trail_directory(audit: Path | None, config: Path | None) -> Path:
             hint="Give --audit DIR, or --config FILE of the proxy that writes it.",
         )
     return load_settings(config or DEFAULT_CONFIG, os.environ).audit.directory
+
+
+def trail_settings(audit: Path | None, config: Path | None) -> AuditSettings:
+    """The settings of the trail that the options mean; the defaults where only its directory is
+    named. Raises ConfigurationError."""
+    directory = trail_directory(audit, config)
+    if config is None and audit is not None:
+        return AuditSettings(directory=directory.absolute())
+    found = load_settings(config or DEFAULT_CONFIG, os.environ).audit
+    return found if audit is None else found.model_copy(update={"directory": directory.absolute()})
 
 
 def period(since: str, until: str) -> tuple[datetime | None, datetime | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,16 +22,14 @@ from dbguard.audit.own_chain import operator_chain
 from dbguard.audit.signing import rotate
 from dbguard.audit.trails import chains
 from dbguard.audit_settings import AuditSettings
-from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 
 from .audit import (
-    DEFAULT_CONFIG,
     AuditOption,
     ConfigOption,
     JsonOption,
     one_line_errors,
-    trail_directory,
+    trail_settings,
 )
 
 app = typer.Typer(
@@ -58,7 +55,7 @@ def show_command(
     The public keys are what somebody needs to check the trail: one a line, the newest last.
     """
     with one_line_errors():
-        settings = _settings(audit, config)
+        settings = trail_settings(audit, config)
         path = settings.signing_key
         public = keys.public_keys(path)
         try:
@@ -92,7 +89,7 @@ def rotate_command(
     then give them the new public key.
     """
     with one_line_errors():
-        settings = _settings(audit, config)
+        settings = trail_settings(audit, config)
         if not settings.directory.is_dir():
             raise ConfigurationError(f"{settings.directory}: there is no audit trail here")
         path = settings.signing_key
@@ -113,15 +110,6 @@ def rotate_command(
         old = handover.previous or "an unknown key"
         typer.echo(f"{old} {'is replaced by' if lost else 'hands over to'} {handover.key.name}")
         typer.echo(f"public key, also in {keys.public_path(path)}:\n{handover.key.text}")
-
-
-def _settings(audit: Path | None, config: Path | None) -> AuditSettings:
-    """Raises ConfigurationError."""
-    directory = trail_directory(audit, config)
-    if config is None and audit is not None:
-        return AuditSettings(directory=directory.absolute())
-    found = load_settings(config or DEFAULT_CONFIG, os.environ).audit
-    return found if audit is None else found.model_copy(update={"directory": directory.absolute()})
 
 
 def _use(writer: str, folder: Path, known: dict[str, VerifyingKey]) -> _Use:

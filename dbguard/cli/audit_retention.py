@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -22,12 +20,10 @@ from dbguard.audit.reading import stamp
 from dbguard.audit.records import EventRecord
 from dbguard.audit.trails import chains, segments
 from dbguard.audit_settings import AuditSettings, RetentionSettings
-from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 from dbguard.setting_types import Days
 
 from .audit import (
-    DEFAULT_CONFIG,
     AuditOption,
     ConfigOption,
     JsonOption,
@@ -36,6 +32,7 @@ from .audit import (
     one_line_errors,
     period,
     trail_directory,
+    trail_settings,
 )
 from .progress_bar import progress_bar
 
@@ -69,7 +66,7 @@ def prune_command(
     Example: dbguard audit prune --dry-run
     """
     with one_line_errors():
-        settings = _settings(audit, config)
+        settings = trail_settings(audit, config)
         before = datetime.now(UTC) - timedelta(days=_age(older_than, settings.retention))
         signer, known = _keys(settings)
         if dry_run:
@@ -111,7 +108,7 @@ def add_command(
     Example: dbguard audit hold add case-2026-17 --since 2026-01-01 --reason 'letter of counsel'
     """
     with one_line_errors():
-        settings = _settings(audit, config)
+        settings = trail_settings(audit, config)
         start, end = period(since, until)
         added = Hold(name, stamp(start), stamp(end), reason, getpass.getuser())
         _record(settings, added.record(), name, stands=False)
@@ -130,7 +127,7 @@ def release_command(
     Example: dbguard audit hold release case-2026-17 --reason 'case closed'
     """
     with one_line_errors():
-        settings = _settings(audit, config)
+        settings = trail_settings(audit, config)
         _record(settings, release(name, reason, getpass.getuser()), name, stands=True)
         typer.echo(f"{name} is released")
 
@@ -170,15 +167,6 @@ def _record(settings: AuditSettings, record: EventRecord, name: str, *, stands: 
 
 def _period(one: Hold) -> str:
     return f"{one.since or 'the beginning'} to {one.until or 'any time'}"
-
-
-def _settings(audit: Path | None, config: Path | None) -> AuditSettings:
-    """Raises ConfigurationError."""
-    directory = trail_directory(audit, config)
-    if config is None and audit is not None:
-        return AuditSettings(directory=directory.absolute())
-    found = load_settings(config or DEFAULT_CONFIG, os.environ).audit
-    return found if audit is None else found.model_copy(update={"directory": directory.absolute()})
 
 
 def _age(text: str, retention: RetentionSettings) -> int:
