@@ -77,7 +77,8 @@ def ask(trail: Path, text: str, *options: str) -> Result:
             [{"who": "x", "kind": "connect"}],
         ),
         (
-            "SELECT time, columns[1].tags AS tags FROM decisions WHERE writer = '' LIMIT 1",
+            "SELECT time, columns[1].tags AS tags FROM decisions WHERE writer = '' "
+            "ORDER BY seq LIMIT 1",
             [{"time": "2026-11-21T08:01:00Z", "tags": ["phi.ssn"]}],
         ),
     ],
