@@ -17,14 +17,28 @@ from markupsafe import Markup
 
 from dbguard import __version__
 from dbguard.report.charts import share, timeline
+from dbguard.report.codes import Said
 from dbguard.report.model import Report
 from dbguard.report.verdict import judge
-from dbguard.report.wording import View, event_text, name_of, plain, range_text
+from dbguard.report.wording import (
+    NAME_LIMIT,
+    REASON_LIMIT,
+    View,
+    event_text,
+    few,
+    listed,
+    name_of,
+    plain,
+    range_text,
+    reason_named,
+    reason_of,
+    reasons_of,
+    rule_of,
+)
 
 ROWS = 50
 """Lines in each table, unless somebody wants another number."""
 _TEXT_LIMIT = 2_000
-_NAME_LIMIT = 200
 
 
 def render(report: Report, view: View) -> bytes:
@@ -50,6 +64,10 @@ def render(report: Report, view: View) -> bytes:
             stack=_stack,
             name_of=name_of,
             event_text=event_text,
+            reason_named=reason_named,
+            reason_of=reason_of,
+            reasons_of=reasons_of,
+            rule_of=rule_of,
         )
     )
     return page.encode()
@@ -97,6 +115,11 @@ def _environment() -> Environment:
     environment.filters["number"] = _number
     environment.filters["short"] = _short
     environment.filters["statement"] = _statement
+    environment.filters["names"] = _names
+    environment.filters["listed"] = listed
+    environment.filters["said"] = _said
+    environment.filters["reason"] = _reason
+    environment.filters["marked"] = _marked
     return environment
 
 
@@ -106,10 +129,39 @@ def _source(name: str) -> str:
 
 def _name(text: str) -> Markup:
     """A name that breaks where its parts do."""
-    shown = Markup.escape(plain(text, _NAME_LIMIT))
+    shown = Markup.escape(plain(text, NAME_LIMIT))
     for mark in "._-":
         shown = shown.replace(mark, Markup(mark + "<wbr>"))  # noqa: S704 - one of three characters
     return shown
+
+
+def _names(texts: Sequence[str]) -> Markup:
+    """Names as a list, long ones cut with their count."""
+    shown, more = few(texts)
+    rest = [Markup('<span class="rest">and {} more</span>').format(_number(more))] if more else []
+    return Markup(", ").join([*map(_name, shown), *rest])
+
+
+def _said(found: Said) -> Markup:
+    return _with_code(_name(found.words), found.code)
+
+
+def _reason(found: Said) -> Markup:
+    return _with_code(Markup.escape(found.words), found.code)
+
+
+def _with_code(words: Markup, code: str) -> Markup:
+    """The code is for those who look further."""
+    return Markup("{} <small>{}</small>").format(words, code) if code else words
+
+
+def _marked(text: str, limit: int = REASON_LIMIT) -> Markup:
+    """A sentence in which what stands between two backticks is code."""
+    parts = plain(text, limit).split("`")
+    if len(parts) % 2 == 0:
+        return Markup.escape("`".join(parts))
+    code = Markup("<code>{}</code>")
+    return Markup().join(code.format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def _number(value: int) -> str:

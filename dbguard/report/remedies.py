@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from dbguard.audit.records import DecisionRecord
+from dbguard.report.codes import code_of, of_statement
 from dbguard.report.model import Why
 
-_SQLSTATE = "SQLSTATE "
-_BY_SQLSTATE = {
-    "42601": (
-        "PostgreSQL's grammar does not accept the statement",
-        "Correct the statement.",
-    ),
-    "0A000": (
-        "dbguard could not see all that the statement does",
-        "Write it without the construct named in the error, or have somebody run it who may "
-        "read all data unmasked.",
-    ),
-    "53400": (
-        "the statement is over one of dbguard's limits",
-        "Make it smaller, or raise the limit under `limits` in the settings.",
-    ),
-    "58030": (
-        "the audit log could not be written",
-        "Free space in the audit directory.",
-    ),
+_BY_CODE = {
+    "0A000": "Write it without the construct named in the error, or have somebody run it who may "
+    "read all data unmasked.",
+    "53400": "Make it smaller, or raise the limit under `limits` in the settings.",
+    "58030": "Free space in the audit directory.",
 }
+_OTHERWISE = "Correct the statement."
 
 
 def whys(decision: DecisionRecord) -> tuple[Why, ...]:
@@ -40,12 +28,8 @@ def whys(decision: DecisionRecord) -> tuple[Why, ...]:
 
 
 def _why(decision: DecisionRecord, reason: str, hint: str) -> Why:
-    if reason.startswith(_SQLSTATE):
-        code = reason.removeprefix(_SQLSTATE)
-        message, remedy = _BY_SQLSTATE.get(
-            code, ("the statement names something that is not there", "Correct the statement.")
-        )
-        return Why(reason, message, hint or remedy)
+    if code := code_of(reason):
+        return Why(reason, of_statement(code), hint or _BY_CODE.get(code, _OTHERWISE))
     rule, found, message = reason.partition(": ")
     if not found or " " in rule.replace(", ", ""):
         rule, message = ", ".join(decision.rules), reason

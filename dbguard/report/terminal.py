@@ -18,11 +18,17 @@ from rich.text import Text
 from dbguard.report.model import Count, Events, Report, Section, Shape
 from dbguard.report.verdict import Judgement, Level, judge
 from dbguard.report.wording import (
+    REASON_LIMIT,
     View,
     event_text,
+    listed,
     name_of,
     plain,
     range_text,
+    reason_named,
+    reason_of,
+    reasons_of,
+    rule_of,
     sparkline,
     squeezed,
 )
@@ -160,8 +166,9 @@ class _Page:
         table.add_column("count", justify="right")
         table.add_column("last")
         for what, counts in groups:
+            coded = what in ("rule", "reason")
             for count in counts[: self.rows]:
-                name = Text(name_of(count))
+                name = Text(str(reason_named(count)) if coded else name_of(count))
                 table.add_row(what, name, f"{count.count:,}", self._time(count.last))
                 what = ""
             if len(counts) > self.rows:
@@ -179,25 +186,30 @@ class _Page:
         for shape in shapes[: self.rows]:
             table.add_row(
                 f"{shape.count:,}",
-                Text(plain(", ".join(shape.principals), _TEXT_LIMIT)),
+                Text(listed(shape.principals)),
                 self._explained(shape),
             )
         return table
 
     def _explained(self, shape: Shape) -> Text:
         text = Text(plain(shape.text, _TEXT_LIMIT) or f"({plain(shape.action)})", style="bold")
-        for why in shape.whys:
+        whys, more = reasons_of(shape.whys)
+        for why in whys:
+            rule = rule_of(why)
             text.append("\n")
-            rule = f"{plain(why.rule)}: " if why.rule else ""
-            text.append(f"{rule}{plain(why.reason)}", style="not bold red")
+            text.append(
+                f"{rule}: {reason_of(why)}" if rule else str(reason_of(why)), "not bold red"
+            )
             text.append("\n")
-            text.append(f"→ {plain(why.remedy)}", style="not bold")
+            text.append(f"→ {plain(why.remedy, REASON_LIMIT)}", style="not bold")
+        if more:
+            text.append(f"\nand {more:,} more reasons", "not bold dim")
         if shape.masks:
             text.append("\n")
-            text.append(plain("; ".join(shape.masks), _TEXT_LIMIT), style="not bold yellow")
+            text.append(listed(shape.masks, "; "), style="not bold yellow")
         if shape.requirements:
             text.append("\n")
-            text.append(plain("; ".join(shape.requirements), _TEXT_LIMIT), style="not bold green")
+            text.append(listed(shape.requirements, "; "), style="not bold green")
         text.append(f"\nlast: record {shape.example}, {self._time(shape.last)}", "not bold dim")
         return text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from base64 import b64encode
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from dbguard.report.trail import Range
 from dbguard.report.wording import View
 from dbguard.report.zones import Zone
 from tests.report import traffic
-from tests.report.test_build import ALLOWED, stored
+from tests.report.test_build import ALLOWED, DENIED, stored
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,41 @@ def test_something_is_never_nothing() -> None:
     assert float(share(1, 10**9)) > 0
 
 
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("Run `dbguard backup now`.", "Run <code>dbguard backup now</code>."),
+        ("`a` and `b`", "<code>a</code> and <code>b</code>"),
+        ("Write <b> as `<i>`.", "Write &lt;b&gt; as <code>&lt;i&gt;</code>."),
+        ("One ` alone", "One ` alone"),
+        ("`a` and ` more", "`a` and ` more"),
+    ],
+)
+def test_backticks_of_remedies_are_code(hint: str, shown: str) -> None:
+    page = html.render(build(stored(replace(DENIED, hints=(hint,)))), View()).decode()
+    assert f'<span class="remedy">{shown}</span>' in page
+
+
+def test_both_pages_have_one_head(week: Report, page: str) -> None:
+    evidence = html.controls([], week, View()).decode()
+    title = re.search("<title>(.*?)</title>", evidence)
+    assert title is not None
+    assert title[1].startswith("dbguard evidence: Mon 2026-11-16")
+    assert "<title>dbguard report: Mon 2026-11-16" in page
+    assert "<script>" not in evidence
+    changes = (("dbguard report", "dbguard evidence"), ('class="sheet"', 'class="sheet controls"'))
+    head = page[: page.index("</header>")]
+    for old, new in changes:
+        head = head.replace(old, new)
+    policy = "script-src &#39;[^;]*"
+    assert re.sub(policy, "", head) == re.sub(policy, "", evidence[: evidence.index("</header>")])
+
+
 def test_templates_are_part_of_the_package() -> None:
     folder = Path(html.__file__).parent / "templates"
-    assert {path.name for path in folder.iterdir()} >= {"report.html", "report.css", "report.js"}
+    assert {path.name for path in folder.iterdir()} >= {
+        "page.html",
+        "report.html",
+        "report.css",
+        "report.js",
+    }
