@@ -9,7 +9,7 @@ from dbguard.policy.drift import Filling
 from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, EffectKind, SessionEffect, Wrapper
 from dbguard.sql.snapshot import SessionView
-from dbguard.sql.splices import PositionMap
+from dbguard.sql.splices import PositionMap, Splice
 
 from .recorded_text import RecordedText
 
@@ -139,6 +139,16 @@ _DISCARD_ALL = (EffectKind.DISCARD, "all")
 
 
 @dataclass(frozen=True, slots=True)
+class Freedom:
+    """What else a plan is for: texts of the same shape in which other literals stand."""
+
+    literals: tuple[int, ...]
+    """Character offsets in the client's text of the literals that nothing here rests on."""
+    splices: tuple[Splice, ...]
+    """The changes to the text that is sent, in characters instead of bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to send for a text, and everything to check and record about it."""
 
@@ -153,6 +163,8 @@ class Plan:
     """The principal may see everything raw: nothing to verify, nothing to withhold."""
     size: int = 0
     """Bytes this plan takes in memory (`footprint`), told by who made it."""
+    freedom: Freedom | None = None
+    """None when the plan is for its own text alone."""
 
     @property
     def requirements(self) -> tuple[BackupRequirement, ...]:

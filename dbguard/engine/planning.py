@@ -10,13 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from dbguard.errors import (
-    NotUnderstood,
-    StatementError,
-    SyntaxRefused,
-    UndefinedName,
-    sqlstate_of,
-)
+from dbguard.errors import NotUnderstood, StatementError, SyntaxRefused, UndefinedName
 from dbguard.masking.expressions import mask_expression
 from dbguard.policy.binding import BoundPolicy, bind, extend
 from dbguard.policy.deciding import decide
@@ -33,7 +27,6 @@ from dbguard.sql.facts import (
     EffectKind,
     FunctionTrust,
     FunctionUse,
-    MissingFunction,
     SessionEffect,
     StatementFacts,
 )
@@ -50,6 +43,7 @@ from dbguard.sql.verify import verify
 
 from .filling import followed, lasting
 from .footprint import footprint
+from .freeing import freedom_of
 from .packing import packed, unpacked
 from .plan import (
     ColumnNote,
@@ -57,10 +51,10 @@ from .plan import (
     Plan,
     PlannedStatement,
     PlanRequest,
-    Refusal,
     RememberRequest,
     RestrictedRequest,
 )
+from .plan_refusals import first_denial, refusal_of, undefined_function
 from .recorded_text import (
     RecordedText,
     mentioned,
@@ -167,7 +161,7 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         # who sees everything may mean an overload of his own by a built-in's name
         readings = tuple(replace(reading, calls=()) for reading in readings)
     elif missing := [m for reading in readings for m in reading.facts.missing_functions]:
-        return _unplanned(world, request, _undefined(missing[0]), raw_access)
+        return _unplanned(world, request, undefined_function(missing[0]), raw_access)
     recorded = recorded_texts(request.text, readings, world.knows)
     if world.keeps_originals:
         recorded = with_original(recorded, request.text, [r.start for r in readings])
@@ -178,7 +172,7 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         ),
         tuple(reading.facts for reading in readings),
     )
-    if refusal := _first_denial(statements, readings):
+    if refusal := first_denial(statements, readings):
         return Plan(request.text, None, statements, refusal, raw_access)
     if raw_access and any(s.doubtful for s in statements):
         # what a name means by then is the server's to say: it must not be pinned to a guess
@@ -190,7 +184,7 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         rewritten = _rewritten(world, request, readings, statements)
     except StatementError as error:
         if not raw_access:
-            return Plan(request.text, None, statements, _refusal(error), raw_access)
+            return Plan(request.text, None, statements, refusal_of(error), raw_access)
         rewritten = None
     changed = rewritten is not None and rewritten.text != request.text
     text = rewritten.text if rewritten is not None else request.text
@@ -199,6 +193,7 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         positions=rewritten.positions if rewritten is not None and changed else None,
         statements=statements,
         raw_access=raw_access,
+        freedom=freedom_of(request.text, readings, statements, rewritten, world.limits),
     )
 
 
@@ -229,18 +224,6 @@ def read_statements(world: World, request: PlanRequest) -> tuple[Reading, ...]:
     return readings
 
 
-def _undefined(missing: MissingFunction) -> UndefinedName:
-    """What ParseFuncOrColumn of PostgreSQL's parse_func.c says; it adds the arguments' types."""
-    name = f"{missing.schema}.{missing.name}" if missing.schema else missing.name
-    return UndefinedName(
-        "42883",
-        f"function {name} does not exist",
-        hint="No function matches the given name and argument types. "
-        "You might need to add explicit type casts.",
-        position=missing.position,
-    )
-
-
 def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
     """Decide the protocol's FunctionCall by the function's OID, like a call in a SELECT."""
     function = world.snapshot.function_by_oid.get(request.function_oid)
@@ -264,7 +247,7 @@ def plan_function_call(world: World, request: FunctionCallRequest) -> Plan:
         statement_tag="FunctionCall",
     )
     statement = _planned(world, request, facts, recorded_call(name, known=function is not None))
-    denial = _first_denial((statement,), ())
+    denial = first_denial((statement,), ())
     return Plan("", None, (statement,), denial, raw_access)
 
 
@@ -307,30 +290,6 @@ def _planned(
         fills=fills,
         shows=shows,
     )
-
-
-def _first_denial(
-    statements: tuple[PlannedStatement, ...], readings: tuple[Reading, ...]
-) -> Refusal | None:
-    for index, statement in enumerate(statements):
-        if statement.decision.effect is Effect.DENY:
-            reasons = statement.decision.reasons
-            first = reasons[0]
-            position = None
-            if index < len(readings):
-                opaque = readings[index].facts.opaque
-                position = opaque[0].position if opaque else None
-            more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-            understood = not (index < len(readings) and readings[index].facts.opaque)
-            return Refusal(
-                sqlstate="42501" if understood else "0A000",
-                message=first.message + more,
-                detail="rule " + ", ".join(sorted({r.rule for r in reasons})),
-                hint=first.hint,
-                position=position,
-                rule=first.rule,
-            )
-    return None
 
 
 def _rewritten(
@@ -400,20 +359,8 @@ def _unplanned(world: World, request: PlanRequest, error: StatementError, raw_ac
         relations=(),
         columns=(),
     )
-    refusal = _refusal(error, denied=denied)
+    refusal = refusal_of(error, denied=denied)
     return Plan(request.text, None, (statement,), refusal, raw_access)
-
-
-def _refusal(error: StatementError, *, denied: bool = True) -> Refusal:
-    return Refusal(
-        sqlstate=sqlstate_of(error),
-        message=error.message,
-        detail=error.detail,
-        hint=error.hint,
-        position=error.position,
-        rule="analysis",
-        denied=denied,
-    )
 
 
 def principal_of(snapshot: Snapshot, user: str, identity: Identity | None = None) -> Principal:

@@ -9,11 +9,13 @@ from dbguard.errors import NotUnderstood, UndefinedName
 from . import referee
 from .crosscheck import CrossCheck, compare
 from .facts import Action, Opaque, StatementFacts
+from .free_literals import free_literals
 from .limits import Limits
 from .precheck import check_text
 from .recursion import deep_recursion
 from .referee import ParsedStatement
 from .resolver import DOUBT, Names, resolve_statement
+from .shape import MAX_BYTES
 from .sites import Reading
 from .snapshot import SessionView, Snapshot
 
@@ -39,7 +41,11 @@ def analyze(
         raise NotUnderstood(
             "the statement is nested too deeply to analyse", hint="Split the statement."
         ) from None
-    return tuple(map(_with_second_reading, readings, checks))
+    readings = tuple(map(_with_second_reading, readings, checks))
+    if len(readings) == 1 and len(text) <= MAX_BYTES:
+        free = free_literals(statements[0], tokens)
+        readings = (replace(readings[0], free=free),)
+    return readings
 
 
 def analyze_definition(

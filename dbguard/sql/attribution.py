@@ -19,8 +19,8 @@ KEYS = frozenset({"action", "application", "controller", "db_driver", "framework
 """sqlcommenter's own, and nothing else: a `patient` would be one too many."""
 MAX_VALUE = 64
 """Characters of a value; a name of a route is shorter."""
-_MAX_COMMENT = 2_000
-"""Bytes; longer ones are for people."""
+MAX_COMMENT = 2_000
+"""Bytes, its ends included; longer ones are for people."""
 _VALUE = frozenset(string.ascii_letters + "_./:-{}<>")
 _HEX = frozenset("0123456789abcdef")
 _TRACE_PARTS = (2, 32, 16, 2)
@@ -54,14 +54,14 @@ def attributions(
     for token in tokens:
         if token.kind == "ASCII_59" and token.start >= ends[at]:
             at = min(at + 1, len(ends) - 1)
-        elif token.kind == "C_COMMENT" and token.end - token.start <= _MAX_COMMENT:
-            said = _read(raw[token.start + 2 : token.end - 2])
+        elif token.kind == "C_COMMENT" and token.end - token.start <= MAX_COMMENT:
+            said = read_comment(raw[token.start + 2 : token.end - 2])
             found[at] = said or found[at]
     return tuple(found)
 
 
-def _read(comment: bytes) -> Attribution | None:
-    """None when it is another kind of comment."""
+def read_comment(comment: bytes) -> Attribution | None:
+    """What a comment without its ends says; None when it is another kind of comment."""
     try:
         pairs = dict(_pairs(comment.decode("ascii").strip()))
     except ValueError:

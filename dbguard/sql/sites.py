@@ -101,3 +101,6 @@ class Reading:
     references: tuple[QualifiedReference, ...] = ()
     groups: tuple[GroupDependency, ...] = ()
     calls: tuple[BuiltinCall, ...] = ()
+    free: tuple[int, ...] | None = None
+    """Offsets of its free literals (`free_literals`); None in a string of several statements, and
+    for statements of other kinds."""
