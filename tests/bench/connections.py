@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
 import tempfile
 import time
@@ -12,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
-from pgbench import cpu_seconds, dbguard
+from measuring.processes import cpu_seconds, descriptors, memory_bytes
+from measuring.proxies import dbguard
 from rich.console import Console
 from rich.table import Table
 
@@ -21,18 +21,6 @@ from dbguard.demo.server import EmbeddedServer
 
 AT_ONCE = 20
 """Logins at the same time."""
-
-
-def resident_bytes(process: int) -> int:
-    """Memory of one process, its children left out."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise LookupError("no VmRSS")
-
-
-def descriptors(process: int) -> int:
-    return len(os.listdir(f"/proc/{process}/fd"))
 
 
 async def opened(dsn: str, count: int) -> list[asyncpg.Connection]:
@@ -71,11 +59,11 @@ async def work(connections: list[asyncpg.Connection], seconds: float) -> tuple[i
 async def measure(process: int, dsn: str, idle: int, active: int, seconds: float) -> Table:
     table = Table("what", "figure")
     warm = await opened(dsn, 10)
-    empty, files = resident_bytes(process), descriptors(process)
+    empty, files = memory_bytes(process), descriptors(process)
     began, spent = time.monotonic(), cpu_seconds(process)
     sleeping = await opened(dsn, idle)
     took, cost = time.monotonic() - began, cpu_seconds(process) - spent
-    full = resident_bytes(process)
+    full = memory_bytes(process)
     table.add_row("logins a second", f"{idle / took:,.0f}")
     table.add_row("CPU of the proxy for a login", f"{cost / idle * 1000:.1f} ms")
     table.add_row("memory for an idle connection", f"{(full - empty) / idle / 1024:.1f} KiB")
@@ -88,7 +76,7 @@ async def measure(process: int, dsn: str, idle: int, active: int, seconds: float
         await connection.close()
     await asyncio.sleep(3)
     table.add_row("descriptors left over", str(descriptors(process) - files + 2 * len(warm)))
-    table.add_row("memory left over", f"{(resident_bytes(process) - empty) / 1024**2:.1f} MiB")
+    table.add_row("memory left over", f"{(memory_bytes(process) - empty) / 1024**2:.1f} MiB")
     return table
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import median
 
 import psycopg
-from pgbench import cpu_seconds, dbguard
+from measuring.processes import cpu_seconds
+from measuring.proxies import dbguard
 from rich.console import Console
 from rich.table import Table
 

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
-from pgbench import dbguard
+from measuring.proxies import dbguard
 from rich.console import Console
 from rich.table import Table
 
