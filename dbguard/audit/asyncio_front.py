@@ -17,6 +17,8 @@ class AsyncAudit:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._commits = log.commits_at_once
+        self._commit_scheduled = False
         self._end = log.subscribe(self._changed)
 
     @property
@@ -35,10 +37,27 @@ class AsyncAudit:
 
     def append(self, record: Record | Rendered) -> int:
         """As AuditLog.append: queues and returns the sequence number."""
-        return self._log.append(record)
+        sequence = self._log.append(record)
+        if self._commits and not self._commit_scheduled:
+            self._commit_scheduled = True
+            self._loop.call_soon(self._commit_turn)
+        return sequence
+
+    def commit(self) -> bool:
+        """As AuditLog.commit: where it is True, all that was appended is written.
+
+        Records that nobody commits before are committed when the loop's turn is over.
+        """
+        return self._log.commit()
+
+    def _commit_turn(self) -> None:
+        self._commit_scheduled = False
+        self._log.commit()
 
     async def persisted(self, sequence: int) -> None:
         """Return when the record is kept. Raises AuditUnavailable when it is lost."""
+        if self._commits:
+            self._log.commit()
         while (fate := self._log.fate(sequence)) is Fate.PENDING:
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.setdefault(sequence, []).append(future)
@@ -59,12 +78,15 @@ class AsyncAudit:
         self._end()
 
     def _changed(self, _kept: int, _failure: AuditFailure | None) -> None:
+        if not self._waiting:
+            return  # whoever comes to wait now looks at the fate once more
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
+        kept, failing = self._log.durable_sequence, not self._log.available
         for sequence in list(self._waiting):
-            if self._log.fate(sequence) is not Fate.PENDING:
+            if sequence <= kept or (failing and self._log.fate(sequence) is not Fate.PENDING):
                 for future in self._waiting.pop(sequence):
                     if not future.done():  # its waiter may have been cancelled
                         future.set_result(None)

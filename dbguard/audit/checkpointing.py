@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from binascii import unhexlify
+from binascii import hexlify
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -160,19 +159,19 @@ class Checkpoints:
         return math.inf if self._due is None else max(0.0, self._due - now)
 
     def took(self, hashes: list[bytes], last: Head, now: float) -> None:
-        """Records that were written, by their hashes; `last` is the last of them."""
+        """Records that were written, by their hashes (32 bytes); `last` is the last of them."""
         if not hashes:
             return
         if not self._tree.size:
-            self._origin = origin(hashes[0])
-        self._tree.extend(map(unhexlify, hashes))
+            self._origin = origin(hexlify(hashes[0]))
+        self._tree.extend(hashes)
         self._last = last
         if self._due is None:
             self._due = now + self._every
 
     # ---- the checkpoint itself
 
-    def write(self, segment: int, stamp: datetime) -> EventRecord | None:
+    def write(self, segment: int, stamp: int) -> EventRecord | None:
         """Sign what `took` was told, and write it; `segment` holds the last record.
 
         Returns what is to be recorded: that it fails. Whoever records it says so (`telling`);

@@ -1,31 +1,34 @@
-"""The open trail on disk: segments, their chain, the head file. Used by one thread only.
+"""The open trail on disk: segments, their chain, the head file. Used by one thread at a time.
 
 Every method either does all of its work or leaves the trail as it was and raises OSError; what
 was left behind by a failed call is cut off before the next write.
+
+A sync may go on while records are written behind what it is for: `begin_sync` tells the file,
+whoever asked syncs it without keeping others from the journal, and `end_sync` takes note.
 """
 
 from __future__ import annotations
 
 import contextlib
+from binascii import hexlify
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from dbguard.audit.chain import HEAD_NAME, Head, make_line, segment_name
+from dbguard.audit.chain import HEAD_NAME, Head, segment_name
+from dbguard.audit.linking import Entry, link
 from dbguard.audit.opening import Tail
-from dbguard.audit.stamping import moment, written
+from dbguard.audit.stamping import SECOND, moment
 from dbguard.audit.storage import AuditFile, Storage, write_fully
 from dbguard.audit_settings import Durability
 
 
-class Entry(NamedTuple):
-    """A record on its way to the disk."""
+class Syncing(NamedTuple):
+    """A sync that is under way, and what it is for."""
 
-    sequence: int
-    time: datetime
-    """UTC."""
-    body: bytes
+    file: AuditFile
+    size: int
+    last: Head
 
 
 class Journal:
@@ -69,14 +72,14 @@ class Journal:
         self._durability = durability
         self._storage = storage
         self._segment_bytes = segment_bytes
-        self._age = timedelta(seconds=segment_age)
+        self._age = round(segment_age * SECOND)
         self._began = moment(tail.began)
         """The time of the segment's first record."""
         self._last = tail.last
         self._last_segment = tail.last_segment
         self._segment = tail.segment
         self._hashes: list[bytes] = []
-        """Of the records written since they were last taken."""
+        """Of the records written since they were last taken, 32 bytes each."""
         self.segment_ends: Callable[[], None] = _nothing
         """Called when all records of a segment are synced, before the next one is made."""
         self._size = self._synced = tail.size
@@ -121,23 +124,28 @@ class Journal:
         """The next record goes to another segment, for the size of this one."""
         return self._size >= self._segment_bytes
 
+    def ends_segment(self, moment: int) -> bool:
+        """A record of that time goes to another segment than the last one."""
+        if self._file is None or self.full:
+            return True
+        return self._began is not None and moment - self._began >= self._age
+
+    @property
+    def hashes(self) -> int:
+        """How many `take_hashes` would give."""
+        return len(self._hashes)
+
     def take_hashes(self) -> list[bytes]:
-        """The hashes of the records written since the last call."""
+        """The hashes (32 bytes) of the records written since the last call."""
         hashes, self._hashes = self._hashes, []
         return hashes
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Put the records behind the trail, all or none; DURABLE: synced when this returns."""
-        file = self._current_file(entries[0].time)
-        sequence, prev = self._last.sequence, self._last.hash
-        lines: list[bytes] = []
-        hashes: list[bytes] = []
-        for entry in entries:
-            line, prev = make_line(entry.sequence, written(entry.time), prev, entry.body)
-            sequence = entry.sequence
-            lines.append(line)
-            hashes.append(prev)
-        data = b"".join(lines)
+        first = entries[0][1]
+        file = self._current_file(first)
+        digests: list[bytes] = []
+        data = link(entries, self._last.hash, digests)
         if self._damaged:
             self._cut(file)
         try:
@@ -150,10 +158,11 @@ class Journal:
                 self._cut(file)  # else before the next write
             raise
         self._size += len(data)
-        self._last = Head(sequence, prev)
+        self._last = Head(entries[-1][0], hexlify(digests[-1]))
         self._last_segment = self._segment
-        self._began = self._began or entries[0].time
-        self._hashes += hashes
+        if self._began is None:
+            self._began = first
+        self._hashes += digests
         if self._durability is Durability.DURABLE:
             self._synced = self._size
         else:
@@ -175,6 +184,23 @@ class Journal:
             self._unsynced.clear()
         self._write_head()
 
+    def begin_sync(self) -> Syncing | None:
+        """What is to be synced (with `file.fdatasync`, then `end_sync`); None when nothing can be
+        without others waiting: then it is for `sync`. No segment may end before it is over."""
+        if self._file is None or not self._unsynced or self._sync_failed:
+            return None
+        return Syncing(self._file, self._size, self._last)
+
+    def end_sync(self, done: Syncing) -> None:
+        """What it was for is durable; let the head file say so."""
+        del self._unsynced[: done.size - self._synced]
+        self._synced = done.size
+        write_fully(self._head_file, done.last.render(), 0)
+
+    def sync_failed(self) -> None:
+        """What was not synced has to be written again, and what was written meanwhile."""
+        self._sync_failed = True
+
     def close(self) -> None:
         """Sync everything and close the files, which happens in any case."""
         try:
@@ -185,11 +211,10 @@ class Journal:
         finally:
             self._close_files()
 
-    def _current_file(self, now: datetime) -> AuditFile:
+    def _current_file(self, now: int) -> AuditFile:
         """The segment to write to: the next one when the last is full or too old."""
         if self._file is not None:
-            old = self._began is not None and now - self._began >= self._age
-            if not self.full and not old:
+            if not self.ends_segment(now):
                 return self._file
             if self._damaged:
                 self._cut(self._file)

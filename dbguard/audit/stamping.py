@@ -4,6 +4,9 @@ The clock is held against one that nobody can set and that goes on while the mac
 difference may grow by a second since it was last looked at closely; behind that the clock was
 *stepped*. Steps are told to the caller, who records them before the next record. Smaller ones
 back (slewing does none) make no record older than the one before.
+
+A *moment* is a number of microseconds since 1970-01-01 UTC: two moments are taken and compared for
+each statement, which datetimes are too slow for.
 """
 
 from __future__ import annotations
@@ -12,71 +15,86 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dbguard.audit.records import EventRecord, RecordKind
 
-STEP_SECONDS = 1.0
-_STEP = timedelta(seconds=STEP_SECONDS)
-CLOCK_BODY = b'"kind":"%b",' % RecordKind.CLOCK.value.encode()
+SECOND: Final = 1_000_000
+"""Microseconds."""
+STEP: Final = SECOND
+CLOCK_BODY: Final = b'"kind":"%b",' % RecordKind.CLOCK.value.encode()
 """How the body of a CLOCK record begins."""
-NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER: Final = -(1 << 62)
+"""Before all moments."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
-_CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_CLOCK_ID: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux: goes on while the machine sleeps. What others call monotonic does so by itself."""
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+def now() -> int:
+    return time.time_ns() // 1000
 
 
-def elapsed() -> float:
-    """Seconds since some point in the past."""
-    return time.clock_gettime(_CLOCK_ID)
+def elapsed() -> int:
+    """Microseconds since some point in the past."""
+    return time.clock_gettime_ns(_CLOCK_ID) // 1000
 
 
-class OneClock:
-    """A clock that nothing is held against: only its going back shows."""
-
-    __slots__ = ("_clock", "_seconds")
-
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._seconds = 0.0
-
-    def now(self) -> datetime:
-        now = self._clock()
-        self._seconds = now.timestamp()
-        return now
-
-    def elapsed(self) -> float:
-        """Of the time told last."""
-        return self._seconds
+def moment_of(time: datetime) -> int:
+    return (time - _EPOCH) // _MICROSECOND
 
 
-def written(moment: datetime) -> str:
-    """The moment (UTC) as records have it."""
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+def whole_second(moment: int) -> str:
+    """The moment as records have it, up to the dot before the microseconds."""
+    return (_EPOCH + timedelta(seconds=moment // SECOND)).isoformat()[:19] + "."
 
 
-def moment(text: str) -> datetime | None:
+def written(moment: int) -> str:
+    """The moment as records have it."""
+    return f"{whole_second(moment)}{moment % SECOND:06d}Z"
+
+
+def moment(text: str) -> int | None:
     """The time of a record; None when there is none, or it is no time in UTC."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo is UTC else None
+    return moment_of(found) if found.tzinfo is UTC else None
+
+
+class GivenClock:
+    """A clock that tells datetimes, and one that it is held against; without that one, only its
+    going back shows."""
+
+    __slots__ = ("_clock", "_last", "_monotonic")
+
+    def __init__(
+        self, clock: Callable[[], datetime], monotonic: Callable[[], float] | None
+    ) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
+        self._last = 0
+
+    def now(self) -> int:
+        self._last = moment_of(self._clock())
+        return self._last
+
+    def elapsed(self) -> int:
+        return self._last if self._monotonic is None else round(self._monotonic() * SECOND)
 
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    before: datetime
+    before: int
     """What the time should be."""
-    after: datetime
+    after: int
     """What the clock says."""
 
     def record(self) -> EventRecord:
-        seconds = (self.after - self.before).total_seconds()
+        seconds = (self.after - self.before) / SECOND
         return EventRecord(
             RecordKind.CLOCK,
             "",
@@ -91,9 +109,9 @@ class ClockStep:
 class Mark(NamedTuple):
     """Where the times stood; what came later can be taken back."""
 
-    wall: datetime
-    monotonic: float
-    last: datetime
+    wall: int
+    monotonic: int
+    last: int
 
 
 class Stamps:
@@ -103,49 +121,46 @@ class Stamps:
 
     def __init__(
         self,
-        last: datetime | None,
-        clock: Callable[[], datetime] = utc_now,
-        monotonic: Callable[[], float] = elapsed,
+        last: int | None,
+        clock: Callable[[], int] = now,
+        monotonic: Callable[[], int] = elapsed,
     ) -> None:
         """`last`: the time of the last record there is."""
         self._clock = clock
         self._elapsed = monotonic
         self._wall = NEVER
-        self._monotonic = 0.0
-        self._last = last or NEVER
+        self._monotonic = 0
+        self._last = NEVER if last is None else last
 
-    def now(self) -> datetime:
-        now = self._clock()
-        return now if now.tzinfo is UTC else now.astimezone(UTC)
+    def now(self) -> int:
+        return self._clock()
 
-    def take(self) -> tuple[datetime, ClockStep | None]:
+    def take(self) -> tuple[int, ClockStep | None]:
         """The time of the next record, and the step to record before it with the same time."""
         now = self._clock()
-        if now.tzinfo is not UTC:
-            now = now.astimezone(UTC)
         monotonic = self._elapsed()
         last = self._last
-        if self._wall is NEVER:
+        if self._wall == NEVER:
             self._wall, self._monotonic = now, monotonic
-        drift = (now - self._wall).total_seconds() - (monotonic - self._monotonic)
-        if -STEP_SECONDS <= drift <= STEP_SECONDS:
+        drift = now - self._wall - monotonic + self._monotonic
+        if -STEP <= drift <= STEP:
             if now >= last:
                 self._last = now
                 return now, None
-            if last - now <= _STEP:
+            if last - now <= STEP:
                 return last, None
-        expected = self._wall + timedelta(seconds=monotonic - self._monotonic)
+        expected = self._wall + monotonic - self._monotonic
         self._wall, self._monotonic, self._last = now, monotonic, now
         return now, ClockStep(max(expected, last), now)
 
-    def quiet(self) -> datetime:
+    def quiet(self) -> int:
         """A time that follows on, whatever the clock says: steps are left for `take`."""
-        now = self.now()
-        drift = (now - self._wall).total_seconds() - (self._elapsed() - self._monotonic)
-        if now >= self._last and (self._wall is NEVER or abs(drift) <= STEP_SECONDS):
+        now = self._clock()
+        drift = now - self._wall - self._elapsed() + self._monotonic
+        if now >= self._last and (self._wall == NEVER or abs(drift) <= STEP):
             self._last = now
             return now
-        return now if self._last is NEVER else self._last
+        return now if self._last == NEVER else self._last
 
     def mark(self) -> Mark:
         return Mark(self._wall, self._monotonic, self._last)

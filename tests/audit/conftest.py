@@ -35,6 +35,10 @@ class FaultyStorage:
         self.fuse: int | None = None
         self.sync_gate = threading.Event()
         self.sync_gate.set()
+        self.syncing = threading.Event()
+        """Somebody has come to the gate."""
+        self.one_at_a_time = threading.RLock()
+        """What is done to a file and what is noted of it; BUFFERED writes while it syncs."""
         self.calls: list[str] = []
         self.durable: dict[Path, bytes] = {}
         self.dirty: dict[Path, list[tuple[int, int]]] = {}
@@ -76,6 +80,7 @@ class FaultyStorage:
         self.named |= {path for path in self.durable if path.parent == directory}
 
     def sync(self, path: Path) -> None:
+        """With `one_at_a_time`."""
         content = path.read_bytes()
         image = bytearray(self.durable[path].ljust(len(content), b"\0")[: len(content)])
         for begin, end in self.dirty.pop(path, []):
@@ -103,6 +108,10 @@ class FaultyFile:
         self.file = file
 
     def pwrite(self, data: memoryview, offset: int) -> int:
+        with self.storage.one_at_a_time:
+            return self._pwrite(data, offset)
+
+    def _pwrite(self, data: memoryview, offset: int) -> int:
         storage = self.storage
         storage.enter(self.named("pwrite"))
         wanted = len(data)
@@ -120,14 +129,17 @@ class FaultyFile:
         return self.file.pwrite(data[:wanted], offset)
 
     def fdatasync(self) -> None:
-        self.storage.sync_gate.wait(10)
-        try:
-            self.storage.enter(self.named("fdatasync") if self.path.name != "head" else "fdatasync")
-        except OSError:
-            if not self.storage.off:
-                self.storage.dirty.pop(self.path, None)
-            raise
-        self.storage.sync(self.path)
+        storage = self.storage
+        storage.syncing.set()
+        storage.sync_gate.wait(10)
+        with storage.one_at_a_time:
+            try:
+                storage.enter(self.named("fdatasync") if self.path.name != "head" else "fdatasync")
+            except OSError:
+                if not storage.off:
+                    storage.dirty.pop(self.path, None)
+                raise
+            storage.sync(self.path)
 
     def named(self, operation: str) -> str:
         """Faults of the head file and of the checkpoints can be had apart from others."""
@@ -135,8 +147,9 @@ class FaultyFile:
         return f"{operation} {name}" if name else operation
 
     def truncate(self, size: int) -> None:
-        self.storage.enter("truncate")
-        self.file.truncate(size)
+        with self.storage.one_at_a_time:
+            self.storage.enter("truncate")
+            self.file.truncate(size)
 
     def close(self) -> None:
         self.file.close()

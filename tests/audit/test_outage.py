@@ -188,7 +188,7 @@ def test_a_defect_in_the_writer_lets_nobody_through(tmp_path: Path, storage, mon
     log = AuditLog.open(tmp_path, storage=storage)
     monkeypatch.setattr("threading.excepthook", lambda _args: None)
     monkeypatch.setattr(
-        "dbguard.audit.journal.make_line", lambda *_args: (_ for _ in ()).throw(TypeError())
+        "dbguard.audit.journal.link", lambda *_args: (_ for _ in ()).throw(TypeError())
     )
     sequence = log.append(EVENT)
     with pytest.raises(AuditUnavailable):

@@ -10,7 +10,17 @@ import orjson
 import pytest
 
 from dbguard.audit.records import EventRecord, RecordKind
-from dbguard.audit.stamping import ClockStep, Stamps, elapsed, moment, utc_now, written
+from dbguard.audit.stamping import (
+    SECOND,
+    ClockStep,
+    GivenClock,
+    Stamps,
+    elapsed,
+    moment,
+    moment_of,
+    now,
+    written,
+)
 from dbguard.audit.writer import AuditLog
 from dbguard.errors import AuditUnavailable
 
@@ -35,9 +45,13 @@ class Watch:
     def elapsed(self) -> float:
         return self.seconds
 
+    def stamps(self, last: int | None = None) -> Stamps:
+        given = GivenClock(self.clock, self.elapsed)
+        return Stamps(last, given.now, given.elapsed)
 
-def at(seconds: float) -> datetime:
-    return BASE + timedelta(seconds=seconds)
+
+def at(seconds: float) -> int:
+    return moment_of(BASE) + round(seconds * SECOND)
 
 
 @pytest.mark.parametrize(
@@ -61,35 +75,35 @@ def test_steps_are_told_once_and_times_go_back_only_with_them(
     expected: list[tuple[float, tuple[float, float] | None]],
 ) -> None:
     watch = Watch()
-    stamps = Stamps(None, watch.clock, watch.elapsed)
-    assert stamps.take() == (BASE, None)
+    stamps = watch.stamps()
+    assert stamps.take() == (at(0), None)
     for (seconds, step), (time, told) in zip(turns, expected, strict=True):
         watch.passes(seconds, step)
-        now, found = stamps.take()
-        assert now == at(time)
+        taken, found = stamps.take()
+        assert taken == at(time)
         assert found == (None if told is None else ClockStep(at(told[0]), at(told[1])))
 
 
 @pytest.mark.parametrize(("behind", "told"), [(0.0, False), (1.0, False), (1.1, True), (9e5, True)])
 def test_a_clock_behind_the_last_record_is_told_at_the_start(behind: float, told: bool) -> None:
     watch = Watch()
-    now, step = Stamps(at(behind), watch.clock, watch.elapsed).take()
-    assert step == (ClockStep(at(behind), BASE) if told else None)
-    assert now == (BASE if told else at(behind))
+    taken, step = watch.stamps(at(behind)).take()
+    assert step == (ClockStep(at(behind), at(0)) if told else None)
+    assert taken == at(0 if told else behind)
 
 
 def test_a_machine_that_slept_is_not_told() -> None:
     """`elapsed` goes on meanwhile, as the clock does."""
-    before = elapsed(), utc_now()
-    assert elapsed() >= before[0]
-    stamps = Stamps(utc_now())
-    assert stamps.take()[1] is None
+    before = elapsed()
+    assert elapsed() >= before
+    assert Stamps(now()).take()[1] is None
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-21T08:00:00", "2026-11-21T08+02:00"])
 def test_what_is_no_time_of_a_record(text: str) -> None:
     assert moment(text) is None
-    assert moment(written(BASE)) == BASE
+    assert moment(written(at(0.000001))) == at(0.000001)
+    assert written(at(1.5)) == "2026-11-21T08:00:01.500000Z"
 
 
 def trail(directory: Path) -> list[dict[str, object]]:

@@ -105,8 +105,9 @@ def test_appending_does_not_wait_for_the_disk(tmp_path: Path, storage) -> None: 
     log.close()
 
 
-def test_threads_get_distinct_numbers_and_one_chain(tmp_path: Path) -> None:
-    log = AuditLog.open(tmp_path)
+@BOTH
+def test_threads_get_distinct_numbers_and_one_chain(tmp_path: Path, durability: Durability) -> None:
+    log = AuditLog.open(tmp_path, durability=durability, segment_bytes=10_000)
     given: list[int] = []
 
     def work() -> None:

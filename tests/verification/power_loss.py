@@ -10,6 +10,7 @@ as before, or not. `fuse` counts operations until everything stops.
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 from random import Random
 
@@ -22,6 +23,8 @@ class PowerLossStorage:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.real = FileStorage()
+        self.one_at_a_time = threading.Lock()
+        """What is done to a file and what is noted of it."""
         self.fuse: int | None = None
         self.off = False
         self.full = False
@@ -115,23 +118,26 @@ class _File:
         self.file = file
 
     def pwrite(self, data: memoryview, offset: int) -> int:
-        self.storage.step()
-        if self.storage.full and self.path.name != "head":
-            raise OSError(errno.ENOSPC, "no space left")
-        taken = data[: self.storage.random.randint(1, len(data))] if len(data) > 1000 else data
-        self.storage.pending.setdefault(self.path, []).append((offset, bytes(taken)))
-        return self.file.pwrite(taken, offset)
+        with self.storage.one_at_a_time:
+            self.storage.step()
+            if self.storage.full and self.path.name != "head":
+                raise OSError(errno.ENOSPC, "no space left")
+            taken = data[: self.storage.random.randint(1, len(data))] if len(data) > 1000 else data
+            self.storage.pending.setdefault(self.path, []).append((offset, bytes(taken)))
+            return self.file.pwrite(taken, offset)
 
     def fdatasync(self) -> None:
-        self.storage.step()
-        image = self.storage.durable[self.path]
-        image[:] = self.path.read_bytes()
-        self.storage.pending.pop(self.path, None)
+        with self.storage.one_at_a_time:
+            self.storage.step()
+            image = self.storage.durable[self.path]
+            image[:] = self.path.read_bytes()
+            self.storage.pending.pop(self.path, None)
 
     def truncate(self, size: int) -> None:
-        self.storage.step()
-        self.storage.pending.setdefault(self.path, []).append((size, None))
-        self.file.truncate(size)
+        with self.storage.one_at_a_time:
+            self.storage.step()
+            self.storage.pending.setdefault(self.path, []).append((size, None))
+            self.file.truncate(size)
 
     def close(self) -> None:
         self.file.close()

@@ -1,0 +1,254 @@
+"""From the queue to the trail: what the writer thread and those who commit by themselves share.
+
+Two locks: `disk` is held by who uses journal and checkpoints, for as long as that takes; `lock` by
+who looks at what is queued and what was kept, for a moment. Who needs both takes `disk` first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from dbguard.audit.checkpointing import Checkpoints
+from dbguard.audit.journal import Journal
+from dbguard.audit.ledger import Ledger
+from dbguard.audit.linking import Entry
+from dbguard.audit.outage import AuditFailure, Outage, closed, errno_name
+from dbguard.audit.records import EventRecord, render
+from dbguard.audit.stamping import CLOCK_BODY, NEVER, Mark, Stamps, written
+
+Subscriber: TypeAlias = Callable[[int, AuditFailure | None], None]
+
+_TREE_BATCH: Final = 256
+"""Records that stand in the chain and not yet in the tree, before a commit puts them there: about
+0.2 ms. The writer thread does it for fewer, when it syncs."""
+
+
+class Commits:
+    __slots__ = (
+        "_kept_mark",
+        "_stamps",
+        "asleep",
+        "checkpoints",
+        "disk",
+        "hurried",
+        "journal",
+        "ledger",
+        "lock",
+        "progress",
+        "queue",
+        "subscribers",
+        "work",
+    )
+
+    def __init__(self, journal: Journal, stamps: Stamps, checkpoints: Checkpoints | None) -> None:
+        self.journal = journal
+        self.checkpoints = checkpoints
+        journal.segment_ends = self.checkpoint
+        self.ledger = Ledger(journal.last.sequence)
+        self.queue: list[Entry] = []
+        self.disk = threading.Lock()
+        self.lock = threading.Lock()
+        self.work = threading.Condition(self.lock)
+        """For the writer thread: there is something to do."""
+        self.progress = threading.Condition(self.lock)
+        """Fates have changed."""
+        self.asleep = False
+        """The thread has to be told that something was queued."""
+        self.hurried = False
+        """Somebody waits for what is queued and cannot commit it."""
+        self.subscribers: tuple[Subscriber, ...] = ()
+        self._stamps = stamps
+        self._kept_mark = stamps.mark()
+
+    # ---- the queue
+
+    def append(self, body: bytes) -> int:
+        """Queue a record; returns its number. Raises AuditUnavailable when the log is closed."""
+        with self.lock:
+            ledger = self.ledger
+            if ledger.closing or ledger.finished:
+                raise closed()
+            now, step = self._stamps.take()
+            if step is not None:
+                self._enqueue(step.record(), now)
+            sequence = ledger.next
+            ledger.next = sequence + 1
+            self.queue.append((sequence, now, body))
+            if self.asleep:
+                self.asleep = False
+                self.work.notify()
+        return sequence
+
+    def _enqueue(self, record: EventRecord, now: int) -> int:
+        """Queue a record of the log's own (under `lock`)."""
+        sequence = self.ledger.give()
+        self.queue.append((sequence, now, render(record).body))
+        return sequence
+
+    def tell_chain(self) -> None:
+        """Record which key signs from now on, and that the clock was set, before it is signed."""
+        if self.checkpoints is None:
+            return
+        news = self.checkpoints.announcements()
+        with self.lock:
+            now, step = self._stamps.take()
+            if step is not None:
+                self._enqueue(step.record(), now)
+            for record in news:
+                last = self._enqueue(record, now)
+            if news:
+                self.checkpoints.announced(last)
+
+    def hurry(self) -> None:
+        """Have the thread write what is queued now."""
+        with self.lock:
+            self.hurried = True
+            self.work.notify()
+
+    # ---- committing
+
+    def at_once(self) -> bool:
+        """Write what is queued, without waiting for anybody; False when that is for the thread,
+        which is told. Syncs nothing.
+
+        The thread does what takes longer (new segments, checkpoints), and ends outages.
+        """
+        ledger = self.ledger
+        if not self.queue and ledger.kept == ledger.next - 1:
+            return True
+        if not self.disk.acquire(blocking=False):
+            self.hurry()
+            return False
+        try:
+            with self.lock:
+                batch = self.queue
+                if not batch and ledger.outage is None:
+                    return True  # somebody else was faster
+                if not self._may_write(batch):
+                    self.hurried = True
+                    self.work.notify()
+                    return False
+                self.queue = []
+                mark = self._stamps.mark()
+            try:
+                self.journal.write(batch)
+            except OSError as error:
+                self.fail(error, len(batch))
+                self.hurry()  # it tries again
+                return False
+            self._keep(batch[-1][0], None, mark)
+            if self.journal.hashes >= _TREE_BATCH:
+                self.absorb()
+            return True
+        except BaseException:
+            self.give_up()  # a defect
+            raise
+        finally:
+            self.disk.release()
+
+    def _may_write(self, batch: list[Entry]) -> bool:
+        ledger = self.ledger
+        if not batch or ledger.outage or ledger.closing or ledger.finished:
+            return False
+        return not self.journal.ends_segment(batch[0][1])
+
+    def write(self) -> bool:
+        """Write what is queued, or try to end an outage (under `disk`); False when it failed."""
+        ledger = self.ledger
+        with self.lock:
+            batch, self.queue = self.queue, []
+            self.hurried = False
+            outage = ledger.outage
+            entries = [self._recovery(outage, batch), *batch] if outage else batch
+            mark = self._stamps.mark()
+        try:
+            if outage:
+                self.journal.sync()
+            if entries:
+                self.journal.write(entries)
+        except OSError as error:
+            self.fail(error, len(batch))
+            return False
+        if entries:
+            self._keep(entries[-1][0], outage, mark)
+        return True
+
+    def _recovery(self, outage: Outage, batch: Sequence[Entry]) -> Entry:
+        """The first record behind an outage. Its time is before that of a CLOCK record."""
+        last = self._kept_mark.last
+        if not batch:
+            now = self._stamps.quiet()
+        elif batch[0][2].startswith(CLOCK_BODY) and last != NEVER:
+            now = last
+        else:
+            now = batch[0][1]
+        return outage.reserved, now, render(outage.over(self.ledger.kept)).body
+
+    def _keep(self, sequence: int, outage: Outage | None, mark: Mark) -> None:
+        self._kept_mark = mark
+        if self.checkpoints is not None:
+            self.checkpoints.kept(sequence)
+        with self.lock:
+            self.ledger.keep(sequence, outage)
+        self._tell()
+
+    def fail(self, error: OSError, lost: int) -> None:
+        """Nothing that is not kept will be: what waits in the queue came before the RECOVERY.
+
+        Under `disk`. `lost`: records that were taken from the queue.
+        """
+        if self.checkpoints is not None:
+            self.checkpoints.lost()
+        with self.lock:
+            lost += len(self.queue)
+            self.queue.clear()
+            self._stamps.restore(self._kept_mark)
+            outage = self.ledger.outage
+            since = outage.failure.since if outage else written(self._stamps.now())
+            self.ledger.lose(lost, AuditFailure(errno_name(error), since))
+        self._tell()
+
+    def give_up(self) -> None:
+        """Nothing that is not kept will be, now or later."""
+        with self.lock:
+            self.ledger.finished = True
+            self.queue.clear()
+            self.work.notify()
+        self._tell()
+
+    def _tell(self) -> None:
+        with self.lock:
+            self.progress.notify_all()
+            subscribers = self.subscribers
+            kept, outage = self.ledger.kept, self.ledger.outage
+        for callback in subscribers:
+            callback(kept, outage.failure if outage else None)
+
+    # ---- checkpoints (under `disk`)
+
+    def absorb(self) -> None:
+        """Have what was written stand in the tree."""
+        hashes = self.journal.take_hashes()
+        if self.checkpoints is not None:
+            self.checkpoints.took(hashes, self.journal.last, time.monotonic())
+
+    @property
+    def checkpoint_due(self) -> bool:
+        if self.checkpoints is None:
+            return False
+        return self.ledger.closing or self.checkpoints.due(time.monotonic())
+
+    def checkpoint(self) -> None:
+        """Sign all that is synced; the journal calls it when a segment ends."""
+        if self.checkpoints is None:
+            return
+        self.absorb()
+        with self.lock:
+            now = self._stamps.quiet()
+        news = self.checkpoints.write(self.journal.last_segment, now)
+        if news is not None:
+            with self.lock:
+                self.checkpoints.telling(self._enqueue(news, self._stamps.quiet()))

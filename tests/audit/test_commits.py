@@ -1,0 +1,240 @@
+"""BUFFERED records are written by whoever commits them, with no thread in between."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.audit.reading import read
+from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.signing import SigningKey
+from dbguard.audit.writer import AuditLog, Fate
+from dbguard.audit_settings import Durability
+from dbguard.errors import AuditUnavailable
+from dbguard.verification.trail import verify
+
+EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
+
+
+@pytest.fixture
+def log(tmp_path: Path, storage) -> Iterator[AuditLog]:  # type: ignore[no-untyped-def]
+    made = AuditLog.open(tmp_path, durability=Durability.BUFFERED, storage=storage)
+    yield made
+    storage.sync_gate.set()
+    made.close()
+
+
+def committed(log: AuditLog) -> bool:
+    """The thread has journal and checkpoints for a moment now and then."""
+    deadline = time.monotonic() + 5
+    while not log.commit():
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def test_what_is_committed_is_in_the_file(log: AuditLog, tmp_path: Path) -> None:
+    assert log.commits_at_once
+    for count in (1, 20, 400):
+        sequences = [log.append(EVENT) for _ in range(count)]
+        assert committed(log)
+        assert {log.fate(sequence) for sequence in sequences} == {Fate.KEPT}
+        lines = (tmp_path / "audit-000001.jsonl").read_bytes().count(b"\n")
+        assert lines == sequences[-1] == log.durable_sequence
+    assert log.pending == 0
+    assert verify(tmp_path).ok
+
+
+def test_commits_go_on_while_the_disk_syncs(log: AuditLog, tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    storage.sync_gate.clear()
+    storage.syncing.clear()
+    log.append(EVENT)
+    assert storage.syncing.wait(5)
+    behind = log.append(EVENT)
+    assert committed(log)
+    assert log.fate(behind) is Fate.KEPT
+    path = tmp_path / "audit-000001.jsonl"
+    assert path.read_bytes() not in storage.durable.values()
+    storage.sync_gate.set()
+    deadline = time.monotonic() + 5
+    while storage.durable[path] != path.read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert verify(tmp_path).ok
+
+
+def test_a_sync_that_fails_beside_commits_is_made_up_for(
+    log: AuditLog,
+    tmp_path: Path,
+    storage,  # type: ignore[no-untyped-def]
+) -> None:
+    storage.sync_gate.clear()
+    storage.syncing.clear()
+    storage.failing["fdatasync"] = errno.EIO
+    log.append(EVENT)
+    assert storage.syncing.wait(5)
+    kept = log.append(EVENT)
+    assert committed(log)
+    storage.sync_gate.set()
+    deadline = time.monotonic() + 5
+    while log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    storage.failing.clear()
+    while not log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert log.fate(kept) is Fate.KEPT
+    log.close()
+    path = tmp_path / "audit-000001.jsonl"
+    assert storage.durable[path] == path.read_bytes()
+    assert [stored.kind for stored in read(tmp_path)] == ["connect", "connect", "recovery"]
+    assert verify(tmp_path).ok
+
+
+def test_a_commit_that_the_disk_refuses_keeps_nothing(
+    log: AuditLog,
+    tmp_path: Path,
+    storage,  # type: ignore[no-untyped-def]
+) -> None:
+    log.append(EVENT)
+    assert committed(log)
+    storage.failing["pwrite"] = errno.ENOSPC
+    lost = [log.append(EVENT), log.append(EVENT)]
+    assert not log.commit()
+    with pytest.raises(AuditUnavailable) as caught:
+        log.wait(lost[-1], timeout=5)
+    assert "ENOSPC" in caught.value.detail
+    assert not log.commit()
+    assert not log.available
+    storage.failing.clear()
+    deadline = time.monotonic() + 5
+    while not log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    log.append(EVENT)
+    assert committed(log)
+    assert [log.fate(sequence) for sequence in lost] == [Fate.LOST, Fate.LOST]
+    log.close()
+    assert [stored.kind for stored in read(tmp_path)] == ["connect", "recovery", "connect"]
+    assert verify(tmp_path).ok
+
+
+def test_new_segments_are_the_threads(tmp_path: Path) -> None:
+    key = SigningKey(tmp_path / "audit.key")
+    log = AuditLog.open(
+        tmp_path / "audit", durability=Durability.BUFFERED, segment_bytes=600, signer=key
+    )
+    for _ in range(20):
+        last = log.append(EVENT)
+        log.commit()
+        log.wait(last, timeout=5)
+    log.close()
+    assert len(list((tmp_path / "audit").glob("audit-*.jsonl"))) > 5
+    found = verify(tmp_path / "audit")
+    assert found.ok
+    assert found.records == 21
+
+
+def test_a_defect_in_a_commit_lets_nobody_through(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("threading.excepthook", lambda _args: None)
+    monkeypatch.setattr(
+        "dbguard.audit.journal.link", lambda *_args: (_ for _ in ()).throw(TypeError())
+    )
+    lost = log.append(EVENT)
+    with pytest.raises((TypeError, AuditUnavailable)):  # the thread may have come first
+        log.commit()
+        log.wait(lost, timeout=5)
+    assert log.fate(lost) is Fate.LOST
+    assert not log.available
+    with pytest.raises(AuditUnavailable):
+        log.append(EVENT)
+
+
+def test_durable_records_are_not_kept_by_a_commit(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    assert not log.commits_at_once
+    storage.sync_gate.clear()
+    sequence = log.append(EVENT)
+    assert not log.commit()
+    assert log.fate(sequence) is Fate.PENDING
+    storage.sync_gate.set()
+    log.wait(sequence, timeout=5)
+    log.close()
+
+
+def test_closed_logs_take_no_commits(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path, durability=Durability.BUFFERED)
+    last = log.append(EVENT)
+    log.close()
+    log.commit()
+    assert log.fate(last) is Fate.KEPT
+
+
+def test_many_threads_that_commit_and_wait(tmp_path: Path) -> None:
+    key = SigningKey(tmp_path / "audit.key")
+    log = AuditLog.open(
+        tmp_path / "audit",
+        durability=Durability.BUFFERED,
+        segment_bytes=20_000,
+        signer=key,
+        checkpoint_seconds=0.01,
+    )
+
+    def work(seed: int) -> None:
+        random = Random(seed)
+        for _ in range(60):
+            sequences = [log.append(EVENT) for _ in range(random.randint(1, 5))]
+            if random.random() < 0.8:
+                log.commit()
+            if random.random() < 0.5:
+                log.wait(sequences[-1], timeout=10)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    found = verify(tmp_path / "audit")
+    assert found.ok
+    assert found.records == log.durable_sequence
+
+
+async def test_the_loop_commits_what_nobody_waits_for(tmp_path: Path) -> None:
+    log = AuditLog.open(tmp_path, durability=Durability.BUFFERED)
+    audit = AsyncAudit(log)
+    last = [audit.append(EVENT) for _ in range(3)][-1]
+    async with asyncio.timeout(5):
+        while log.fate(last) is Fate.PENDING:
+            await asyncio.sleep(0)
+        await audit.persisted(last)
+        many = await asyncio.gather(*(audit.record(EVENT) for _ in range(50)))
+    assert sorted(many) == list(range(last + 1, last + 51))
+    assert audit.commit() or log.pending == 0
+    log.close()
+    assert verify(tmp_path).ok
+
+
+async def test_waiters_of_a_buffered_log_learn_of_a_failure(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage, durability=Durability.BUFFERED)
+    audit = AsyncAudit(log)
+    storage.failing["pwrite"] = errno.ENOSPC
+    with pytest.raises(AuditUnavailable):
+        await asyncio.wait_for(audit.record(EVENT), 5)
+    storage.failing.clear()
+    while not audit.available:
+        await asyncio.sleep(0.01)
+    await asyncio.wait_for(audit.record(EVENT), 5)
+    log.close()
+    assert verify(tmp_path).ok
