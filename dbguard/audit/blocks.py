@@ -42,10 +42,6 @@ Wanted = Callable[[SegmentIndex], int]
 """Says which frames are worth reading, as a bitmap. May raise UnusableIndex."""
 
 
-def everything(index: SegmentIndex) -> int:
-    return index.all
-
-
 def load_index(segment: Segment) -> SegmentIndex | None:
     """The index of a sealed segment; None when it is missing or not its own."""
     try:

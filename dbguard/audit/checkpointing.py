@@ -77,7 +77,7 @@ class Checkpoints:
         self._every = every
         self._last = last
         self._covered = resumed.covered
-        self._due = time.monotonic() + every if last.sequence > resumed.covered else None
+        self._due = 0.0 if last.sequence > resumed.covered else None  # what a crash left
         self._warned = False
         self.failure: AuditFailure | None = None
         """Why the last one could not be written."""

@@ -18,9 +18,12 @@ import orjson
 from dbguard.audit.merkle import MerkleTree
 from dbguard.audit.notes import Checkpoint, Signer, UnusableNote, VerifyingKey, open_note
 from dbguard.audit.storage import AuditFile, Storage, write_fully
+from dbguard.verification.regular_file import open_regular
 
 CHECKPOINTS_NAME = "checkpoints.jsonl"
 PRUNED_NAME = "pruned.json"
+LINE_LIMIT = 1 << 16
+"""Bytes; no checkpoint has so many."""
 _CHUNK = 64 * 1024
 
 
@@ -114,7 +117,7 @@ class LastLine:
 def last_line(path: Path) -> LastLine | None:
     """None when there is no such file. Raises OSError."""
     try:
-        file = path.open("rb")
+        file = open_regular(path, follow=False)
     except FileNotFoundError:
         return None
     with file:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from dbguard.audit.notes import Signer, UnusableNote, VerifyingKey
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import open_regular
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -91,7 +92,8 @@ def public_keys(path: Path) -> list[VerifyingKey]:
     """All keys that were ever at `path`, oldest first. Raises ConfigurationError."""
     public = public_path(path)
     try:
-        lines = public.read_text("utf-8").splitlines()
+        with open_regular(public) as file:
+            lines = file.read().decode("utf-8").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:

@@ -17,6 +17,7 @@ from dbguard.audit.blocks import blocks
 from dbguard.audit.chain import (
     EMPTY,
     HEAD_NAME,
+    HEAD_SIZE,
     BrokenLine,
     Head,
     Link,
@@ -26,6 +27,7 @@ from dbguard.audit.chain import (
 )
 from dbguard.audit.trails import Segment, segments
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import open_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,8 @@ def find_tail(directory: Path, pruned: Pruned = NOTHING_PRUNED) -> Tail:
 def _head(directory: Path, trail_exists: bool) -> Head:
     path = directory / HEAD_NAME
     try:
-        data = path.read_bytes()
+        with open_regular(path, follow=False) as file:
+            data = file.read(HEAD_SIZE + 1)
     except FileNotFoundError:
         data = b""
     if not data and not trail_exists:

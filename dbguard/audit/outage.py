@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ConfigurationError
+from dbguard.verification.regular_file import HINT, NotAFile
 
 _MESSAGE = "the audit log cannot be written"
 
@@ -77,6 +78,8 @@ def closed() -> AuditUnavailable:
 
 
 def unusable(directory: Path, error: OSError) -> ConfigurationError:
+    if isinstance(error, NotAFile):
+        return ConfigurationError(f"{error.filename}: {error.strerror}", hint=HINT)
     return ConfigurationError(
         f"{directory}: the audit directory cannot be used: {os.strerror(error.errno or 0)}",
         hint="It must be a directory that dbguard may write to, on a disk with free space.",

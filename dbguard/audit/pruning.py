@@ -21,6 +21,7 @@ from dbguard.audit.blocks import blocks
 from dbguard.audit.chain import EMPTY, BrokenLine, Head, read_line
 from dbguard.audit.checkpoints import (
     CHECKPOINTS_NAME,
+    LINE_LIMIT,
     PRUNED_NAME,
     SignedCheckpoint,
     UnusableCheckpoint,
@@ -33,9 +34,10 @@ from dbguard.audit.notes import Checkpoint, Signer, VerifyingKey, origin
 from dbguard.audit.reading import stamp
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.resuming import read_pruned
-from dbguard.audit.sealing import head_sequence, held
+from dbguard.audit.sealing import discard, head_sequence, held
 from dbguard.audit.trails import OPERATOR, Chain, Segment, segments
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import open_regular, regular_descriptor
 
 Shipped = Mapping[str, Mapping[str, int]]
 """By destination: the last record that it has of each writer's chain."""
@@ -259,7 +261,8 @@ def begin(removal: Removal, signer: Signer) -> None:
     target = folder / f"{PRUNED_NAME}.tmp"
     owner = folder.stat()
     try:
-        with target.open("wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(regular_descriptor(target, flags), "wb") as file:
             os.fchmod(file.fileno(), 0o600)
             if os.geteuid() == 0:
                 os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
@@ -268,7 +271,7 @@ def begin(removal: Removal, signer: Signer) -> None:
             os.fsync(file.fileno())
         target.replace(folder / PRUNED_NAME)
     finally:
-        target.unlink(missing_ok=True)
+        discard(target)
     _sync(folder)
 
 
@@ -302,11 +305,11 @@ def _checkpoints(chain: Chain, known: Mapping[str, VerifyingKey]) -> dict[int, C
     """
     found: dict[int, Checkpoint] = {}
     try:
-        lines = (chain.folder / CHECKPOINTS_NAME).open("rb")
+        lines = open_regular(chain.folder / CHECKPOINTS_NAME, follow=False)
     except FileNotFoundError:
         return found
     with lines:
-        for line in lines:
+        for line in iter(lambda: lines.readline(LINE_LIMIT), b""):
             with contextlib.suppress(UnusableCheckpoint):
                 checkpoint = read_checkpoint(line, known).checkpoint
                 found[checkpoint.size] = checkpoint

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dbguard.audit.blocks import Block, blocks, everything
+from dbguard.audit.blocks import Block, blocks
 from dbguard.audit.finding import Finder, first_sequence
 from dbguard.audit.index import SegmentIndex
 from dbguard.audit.lines import Place, decoded, place_of
@@ -59,13 +59,16 @@ class Selection:
     """Only records with a higher sequence number, in each chain."""
 
 
-def read(directory: Path, selection: Selection | None = None) -> Iterator[Stored]:
+def read(
+    directory: Path, selection: Selection | None = None, *, index: bool = True
+) -> Iterator[Stored]:
     """The selected records in the order they were written, those of several chains by time.
 
+    Without `index`, every frame is read whatever the indexes say.
     Raises ConfigurationError naming file and line of what is not a record.
     """
     chosen = selection or Selection()
-    found = [_ChainReading(chain, chosen).records() for chain in chains(directory)]
+    found = [_ChainReading(chain, chosen, index=index).records() for chain in chains(directory)]
     return found[0] if len(found) == 1 else heapq.merge(*found, key=time_of)
 
 
@@ -109,7 +112,7 @@ def outcome_of(directory: Path, decision: Stored) -> Stored | None:
     chosen = Selection(after=decision.sequence, kinds=frozenset({RecordKind.OUTCOME}))
     for chain in chains(directory):
         if chain.writer == decision.writer:
-            for place in _ChainReading(chain, chosen).places(needle):
+            for place in _ChainReading(chain, chosen, index=False).places(needle):
                 if place.kind is RecordKind.OUTCOME:
                     record = decoded(place)
                     if isinstance(record, OutcomeRecord) and record.decision == decision.sequence:
@@ -276,7 +279,7 @@ def _segment_behind(found: list[Segment], after: int) -> int:
 def _backward(chain: Chain) -> Iterator[Stored]:
     found = segments(chain.folder)
     for segment in reversed(found):
-        for block in blocks(segment, everything, backward=True):
+        for block in blocks(segment, backward=True):
             for place in reversed(list(_lines(block, segment is found[-1]))):
                 yield store(chain, place, decoded(place))
 

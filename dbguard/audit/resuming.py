@@ -18,6 +18,7 @@ import orjson
 from dbguard.audit.chain import EMPTY, Head, Link
 from dbguard.audit.checkpoints import (
     CHECKPOINTS_NAME,
+    LINE_LIMIT,
     PRUNED_NAME,
     SignedCheckpoint,
     UnusableCheckpoint,
@@ -37,6 +38,7 @@ from dbguard.audit.opening import (
     unwritten,
 )
 from dbguard.audit.records import RecordKind
+from dbguard.verification.regular_file import open_regular
 
 _BATCH = 4096
 """Records whose hashes are held at a time."""
@@ -76,7 +78,8 @@ def read_pruned(
     """
     path = directory / PRUNED_NAME
     try:
-        line = path.read_bytes()
+        with open_regular(path, follow=False) as file:
+            line = file.read(LINE_LIMIT)
     except FileNotFoundError:
         return None
     try:

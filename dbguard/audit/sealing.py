@@ -32,7 +32,7 @@ from dbguard.audit.compression import (
 )
 from dbguard.audit.index import IndexBuilder, UnusableIndex
 from dbguard.audit.trails import Segment, segments
-from dbguard.verification.regular_file import open_regular
+from dbguard.verification.regular_file import open_regular, regular_descriptor
 
 MAX_SEQUENCE: Final = 2**63
 
@@ -103,7 +103,7 @@ def seal(segment: Segment, progress: Progress = _unheard) -> Sealed | None:
             _put_index(segment, builder, size, owner)
             target.rename(segment.compressed)
         finally:
-            target.unlink(missing_ok=True)
+            discard(target)
         _sync(segment.folder)
         segment.plain.unlink()
         _sync(segment.folder)
@@ -113,7 +113,7 @@ def seal(segment: Segment, progress: Progress = _unheard) -> Sealed | None:
 def make_index(segment: Segment) -> None:
     """Make the index of a sealed segment anew. Raises Unsealable, ConfigurationError, OSError."""
     builder = IndexBuilder()
-    with segment.compressed.open("rb") as owner:
+    with open_regular(segment.compressed) as owner:
         places = _places(segment.compressed)
         for place, block in zip(places, blocks(segment), strict=True):
             lines = block.data.splitlines(keepends=True)
@@ -209,7 +209,7 @@ def _begins(segment: Segment) -> int:
 
 def _compare(segment: Segment, target: Path) -> None:
     """Read back what was written. Raises OSError when it is not the plain file."""
-    with segment.plain.open("rb") as plain, target.open("rb") as file:
+    with open_regular(segment.plain) as plain, open_regular(target) as file:
         for place in _places(target):
             file.seek(place.offset)
             if decompress(file.read(place.size)) != plain.read(place.raw):
@@ -247,14 +247,20 @@ def _put_index(segment: Segment, builder: IndexBuilder, size: int, owner: Binary
             os.fsync(file.fileno())
         target.rename(segment.index)
     finally:
-        target.unlink(missing_ok=True)
+        discard(target)
+
+
+def discard(path: Path) -> None:
+    """Remove an unfinished file; what somebody else put there by its name stays. Raises OSError."""
+    if path.is_file() and not path.is_symlink():
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _new(path: Path, owner: BinaryIO) -> Iterator[BinaryIO]:
     """A new file that belongs to whom `owner` belongs to."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600), "wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(regular_descriptor(path, flags), "wb") as file:
         if os.geteuid() == 0:
             status = os.fstat(owner.fileno())
             os.fchown(file.fileno(), status.st_uid, status.st_gid)
@@ -271,7 +277,7 @@ def head_sequence(folder: Path) -> int:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.fsync(descriptor)
     finally:

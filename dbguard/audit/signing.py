@@ -24,6 +24,7 @@ from dbguard.audit import keys
 from dbguard.audit.notes import Signer, UnusableNote, VerifyingKey
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import open_regular
 
 log = structlog.get_logger(__name__)
 
@@ -172,7 +173,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 def _handovers(path: Path) -> list[Handover]:
     """Oldest first; lines that are none are passed over."""
     try:
-        lines = rotations_path(path).read_bytes().splitlines()
+        with open_regular(rotations_path(path)) as file:
+            lines = file.read().splitlines()
     except OSError:
         return []
     found = []

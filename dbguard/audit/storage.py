@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from dbguard.verification.regular_file import regular_descriptor
+
 
 class AuditFile(Protocol):
     def pwrite(self, data: memoryview, offset: int) -> int:
@@ -91,7 +93,8 @@ class FileStorage:
         return _DescriptorLock(descriptor)
 
     def open(self, path: Path) -> AuditFile:
-        return _DescriptorFile(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+        return _DescriptorFile(regular_descriptor(path, flags))
 
     def rename(self, path: Path, target: Path) -> None:
         path.rename(target)

@@ -15,6 +15,7 @@ from typing import Final
 
 from dbguard.audit.chain import HEAD_NAME
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import HINT, NotAFile
 
 OPERATOR: Final = "operator"
 """The chain in which the command line records its own acts."""
@@ -113,6 +114,8 @@ def segments(folder: Path) -> list[Segment]:
 
 
 def unreadable(path: Path, error: OSError) -> ConfigurationError:
+    if isinstance(error, NotAFile):
+        return ConfigurationError(f"{error.filename}: {error.strerror}", hint=HINT)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         hint = "Name the directory with --audit, or the settings file with --config."
     else:

@@ -114,6 +114,10 @@ class AuditLog:
         log._commits.tell_chain()
         for record in start.records():
             log.append(record)
+        if checkpoints and log._queue:
+            # Before anybody else's records: behind the one that names the key stands no other
+            # that is not signed, but for one that says why.
+            log._turn()
         log._thread.start()
         return log
 

@@ -19,13 +19,14 @@ import typer
 from dbguard.audit.reading import Follower, Selection, find, last, outcome_of, read
 from dbguard.audit.records import DecisionRecord, RecordKind
 from dbguard.audit.searching import of_kinds, search
-from dbguard.audit.trails import parse_record_name
+from dbguard.audit.trails import chains, parse_record_name, segments
 from dbguard.audit_settings import AuditSettings
 from dbguard.config import load_settings
 from dbguard.errors import ConfigurationError
 from dbguard.report.periods import moment
 from dbguard.report.zones import LOCAL
 from dbguard.verification.findings import NoTrail
+from dbguard.verification.regular_file import HINT, NotAFile
 
 from .audit_lines import print_records
 
@@ -59,6 +60,10 @@ UntilOption = Annotated[
     str, typer.Option(metavar="WHEN", help="Before then, written likewise.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+NoIndexOption = Annotated[
+    bool,
+    typer.Option("--no-index", help="Read everything, whatever the indexes of segments say."),
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,6 +81,8 @@ def one_line_errors() -> Iterator[None]:
         _fail(f"{error.message}{end} {error.hint}".rstrip())
     except NoTrail as error:
         _fail(f"{error}. Name the directory with --audit, or the settings file with --config.")
+    except NotAFile as error:
+        _fail(f"{error.filename}: {error.strerror}. {HINT}")
     except BrokenPipeError:
         # Whoever read the output has seen enough (`| head`); keep the interpreter from flushing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -121,6 +128,19 @@ def period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
     return start, end
 
 
+def tell_of_indexes(directory: Path) -> None:
+    """Say, where it is so, that what indexes left out was not looked at.
+
+    Raises ConfigurationError.
+    """
+    if any(segment.sealed for chain in chains(directory) for segment in segments(chain.folder)):
+        typer.echo(
+            "dbguard: what indexes of sealed segments left out was not read; they are no "
+            "evidence, --no-index reads everything",
+            err=True,
+        )
+
+
 @app.command()
 def show(
     record: Annotated[
@@ -140,12 +160,14 @@ def show(
         str, typer.Option(metavar="NAME", help="Only this database user.", show_default=False)
     ] = "",
     limit: Annotated[int, typer.Option(min=0, help="The last so many of them; 0 shows all.")] = 100,
+    no_index: NoIndexOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show records: one in full, a decision with its outcome; or those that fit the filters.
 
     --json prints the lines as they stand in the trail. The trail is read as it is: `verify` says
-    whether it is the one that was written.
+    whether it is the one that was written. Filters believe the indexes of sealed segments, but
+    for --no-index.
 
     Example: dbguard audit show 4711
     """
@@ -157,11 +179,13 @@ def show(
         start, end = period(since, until)
         chosen = Selection(start, end, frozenset(kind or ()), principal)
         if limit and not principal:
-            found = itertools.islice(search(directory, of_kinds(chosen)), limit)
-            print_records(reversed(list(found)), json)
-            return
-        records = read(directory, chosen)
-        print_records(deque(records, maxlen=limit) if limit else records, json)
+            newest = search(directory, of_kinds(chosen), index=not no_index)
+            print_records(reversed(list(itertools.islice(newest, limit))), json)
+        else:
+            records = read(directory, chosen, index=not no_index)
+            print_records(deque(records, maxlen=limit) if limit else records, json)
+        if not no_index and chosen != Selection():
+            tell_of_indexes(directory)
 
 
 @app.command()

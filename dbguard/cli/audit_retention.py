@@ -22,6 +22,7 @@ from dbguard.audit.trails import chains, segments
 from dbguard.audit_settings import AuditSettings, RetentionSettings
 from dbguard.errors import ConfigurationError
 from dbguard.setting_types import Days
+from dbguard.verification.regular_file import open_regular
 
 from .audit import (
     AuditOption,
@@ -222,7 +223,8 @@ def _shipped(settings: AuditSettings) -> dict[str, dict[str, int]]:
     without = {one.name for one in settings.ship if not one.records}
     for path in sorted((settings.directory / SHIPPING).glob("*.json")):
         try:
-            cursors = orjson.loads(path.read_bytes())["chains"]
+            with open_regular(path) as file:
+                cursors = orjson.loads(file.read())["chains"]
             sequences = {str(name): int(one["seq"]) for name, one in cursors.items()}
             if path.stem in found or (path.stem not in without and any(sequences.values())):
                 found[path.stem] = sequences

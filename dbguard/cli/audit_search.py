@@ -18,10 +18,12 @@ from .audit import (
     AuditOption,
     ConfigOption,
     JsonOption,
+    NoIndexOption,
     SinceOption,
     UntilOption,
     one_line_errors,
     period,
+    tell_of_indexes,
     trail_directory,
 )
 from .audit_lines import print_records
@@ -64,10 +66,7 @@ def search_command(
     until: UntilOption = "",
     limit: Annotated[int, typer.Option(min=0, help="The newest so many; 0 shows all.")] = 100,
     counted: Annotated[bool, typer.Option("--count", help="Only say how many there are.")] = False,
-    no_index: Annotated[
-        bool,
-        typer.Option("--no-index", help="Read everything, whatever the indexes of segments say."),
-    ] = False,
+    no_index: NoIndexOption = False,
     json: JsonOption = False,
 ) -> None:
     """Find records: all words and options together must fit; newest first.
@@ -118,16 +117,8 @@ def search_command(
             if shown is not None and not shown and not json:
                 typer.echo("no record fits", err=True)
             print_records(found if shown is None else shown, json)
-        if not no_index and wanted != Search() and _sealed(directory):
-            typer.echo(
-                "dbguard: what indexes of sealed segments left out was not read; they are no "
-                "evidence, --no-index reads everything",
-                err=True,
-            )
-
-
-def _sealed(directory: Path) -> bool:
-    return any(segment.sealed for chain in chains(directory) for segment in segments(chain.folder))
+        if not no_index and wanted != Search():
+            tell_of_indexes(directory)
 
 
 def _size(directory: Path) -> int:

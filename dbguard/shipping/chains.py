@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from dbguard.audit.chain import HEAD_NAME, BrokenLine, Head, read_head, segment_name
+from dbguard.audit.chain import HEAD_NAME, HEAD_SIZE, BrokenLine, Head, read_head, segment_name
 from dbguard.audit.checkpoints import (
     CHECKPOINTS_NAME,
     PRUNED_NAME,
@@ -20,6 +20,7 @@ from dbguard.audit.notes import ORIGIN_PREFIX, UnusableNote
 from dbguard.audit.notes import Checkpoint as SignedText
 from dbguard.audit.trails import chains, segments
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import NotAFile, open_regular
 
 from .items import Checkpoint
 
@@ -45,15 +46,24 @@ def find_chains(trail: Path) -> list[str]:
 
 
 def head_of(folder: Path) -> Head | None:
-    """How far the chain is known to be on disk; None when it does not say that, or not just now."""
+    """How far the chain is known to be on disk; None when it does not say that, or not just now.
+
+    Raises NotAFile.
+    """
     try:
-        return read_head((folder / HEAD_NAME).read_bytes())
+        with open_regular(folder / HEAD_NAME) as file:
+            return read_head(file.read(HEAD_SIZE + 1))
+    except NotAFile:
+        raise
     except (OSError, BrokenLine):
         return None
 
 
 def settled_head(folder: Path) -> Head | None:
-    """The same, looked at more than once: it may be overwritten at this moment."""
+    """The same, looked at more than once: it may be overwritten at this moment.
+
+    Raises NotAFile.
+    """
     for _ in range(LOOKS):
         head = head_of(folder)
         if head is not None:
@@ -75,7 +85,7 @@ def trail_id(folder: Path) -> str | None:
     checkpoint. Raises OSError."""
     for name in (CHECKPOINTS_NAME, PRUNED_NAME):
         try:
-            with (folder / name).open("rb") as file:
+            with open_regular(folder / name) as file:
                 line = file.readline(1024 * 1024)
             return origin(line)
         except (FileNotFoundError, NotACheckpoint):
@@ -89,13 +99,13 @@ def _first_line(folder: Path) -> bytes:
     """Empty when the first segment is not there, or damaged."""
     path = folder / segment_name(1)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.readline(LINE_BYTES)
     except FileNotFoundError:
         pass
     sealed = path.with_name(path.name + ".zst")
     try:
-        with sealed.open("rb") as file:
+        with open_regular(sealed) as file:
             data = decompress(file.read(frame_places(sealed)[0].size))
     except (FileNotFoundError, DamagedFrame, IndexError):
         return b""
@@ -117,7 +127,8 @@ def read_checkpoint(line: bytes) -> Checkpoint:
 def pruned_up_to(folder: Path) -> int:
     """The last record that retention has removed; 0 when none was."""
     try:
-        return read_checkpoint((folder / PRUNED_NAME).read_bytes()).sequence
+        with open_regular(folder / PRUNED_NAME) as file:
+            return read_checkpoint(file.read(LINE_BYTES)).sequence
     except (OSError, NotACheckpoint):
         return 0
 

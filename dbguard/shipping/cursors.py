@@ -19,6 +19,7 @@ from typing import Final
 import orjson
 
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import open_regular, regular_descriptor
 
 from .items import CheckpointPosition, Position
 
@@ -78,7 +79,7 @@ class CursorFile:
     def lock(self) -> None:
         """Be the only one. Raises CursorBusy, OSError."""
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = regular_descriptor(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -100,7 +101,8 @@ class CursorFile:
         Raises ConfigurationError when it is damaged, OSError.
         """
         try:
-            data = self.path.read_bytes()
+            with open_regular(self.path) as file:
+                data = file.read()
         except FileNotFoundError:
             return Cursor()
         try:
@@ -118,7 +120,7 @@ class CursorFile:
 
     def _replace(self, data: bytes) -> None:
         new = self.path.with_suffix(".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = regular_descriptor(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)

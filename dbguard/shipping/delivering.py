@@ -13,6 +13,7 @@ from typing import Final
 
 from dbguard.errors import ConfigurationError
 from dbguard.shipping_settings import DestinationSettings, OnReject
+from dbguard.verification.regular_file import NotAFile
 
 from .chains import find_chains
 from .cursors import ChainCursor, Cursor, CursorBusy, CursorFile, Trouble
@@ -401,4 +402,6 @@ def _chain_name(writer: str, sequence: int | None = None) -> str:
 
 
 def _words(error: OSError) -> str:
+    if isinstance(error, NotAFile):
+        return f"{Path(error.filename).name} is {error.strerror}"
     return (error.strerror or "input/output error").lower()

@@ -16,6 +16,7 @@ import orjson
 
 from dbguard.audit.chain import HEAD_NAME, HEAD_SIZE, BrokenLine, Head, read_head, segment_name
 from dbguard.audit.checkpoints import CHECKPOINTS_NAME
+from dbguard.verification.regular_file import open_regular, regular_descriptor
 
 from .chains import NotACheckpoint, read_checkpoint
 from .destination import Fork, Unavailable
@@ -54,7 +55,7 @@ class FileCopy:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = folder / TRAIL_NAME
         try:
-            found = name.read_text("ascii").strip()
+            found = _content(name).decode("ascii").strip()
         except FileNotFoundError:
             _write(name, chain.trail.encode() + b"\n", 0)
             found = chain.trail
@@ -85,7 +86,7 @@ class FileCopy:
         folder = self._folder(gap.chain)
         path = folder / GAPS_NAME
         if path.exists() and any(
-            _of_gap(line, gap) for line in path.read_bytes().splitlines() if line
+            _of_gap(line, gap) for line in _content(path).splitlines() if line
         ):
             return
         _append(path, gap.line)
@@ -113,7 +114,7 @@ def _extend(path: Path, data: bytes, offset: int) -> None:
         raise Fork(f"{path} has {size} bytes, where {offset} were written before")
     there = b""
     if size > offset:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(offset)
             there = file.read(len(data))
     if not data.startswith(there):
@@ -124,16 +125,21 @@ def _extend(path: Path, data: bytes, offset: int) -> None:
 
 def _append(path: Path, data: bytes) -> None:
     """Put whole lines behind the file; behind an unfinished one, complete it if it is the same."""
-    content = path.read_bytes() if path.exists() else b""
+    content = _content(path) if path.exists() else b""
     whole = content.rfind(b"\n") + 1
     if not data.startswith(content[whole:]):
         raise Fork(f"{path} ends with something else than what comes next")
     _write(path, data[len(content) - whole :], len(content))
 
 
+def _content(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
+
+
 def _write(path: Path, data: bytes, offset: int) -> None:
     new = not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    descriptor = regular_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW)
     try:
         view = memoryview(data)
         while view:
@@ -152,7 +158,8 @@ def _write(path: Path, data: bytes, offset: int) -> None:
 
 def _lift_head(path: Path, head: Head) -> None:
     try:
-        there = read_head(path.read_bytes()[:HEAD_SIZE])
+        with open_regular(path) as file:
+            there = read_head(file.read(HEAD_SIZE))
     except (FileNotFoundError, BrokenLine):
         there = None
     if there is None or there.sequence < head.sequence:
@@ -162,7 +169,7 @@ def _lift_head(path: Path, head: Head) -> None:
 def _roots(path: Path, smallest: int) -> dict[int, str]:
     """Tree sizes from `smallest` on and their roots: mostly the end of the file tells."""
     found: dict[int, str] = {}
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         for begin in (max(0, size - TAIL_BYTES), 0):
             found.clear()

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from dbguard.audit.chain import BrokenLine, Link, read_line
 from dbguard.audit.checkpoints import CHECKPOINTS_NAME
 from dbguard.audit.compression import DamagedFrame, decompress, frame_places
+from dbguard.verification.regular_file import NotAFile, open_regular
 
 from .chains import (
     LINE_BYTES,
@@ -83,7 +84,10 @@ class ChainFollower:
 
     def lag(self) -> int:
         """Records on disk that are not shipped, lost numbers included."""
-        head = head_of(self.folder)
+        try:
+            head = head_of(self.folder)
+        except NotAFile:  # `next` says so
+            return 0
         return max(0, head.sequence - self.position.sequence) if head else 0
 
     def next(
@@ -186,7 +190,7 @@ class ChainFollower:
             return self._read_sealed(path, number, offset, most)
         self._sealed = None
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(offset)
                 return _whole_lines(file, most)
         except FileNotFoundError:  # it was compressed just now
@@ -223,7 +227,7 @@ class _Sealed:
         start = 0
         for place in self._places:
             if start <= offset < start + place.raw:
-                with self._path.open("rb") as file:
+                with open_regular(self._path) as file:
                     file.seek(place.offset)
                     self._frame = decompress(file.read(place.size))
                 self._start = start
@@ -261,7 +265,7 @@ class CheckpointFollower:
             return None
         durable = head.sequence if up_to is None else min(up_to, head.sequence)
         try:
-            with (self._records.folder / CHECKPOINTS_NAME).open("rb") as file:
+            with open_regular(self._records.folder / CHECKPOINTS_NAME) as file:
                 chosen, offset = self._chosen(file, durable)
         except FileNotFoundError:
             return None

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +17,11 @@ from .findings import ChainVerification, Finding, NoTrail, Verification, record_
 from .segment_files import writers
 from .signed_note import PublicKey
 from .trust import KeyRecord, Trust, establish
+from .vouching import never_signed, unsigned
 
 OPERATOR: Final = "operator"
 """The chain in which the command line records what it does to the others."""
 _CLOCK_NOTES: Final = 20
-_UNSIGNED_MINUTES: Final = 10
-"""Records should not be so much younger than the last checkpoint, as they are made by default."""
 _PARALLEL_BYTES: Final = 24 << 20
 """A trail of fewer is read in this process: starting others takes longer."""
 
@@ -70,9 +68,11 @@ def verify(
         findings += reading.walk.findings + coverage.findings
         notes += reading.walk.notes + coverage.notes + _clock_notes(reading)
         findings += _check_prune_record(reading, readings)
-        findings += _check_signed_at_all(reading, coverage, trust)
+        removed = never_signed(reading, coverage, trust)
+        findings += removed
         chains.append(_summary(reading, coverage))
-        unchecked += _unsigned(reading, coverage, trust)
+        if not removed:
+            unchecked += unsigned(reading, coverage, trust)
     findings += _missing_chains(readings, sources, trust)
     return Verification(
         tuple(chains),
@@ -131,24 +131,6 @@ def _check_prune_record(reading: ChainReading, readings: list[ChainReading]) -> 
             reading.prefix + PRUNED_NAME,
             0,
             "and all before it were removed, and no PRUNE record in the operator's chain says so",
-            reading.writer,
-        )
-    ]
-
-
-def _check_signed_at_all(reading: ChainReading, coverage: Coverage, trust: Trust) -> list[Finding]:
-    """Who gives a key expects signatures, in a chain of several segments at the latest."""
-    if not trust.given or len(reading.ends) < 2 or coverage.fitting or reading.walk.findings:
-        return []
-    if coverage.findings:
-        return []
-    return [
-        Finding(
-            reading.walk.sequence,
-            reading.prefix + "checkpoints.jsonl",
-            0,
-            "no checkpoint covers any record of this chain: what the key signed was removed, or "
-            "nothing was ever signed",
             reading.writer,
         )
     ]
@@ -226,34 +208,6 @@ def _summary(reading: ChainReading, coverage: Coverage) -> ChainVerification:
         signed_at=signed.time if signed else "",
         signed_by=coverage.signed_by,
     )
-
-
-def _unsigned(reading: ChainReading, coverage: Coverage, trust: Trust) -> Iterator[str]:
-    """Records that no checkpoint vouches for although one should: it may have been taken away."""
-    walk, signed = reading.walk, coverage.signed
-    if not trust.given or not walk.records:
-        return
-    name = f"chain {reading.writer}: " if reading.writer else ""
-    if signed is None:
-        yield (
-            f"{name}who wrote the {walk.records:,} records: no checkpoint that a given key signed "
-            "covers any of them"
-        )
-    elif signed.sequence < walk.sequence and _minutes(signed.time, walk.time) > _UNSIGNED_MINUTES:
-        yield (
-            f"{name}who wrote the records behind {signed.sequence}: the last is "
-            f"{_minutes(signed.time, walk.time):,} minutes younger than the last checkpoint, so "
-            "that others could not be signed, are not due yet (audit.checkpoints.every), or were "
-            "removed"
-        )
-
-
-def _minutes(before: str, after: bytes) -> int:
-    try:
-        times = [datetime.fromisoformat(one) for one in (before, after.decode())]
-        return int((times[1] - times[0]).total_seconds() // 60)
-    except (ValueError, TypeError):
-        return _UNSIGNED_MINUTES + 1
 
 
 def _unchecked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from dbguard.audit.compression import frame_places
 from dbguard.audit.holding import holds
 from dbguard.audit.index import IndexBuilder
 from dbguard.audit.reading import find
-from dbguard.audit.records import EventRecord, RecordKind
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
 from dbguard.audit.sealing import seal, to_seal
 from dbguard.audit.trails import Segment, segments
 from dbguard.audit.writer import AuditLog
@@ -77,6 +78,35 @@ def test_a_search_says_that_it_believed_indexes(trail: Path) -> None:
     result = runner.invoke(app, [*call, "--no-index"])
     assert "case" in result.stdout
     assert not result.stderr
+
+
+@pytest.mark.parametrize("limit", ["--limit=100", "--limit=0"])
+def test_show_says_that_its_filters_believed_indexes(trail: Path, limit: str) -> None:
+    call = ["audit", "show", "--kind", "hold", "--audit", str(trail), limit]
+    result = runner.invoke(app, call)
+    assert "case" not in result.stdout
+    assert "--no-index reads everything" in result.stderr
+    result = runner.invoke(app, [*call, "--no-index"])
+    assert "case" in result.stdout
+    assert not result.stderr
+    result = runner.invoke(app, ["audit", "show", "--audit", str(trail), "--limit=3"])
+    assert not result.stderr
+
+
+def test_the_outcome_of_a_decision_is_shown_whatever_the_index_says(
+    tmp_path: Path, decision: DecisionRecord
+) -> None:
+    log = AuditLog.open(tmp_path, segment_bytes=5_000)
+    log.append(decision)
+    log.append(OutcomeRecord("s", 1, "SELECT 1", 1, "", 5))
+    for number in range(60):
+        log.wait(log.append(EventRecord(RecordKind.CONNECT, "s", (("user", f"u{number}"),))), 10)
+    log.close()
+    for segment in to_seal(tmp_path):
+        seal(segment)
+        lie(replace(segment, sealed=True))
+    result = runner.invoke(app, ["audit", "show", "1", "--audit", str(tmp_path)])
+    assert "SELECT 1" in result.stdout
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])

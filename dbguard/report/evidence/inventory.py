@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dbguard.audit.trails import chains
 from dbguard.errors import ConfigurationError
+from dbguard.verification.regular_file import HINT, NotAFile, open_regular
 
 CHECKPOINTS_KEPT = 200
 """Latest ones of each chain. One would do: it covers all records before it."""
@@ -60,7 +61,7 @@ def latest_checkpoints(directory: Path) -> dict[str, bytes]:
     found = {}
     for chain in chains(directory):
         try:
-            with (chain.folder / "checkpoints.jsonl").open("rb") as file:
+            with open_regular(chain.folder / "checkpoints.jsonl", follow=False) as file:
                 read = iter(lambda: file.readline(_LINE_LIMIT), b"")
                 lines = deque((line for line in read if line.endswith(b"\n")), CHECKPOINTS_KEPT)
         except FileNotFoundError:
@@ -74,7 +75,7 @@ def latest_checkpoints(directory: Path) -> dict[str, bytes]:
 
 def _digest(path: Path, progress: Callable[[int], None]) -> tuple[int, str]:
     total, state = 0, sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while data := file.read(_CHUNK):
             state.update(data)
             total += len(data)
@@ -83,6 +84,8 @@ def _digest(path: Path, progress: Callable[[int], None]) -> tuple[int, str]:
 
 
 def _unreadable(error: OSError) -> ConfigurationError:
+    if isinstance(error, NotAFile):
+        return ConfigurationError(f"{error.filename}: {error.strerror}", hint=HINT)
     return ConfigurationError(
         f"{error.filename}: cannot be read: {error.strerror}",
         hint="Run it as the user that dbguard runs as, or give read access to the folder.",
