@@ -114,7 +114,7 @@ class AuditLog:
         log._commits.tell_chain()
         for record in start.records():
             log.append(record)
-        if checkpoints and log._queue:
+        if checkpoints and log._commits.queue:
             # Before anybody else's records: behind the one that names the key stands no other
             # that is not signed, but for one that says why.
             log._turn()
