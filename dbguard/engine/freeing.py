@@ -35,7 +35,7 @@ def freedom_of(
         return None
     if reading.facts.opaque or reading.facts.missing_functions:
         return None  # who sees everything may run what was not understood
-    if statement.effects or statement.fills or statement.shows or statement.runs:
+    if statement.effects or statement.fills or statement.runs:
         return None  # the session follows what its text did
     if statement.doubtful or statement.changes is not None:
         return None

@@ -53,7 +53,7 @@ from .analysis_pool import AnalysisPool
 from .cancel import CancelRegistry
 from .drifting import Drifts
 from .impersonal import impersonal, personal
-from .metrics import Metrics
+from .metrics import Lookup, Metrics
 from .naming import recorded_column
 from .plan_cache import PlanCache
 from .user_sessions import UserSessions
@@ -137,6 +137,17 @@ class Hub:
         name = f"{self.site}:{snapshot.database}"
         return (name, snapshot.epoch, self.policy.digest, revision)
 
+    def known(self, request: PlanRequest, key: StateKey) -> Planned | None:
+        """A cached plan for a request that `shared` gave."""
+        found = self.plans.find(request, key)
+        if found is not None:
+            self.metrics.looked_up(Lookup.FOUND)
+            return found
+        found = self.plans.find_alike(request, key)
+        if found is not None:
+            self.metrics.looked_up(Lookup.ALIKE)
+        return found
+
     async def plan(self, ask: AskPlan) -> Planned:
         """Plan a text in a worker, and remember it.
 
@@ -157,10 +168,10 @@ class Hub:
             key = self._overlay_key(overlay)
         request, name = self.shared(ask.request), ask.request.principal.name
         if isinstance(request, PlanRequest):
-            known = self.plans.find(request, key)
+            known = self.known(request, key)
             if known is not None:
                 return personal(known, name)
-            self.metrics.looked_up(found=False)
+            self.metrics.looked_up(Lookup.NOT_FOUND)
         try:
             plan = await self._run(key, snapshot, request)
             assert isinstance(plan, Plan)
@@ -365,11 +376,8 @@ class SessionSurroundings:
         current = self._hub.catalog.current(self._database)
         if current is None:
             return None
-        found = self._hub.plans.find(self._hub.shared(request), self._hub.key_of(current))
-        if found is None:
-            return None
-        self._hub.metrics.looked_up(found=True)
-        return personal(found, request.principal.name)
+        found = self._hub.known(self._hub.shared(request), self._hub.key_of(current))
+        return None if found is None else personal(found, request.principal.name)
 
     @property
     def overlay_query(self) -> str:

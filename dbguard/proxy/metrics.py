@@ -3,6 +3,7 @@ a text or a value."""
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,15 @@ from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Re
 
 WAIT_BUCKETS: Final = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 """Seconds: from a sync on a fast disk to the limit of analysis."""
+
+
+class Lookup(enum.StrEnum):
+    """How looking for a text in the plan cache ended."""
+
+    FOUND = "yes"
+    ALIKE = "alike"
+    """A plan for a text with other literals was for this one as well."""
+    NOT_FOUND = "no"
 
 
 class Metrics:
@@ -99,8 +109,7 @@ class Metrics:
         self.cached_bytes = Gauge(
             "dbguard_cached_plan_bytes", "Their estimated size", registry=registry
         )
-        self._found = self._lookups.labels("yes")
-        self._not_found = self._lookups.labels("no")
+        self._by_lookup = {lookup: self._lookups.labels(lookup.value) for lookup in Lookup}
         self._by_decision: dict[tuple[str, str], Counter] = {}
 
     def recorded(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> None:
@@ -117,8 +126,8 @@ class Metrics:
     def event(self, kind: RecordKind) -> None:
         self._events.labels(kind.value).inc()
 
-    def looked_up(self, found: bool) -> None:
-        (self._found if found else self._not_found).inc()
+    def looked_up(self, how: Lookup) -> None:
+        self._by_lookup[how].inc()
 
     def refused_connection(self, reason: str) -> None:
         self._refused_clients.labels(reason).inc()

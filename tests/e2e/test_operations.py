@@ -411,13 +411,15 @@ def test_probes_and_metrics(module_clinic_database: Any, guard: Callable[..., Gu
     with closing(proxy.connect("analyst", autocommit=True)) as session:
         for _ in range(3):
             session.execute("SELECT last_name FROM clinic.patients WHERE id = 77001234")
+        session.execute("SELECT last_name FROM clinic.patients WHERE id = 99")
         with pytest.raises(psycopg.Error):
             session.execute("DELETE FROM clinic.patients")
         _, text = get(port, "/metrics")
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert samples['dbguard_statements_total{action="select",verdict="masked"}'] == "3.0"
+    assert samples['dbguard_statements_total{action="select",verdict="masked"}'] == "4.0"
     assert samples['dbguard_statements_total{action="delete",verdict="deny"}'] == "1.0"
     assert float(samples['dbguard_plan_lookups_total{found="yes"}']) >= 2
+    assert float(samples['dbguard_plan_lookups_total{found="alike"}']) == 1
     assert samples["dbguard_connections"] == "1.0"
     assert samples["dbguard_audit_available"] == "1.0"
     assert float(samples['dbguard_wait_seconds_count{what="analysis"}']) >= 2

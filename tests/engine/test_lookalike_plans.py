@@ -123,7 +123,7 @@ def compared(text: str, rules: str, user: str, rng: random.Random) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("rules", "user"), [("hipaa", "analyst"), ("hipaa", "dba"), ("kept", "analyst")]
+    ("rules", "user"), [("hipaa", "analyst"), ("hipaa", "clinician"), ("kept", "analyst")]
 )
 def test_the_plan_is_what_a_worker_would_make(rules: str, user: str) -> None:
     rng = random.Random(f"{SEED} {rules} {user}")
