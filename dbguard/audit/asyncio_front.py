@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from dbguard.audit.outage import AuditFailure
 from dbguard.audit.records import Record, Rendered
@@ -17,8 +18,11 @@ class AsyncAudit:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._calls: dict[int, Callable[[bool], None]] = {}
         self._commits = log.commits_at_once
         self._commit_scheduled = False
+        self._committing = False
+        """What changes meanwhile is looked at right after."""
         self._end = log.subscribe(self._changed)
 
     @property
@@ -52,12 +56,22 @@ class AsyncAudit:
 
     def _commit_turn(self) -> None:
         self._commit_scheduled = False
-        self._log.commit()
+        self._commit_here()
+
+    def _commit_here(self) -> None:
+        """Commit, and call whoever waits without a detour over the loop."""
+        self._committing = True
+        try:
+            self._log.commit()
+        finally:
+            self._committing = False
+        if self._waiting or self._calls:
+            self._wake()
 
     async def persisted(self, sequence: int) -> None:
         """Return when the record is kept. Raises AuditUnavailable when it is lost."""
         if self._commits:
-            self._log.commit()
+            self._commit_here()
         while (fate := self._log.fate(sequence)) is Fate.PENDING:
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.setdefault(sequence, []).append(future)
@@ -66,6 +80,13 @@ class AsyncAudit:
             await future
         if fate is Fate.LOST:
             raise self._log.refusal()
+
+    def when_known(self, sequence: int, call: Callable[[bool], None]) -> None:
+        """Have `call` called on the loop, soon: with True once the record is kept, with False when
+        it is lost. One call for each record."""
+        self._calls[sequence] = call
+        if self._log.fate(sequence) is not Fate.PENDING:
+            self._loop.call_soon(self._wake)
 
     async def record(self, record: Record | Rendered) -> int:
         """Append and wait; returns the sequence number. Raises AuditUnavailable."""
@@ -78,13 +99,16 @@ class AsyncAudit:
         self._end()
 
     def _changed(self, _kept: int, _failure: AuditFailure | None) -> None:
-        if not self._waiting:
+        if self._committing or not (self._waiting or self._calls):
             return  # whoever comes to wait now looks at the fate once more
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         kept, failing = self._log.durable_sequence, not self._log.available
+        for sequence in list(self._calls):
+            if (fate := self._log.fate(sequence)) is not Fate.PENDING:
+                self._calls.pop(sequence)(fate is Fate.KEPT)
         for sequence in list(self._waiting):
             if sequence <= kept or (failing and self._log.fate(sequence) is not Fate.PENDING):
                 for future in self._waiting.pop(sequence):

@@ -76,6 +76,7 @@ class Answers:
 
     def receive(self, item: Frame | RowRun) -> None:
         """Handle one message, or a run of row messages."""
+        _ = self.link.queue  # what the lane has sent stands in it from here on
         if self.link.closed:
             return
         if isinstance(item, RowRun):
@@ -141,16 +142,11 @@ class Answers:
 
     def _trips(self, frame: Frame, head: Pending) -> bool:
         """The tripwire: a restricted column on its way to the client ends the session."""
-        description = backend.decode(frame)
-        if not isinstance(description, backend.RowDescription):
-            raise ProtocolViolation("the server's row description cannot be read")
         restricted = self.restricted if head.basis is None else head.basis.restricted
-        for column in description.fields:
-            origin = (column.table_oid, column.column_number)
-            if column.table_oid and origin in restricted:
-                self._security_event(origin)
-                return True
-        return False
+        origin = protected_column(frame, restricted)
+        if origin is not None:
+            self._security_event(origin)
+        return origin is not None
 
     def _security_event(self, origin: tuple[int, int]) -> None:
         fields = (
@@ -397,6 +393,22 @@ class Answers:
         """The peer broke the protocol: say so and end the session."""
         self.link.to_client.append(from_error(error, severity="FATAL").encode_error())
         self.link.closed = True
+
+
+def protected_column(frame: Frame, restricted: Restricted) -> tuple[int, int] | None:
+    """The first column of a RowDescription that comes as it is from one of `restricted`.
+
+    Raises:
+        ProtocolViolation: it cannot be read.
+    """
+    description = backend.decode(frame)
+    if not isinstance(description, backend.RowDescription):
+        raise ProtocolViolation("the server's row description cannot be read")
+    for column in description.fields:
+        origin = (column.table_oid, column.column_number)
+        if column.table_oid and origin in restricted:
+            return origin
+    return None
 
 
 def _commits_itself(plan: Plan, index: int) -> bool:

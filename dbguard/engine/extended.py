@@ -17,6 +17,7 @@ from .changes import Change
 from .holding import Held
 from .joining import fetched
 from .judging import Judging, RefusedWithRecord, StaleStatement, reserved_name
+from .lane import Lane
 from .link import ABORTED, ABORTED_MESSAGE, RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
@@ -34,6 +35,7 @@ class Extended:
     scope: Scope
     names: NameTable
     judging: Judging
+    lane: Lane
     _statements_made: int = 0
 
     def parse(self, frame: Frame) -> Steps:
@@ -156,6 +158,8 @@ class Extended:
         except DbguardError as error:
             yield from judging.refuse(error, query=False)
             return
+        if not name:
+            self.lane.learn_bind(message.statement, prepared, planned, plan)
         portal = Portal(
             name,
             plan,

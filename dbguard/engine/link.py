@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from dbguard.wire import backend, frontend
 from dbguard.wire.errorfields import ErrorFields
@@ -52,13 +52,26 @@ class Staged:
     sequence: int
 
 
+class Straight(Protocol):
+    """The way past the queue (`lane`): what it has sent is not in the queue yet."""
+
+    group: Any
+    """What it holds that is not answered."""
+    sent: bool
+    """The server has got it."""
+
+    def materialise(self) -> None:
+        """Put what was sent into the queue."""
+
+
 @dataclass(slots=True)
 class Link:
     """The outgoing bytes and the state that refusals depend on."""
 
     to_client: list[bytes] = field(default_factory=list)
     to_server: list[bytes] = field(default_factory=list)
-    queue: Queue = field(default_factory=Queue)
+    lane: Straight | None = None
+    _queue: Queue = field(default_factory=Queue)
     staged: list[Staged] = field(default_factory=list)
     staged_size: int = 0
     """Bytes in `staged`."""
@@ -83,9 +96,21 @@ class Link:
     """Messages were sent whose answers the server may keep back until Flush or Sync."""
 
     @property
+    def queue(self) -> Queue:
+        """What the server owes."""
+        if self.lane is not None and self.lane.sent:
+            self.lane.materialise()
+        return self._queue
+
+    @property
     def busy(self) -> int:
         """Messages that are not answered, or not even sent."""
-        return len(self.queue.entries) + len(self.staged)
+        return len(self.queue.entries) + len(self.staged) + self._waits
+
+    @property
+    def _waits(self) -> bool:
+        """The lane holds something that is not sent."""
+        return self.lane is not None and self.lane.group is not None
 
     @property
     def held(self) -> int:
@@ -99,6 +124,7 @@ class Link:
             not self.queue.entries
             and not self.staged
             and not self.pipeline_open
+            and not self._waits
             and self.status == b"I"
         )
 
@@ -150,7 +176,11 @@ class Link:
         """Send a message to the server at once and note what it owes."""
         self.to_server.append(data)
         self.passing = entry.passing
-        entry.size = len(data)
+        self.sent(entry, len(data))
+
+    def sent(self, entry: Pending, size: int) -> None:
+        """Note what a message that the server gets, of so many bytes, owes."""
+        entry.size = size
         self.queue.add(entry)
         if not entry.unseen:
             self._note_work(entry)

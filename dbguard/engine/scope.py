@@ -131,6 +131,23 @@ class Scope:
         return self.view is None or (self.needs_overlay and self.overlay_stale)
 
     @property
+    def settled(self) -> bool:
+        """What texts mean is known, and neither an end of a transaction nor ReadyForQuery will
+        change it: nothing was set, made or reported that waits for one."""
+        return not (
+            self.view is None
+            or self.touched
+            or self.has_temporary
+            or self.temporary
+            or self.overlay is not None
+            or self.role_unsure
+            or self.role_touched
+            or self.role_set
+            or self.reported is not None
+            or self.session_said is not None
+        )
+
+    @property
     def texts(self) -> tuple[str | None, ...]:
         """The reported settings that decide how bytes are read."""
         get = self.parameters.get

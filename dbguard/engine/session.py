@@ -21,6 +21,7 @@ from .copying import Copying
 from .extended import Extended
 from .following import follow
 from .judging import Judging, RefusedWithRecord
+from .lane import Lane
 from .link import Link, Skip, Steps
 from .names import NameTable, Prepared
 from .pending import Owed, Pending
@@ -93,7 +94,16 @@ class Session:
         )
         self._begun = False
         """The role that the session began with was decided."""
-        self.extended = Extended(self.link, self.scope, self.names, self.judging)
+        self.lane = Lane(
+            identity,
+            self.link,
+            self.scope,
+            self.names,
+            self.answers,
+            self.settling,
+            surroundings,
+        )
+        self.extended = Extended(self.link, self.scope, self.names, self.judging, self.lane)
         self.copying = Copying(self.link)
         self._handlers: dict[int, Callable[[Frame], Steps]] = {
             Frontend.QUERY: self._query,
@@ -262,6 +272,8 @@ class Session:
         entry = judging.entry(Owed.QUERY, plan, basis, decisions)
         entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)
         entry.cycle, entry.text, entry.change = self.names.next_cycle(), message.text, change
+        if not entry.notices:
+            self.lane.learn_query(frame.raw, data, message.text, planned, plan, basis)
         self.link.stage(data, entry, max(decisions, default=0))
         yield from self.link.release()
 

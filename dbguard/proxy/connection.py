@@ -38,6 +38,7 @@ from .hub import SessionSurroundings
 from .logging_in import LoggingIn
 from .naming import encryption_fields, recorded_application
 from .opening import read_startup, readable
+from .shortcut import Shortcut
 from .sites import Sites
 from .streams import Stream
 from .tasks import places, spawn
@@ -281,21 +282,37 @@ class Connection:
         await self._client.drain()
         return self._session
 
+    def _moved(self) -> None:
+        self._last_activity = time.monotonic()
+        if self._leaving is not None:
+            self._leave()
+
     # -- relay ----------------------------------------------------------------
 
     async def _relay(self, session: Session) -> None:
         server = self._server
         assert server is not None
-        pump = spawn(self._pump_server(session, server), f"server {self._id}")
+        shortcut = Shortcut(
+            session,
+            self._client,
+            server,
+            (self._splitter, self._from_server),
+            self._hub.audit,
+            self._forwarded,
+            self._moved,
+        )
+        shortcut.open()
+        pump = spawn(self._pump_server(session, server, shortcut), f"server {self._id}")
         try:
-            await self._pump_client(session, server)
+            await self._pump_client(session, server, shortcut)
         finally:
+            shortcut.close()
             session.link.closed = True
             pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
 
-    async def _pump_client(self, session: Session, server: Stream) -> None:
+    async def _pump_client(self, session: Session, server: Stream, shortcut: Shortcut) -> None:
         handled = 0
         while not session.ended():
             try:
@@ -316,18 +333,23 @@ class Connection:
             if session.ended():
                 break
             self._leave()
+            shortcut.client_waits = True
             data = await self._client.read()
+            shortcut.client_waits = False
+            await shortcut.sent()
             if not data:
                 break
             self._last_activity = time.monotonic()
             self._splitter.feed(data)
 
-    async def _pump_server(self, session: Session, server: Stream) -> None:
+    async def _pump_server(self, session: Session, server: Stream, shortcut: Shortcut) -> None:
         """Relay what the server says; however that ends, the session ends with it."""
         handled = 0
         try:
             while not session.link.closed:
+                shortcut.server_waits = True
                 data = await server.read()
+                shortcut.server_waits = False
                 if not data:
                     break
                 self._from_server.feed(data)

@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.original_text import TextSealer
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
+from dbguard.audit.records import (
+    DecisionRecord,
+    EventRecord,
+    OutcomeRecord,
+    RecordKind,
+    Rendered,
+)
 from dbguard.catalog.loading import (
     NORMAL_QUERY,
     SNAPSHOT_QUERY,
@@ -131,6 +137,11 @@ class Hub:
         """Append to the audit trail, and count."""
         self.metrics.recorded(record)
         return self.audit.append(record)
+
+    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
+        """Append a decision that was appended before, and count it."""
+        self.metrics.decided(action, verdict)
+        return self.audit.append(decision)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         revision = self.drifts.revision(snapshot.database)
@@ -400,6 +411,9 @@ class SessionSurroundings:
 
     def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
         return self._hub.record(record)
+
+    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
+        return self._hub.record_again(decision, action, verdict)
 
     def seal(self, text: str, session: str, fingerprint: str) -> str:
         sealer = self._hub.sealer

@@ -115,13 +115,16 @@ class Metrics:
     def recorded(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> None:
         """Count a record of the audit trail."""
         if isinstance(record, DecisionRecord):
-            key = (record.action, record.decision)
-            counter = self._by_decision.get(key)
-            if counter is None:
-                counter = self._by_decision[key] = self._statements.labels(*key)
-            counter.inc()
+            self.decided(record.action, record.decision)
         elif isinstance(record, EventRecord):
             self.event(record.kind)
+
+    def decided(self, action: str, verdict: str) -> None:
+        key = (action, verdict)
+        counter = self._by_decision.get(key)
+        if counter is None:
+            counter = self._by_decision[key] = self._statements.labels(*key)
+        counter.inc()
 
     def event(self, kind: RecordKind) -> None:
         self._events.labels(kind.value).inc()

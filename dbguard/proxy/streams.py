@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from dbguard.errors import ProtocolViolation
@@ -38,10 +39,17 @@ class CountingReader(asyncio.StreamReader):
         super().__init__(limit=BUFFER_LIMIT)
         self._unread = 0
         self._ended = False
+        self.tap: Callable[[bytes], bool] | None = None
 
     def feed_data(self, data: Any) -> None:
         if self._ended:
             return
+        if self.tap is not None and not self._unread and self.tap(bytes(data)):
+            return
+        self.put(data)
+
+    def put(self, data: Any) -> None:
+        """Leave `data` to whoever reads."""
         self._unread += len(data)
         super().feed_data(data)
 
@@ -106,6 +114,15 @@ class Stream:
         connection = self._writer.get_extra_info("socket")
         return self.uses_tls or (connection is not None and connection.family == socket.AF_UNIX)
 
+    def tap(self, takes: Callable[[bytes], bool] | None) -> None:
+        """Have `takes` called with what comes in while nothing is unread: what it takes, nobody
+        reads."""
+        self._reader.tap = takes
+
+    def put_back(self, data: bytes) -> None:
+        """Leave what was taken to whoever reads."""
+        self._reader.put(data)
+
     async def read(self) -> bytes:
         try:
             return await self._reader.take()
@@ -126,6 +143,11 @@ class Stream:
         """More is held for the peer than it has taken lately: `drain` waits."""
         transport = self._writer.transport
         return transport.get_write_buffer_size() > transport.get_write_buffer_limits()[0]
+
+    @property
+    def holds(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return self._writer.transport.get_write_buffer_size()
 
     @property
     def last_taken(self) -> float:

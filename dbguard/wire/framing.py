@@ -148,11 +148,13 @@ class _Window:
     collects in one bytearray (amortised growth, no copy a chunk).
     """
 
-    __slots__ = ("_data", "_position")
+    __slots__ = ("_data", "_position", "_remaining")
 
     def __init__(self) -> None:
         self._data: bytes | bytearray = b""
         self._position = 0
+        self._remaining = 0
+        """Bytes to come of a message whose beginning was taken."""
 
     def feed(self, data: bytes) -> None:
         """Add bytes as they came from the socket."""
@@ -168,6 +170,11 @@ class _Window:
             joined += data
             self._data = joined
         self._position = 0
+
+    @property
+    def between_messages(self) -> bool:
+        """Nothing was received that was not taken, and what was taken is whole."""
+        return self._position == len(self._data) and not self._remaining
 
     @property
     def pending(self) -> bytes:
@@ -210,7 +217,7 @@ class FrontendSplitter(_Window):
     means nothing in the protocol.
     """
 
-    __slots__ = ("_caps", "_copying", "_every_cap", "_limits", "_remaining", "_starting")
+    __slots__ = ("_caps", "_copying", "_every_cap", "_limits", "_starting")
 
     def __init__(self, limits: FrameLimits | None = None) -> None:
         super().__init__()
@@ -218,7 +225,6 @@ class FrontendSplitter(_Window):
         self._every_cap = self._limits.by_tag()
         self._caps = self._every_cap
         self._starting = True
-        self._remaining = 0
         self._copying = False
 
     @property
@@ -317,7 +323,7 @@ class BackendSplitter(_Window):
     The one byte that answers SSLRequest is not a message; it is read before bytes come here.
     """
 
-    __slots__ = ("_caps", "_piece_tag", "_remaining", "_row_cap", "_row_piece")
+    __slots__ = ("_caps", "_piece_tag", "_row_cap", "_row_piece")
 
     def __init__(self, limits: BackendLimits | None = None, *, row_piece: int = 1 << 20) -> None:
         """`row_piece`: a row message larger than this many bytes is passed on in pieces."""
@@ -327,7 +333,6 @@ class BackendSplitter(_Window):
         self._row_cap = limits.max_row
         self._row_piece = row_piece
         self._piece_tag = 0
-        self._remaining = 0
 
     def next(self) -> Frame | RowRun | None:
         """The next message or run, or None until more bytes come."""

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord
+import orjson
+
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Rendered
 from dbguard.engine.asks import (
     Answer,
     Ask,
@@ -157,12 +159,22 @@ def _statement(part: str) -> PlannedStatement:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A decision that was recorded once more."""
+
+    session: str
+    phase: str
+    decision: str
+    statement: str
+
+
 class FakeSurroundings:
     overlay_query = "OVERLAY"
     whole_overlay_query = "WHOLE OVERLAY"
 
     def __init__(self) -> None:
-        self.records: list[DecisionRecord | OutcomeRecord | EventRecord] = []
+        self.records: list[DecisionRecord | OutcomeRecord | EventRecord | Again] = []
         self.durable = True
         self.available = True
         self.epoch = 1
@@ -202,6 +214,15 @@ class FakeSurroundings:
         self.records.append(record)
         return len(self.records)
 
+    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
+        if not self.available:
+            raise AuditUnavailable("the audit log cannot be written")
+        body = orjson.loads(b"{%b}" % decision.body)
+        assert (body["action"], body["decision"]) == (action, verdict)
+        again = Again(body["session"], body["phase"], body["decision"], body["statement"])
+        self.records.append(again)
+        return len(self.records)
+
     def seal(self, text: str, session: str, fingerprint: str) -> str:
         return ""
 
@@ -210,7 +231,8 @@ class FakeSurroundings:
 
     @property
     def decisions(self) -> list[tuple[str, str]]:
-        return [(r.phase, r.decision) for r in self.records if isinstance(r, DecisionRecord)]
+        decisions = (r for r in self.records if isinstance(r, DecisionRecord | Again))
+        return [(r.phase, r.decision) for r in decisions]
 
     @property
     def outcomes(self) -> list[tuple[str, str]]:
@@ -238,6 +260,8 @@ class Play:
         self.session.scope.view = SessionView("analyst", ("pg_catalog", "public"))
         self.restricted: frozenset[tuple[int, int]] = frozenset({(100, 3)})
         self._chunk = chunk
+        self.taken = 0
+        """How often the lane took what the client sent."""
         self._inbox: deque[Frame | Rest] = deque()
         self._running: Steps | None = None
         self._splitter = FrontendSplitter(limits)
@@ -281,6 +305,8 @@ class Play:
 
     def client(self, data: bytes) -> None:
         for piece in self._pieces(data):
+            if self._passes(piece):
+                continue
             self._splitter.feed(piece)
             while (frame := self._splitter.next()) is not None:
                 self._inbox.append(frame)
@@ -288,11 +314,32 @@ class Play:
 
     def server(self, data: bytes) -> None:
         for piece in self._pieces(data):
+            if self._from_server.between_messages and self.session.lane.answer(piece):
+                self.session.link.to_client.append(piece)
+                continue
             self._from_server.feed(piece)
             while (item := self._from_server.next()) is not None:
                 self.session.receive_from_server(item)
         self._collect()
         self._go_on(woken=True)
+
+    def _passes(self, data: bytes) -> bool:
+        """Whether the lane takes it, as `proxy.shortcut` has it."""
+        lane = self.session.lane
+        if self._running is not None or self._inbox or not self._splitter.between_messages:
+            return False
+        try:
+            if lane.offer(data) is None:
+                return False
+        except AuditUnavailable:
+            return False
+        if not self.world.durable:
+            assert lane.withdraw() == data
+            return False
+        self.taken += 1
+        self.session.link.to_server.append(lane.send())
+        self._collect()
+        return True
 
     def _pieces(self, data: bytes) -> list[bytes]:
         if not self._chunk:
