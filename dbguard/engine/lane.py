@@ -32,9 +32,11 @@ from .scope import Scope
 from .settling import Settling
 
 _DESCRIBE = b"D\0\0\0\x06P\0"
-_EXECUTE_SYNC = b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04"
-"""Execute of the unnamed portal to its end, and Sync."""
-_DESCRIBED = _DESCRIBE + _EXECUTE_SYNC
+_EXECUTE = b"E\0\0\0\x09\0"
+"""Of the unnamed portal; how many rows stands in four bytes behind it."""
+_SYNC = b"S\0\0\0\x04"
+_TAIL = len(_EXECUTE) + 4 + len(_SYNC)
+_SUSPENDED = b"s\0\0\0\x04"
 _QUERY, _BIND = ord("Q"), ord("B")
 _KEPT = 64
 """Known messages of one session: an application's loop has a few."""
@@ -165,8 +167,8 @@ class Lane:
         if kind == _QUERY:
             known = self._queries.get(data)
         elif kind == _BIND:
-            known = self._bound(data)
-            described = data.endswith(_DESCRIBED)
+            described = data.startswith(_DESCRIBE, len(data) - _TAIL - len(_DESCRIBE))
+            known = self._bound(data, described)
         else:
             return None
         if known is None or not self._holds(known):
@@ -187,10 +189,12 @@ class Lane:
         self.sent = False
         return decision
 
-    def _bound(self, data: bytes) -> Known | None:
+    def _bound(self, data: bytes, described: bool) -> Known | None:
         """What Bind of the unnamed portal names, if nothing but Execute and Sync is behind it."""
-        end = int.from_bytes(data[1:5], "big") + 1
-        if data[end:] not in (_DESCRIBED, _EXECUTE_SYNC) or data[5]:
+        end, tail = int.from_bytes(data[1:5], "big") + 1, len(data) - _TAIL
+        if end != (tail - len(_DESCRIBE) if described else tail) or data[5]:
+            return None
+        if not data.startswith(_EXECUTE, tail) or not data.endswith(_SYNC):
             return None
         name = data[6 : data.find(b"\0", 6, end)]
         known = self._statements.get(name)
@@ -290,14 +294,18 @@ class Lane:
             position += 1 + int.from_bytes(data[position + 1 : position + 5], "big")
             rows += 1
         of_rows = position - first - HEADER_BYTES * rows
-        if not data.startswith(b"C", position):
+        if data.startswith(_SUSPENDED, position) and known.prepared is not None:
+            end, tag = position + 5, b"SUSPENDED"
+        elif data.startswith(b"C", position):
+            end = position + 1 + int.from_bytes(data[position + 1 : position + 5], "big")
+            tag = data[position + 5 : end]
+        else:
             return False
-        end = position + 1 + int.from_bytes(data[position + 1 : position + 5], "big")
         if size != end + 6 or not data.startswith(b"Z\0\0\0\x05", end):
             return False
         if data[end + 5 :] != self.link.status:
             return False
-        self._finish(group, data[position + 5 : end], rows, of_rows, columns)
+        self._finish(group, tag, rows, of_rows, columns)
         return True
 
     def _shows_nothing(self, known: Known, columns: bytes) -> bool:
@@ -331,7 +339,8 @@ class Lane:
             self.surroundings.record(outcome)
         in_transaction = link.status == b"T"
         (statement,) = known.plan.statements
-        if in_transaction and statement.decision.error_texts is ErrorTexts.WITHHOLD:
+        completed = tag != b"SUSPENDED"
+        if in_transaction and completed and statement.decision.error_texts is ErrorTexts.WITHHOLD:
             self.answers.withhold_until_end = True
         if known.prepared is not None:
             if columns is not None:

@@ -233,6 +233,26 @@ def test_an_unnamed_statement_is_dropped_by_the_general_way() -> None:
     assert play.session.lane.offer(encode_frontend("Q rows")) is None
 
 
+def test_a_portal_that_is_not_run_to_its_end() -> None:
+    play = learnt()
+    play.script(
+        """
+        >> B <-one | E | S
+        => B <-one
+        => E
+        => S
+        <= 2 | D 1 | s | Z I
+        << 2
+        << D 1
+        << s
+        << Z I
+        """
+    )
+    assert play.taken == 3
+    assert play.world.outcomes[-1] == ("SUSPENDED", "")
+    assert not play.session.names.portals
+
+
 def test_what_the_server_says_else_goes_the_general_way() -> None:
     play = learnt()
     play.script(
