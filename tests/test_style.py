@@ -18,6 +18,7 @@ BORDERS = {
     "dbguard/policy/deciding.py": "decide() is total: what fails inside is a denial",
     "dbguard/proxy/analysis_worker.py": "a text that breaks the analysis is refused",
     "dbguard/proxy/connection.py": "a connection that fails is closed",
+    "dbguard/proxy/shortcut.py": "the same, in the callbacks that bring its bytes",
 }
 """Where every exception is caught, and what becomes of it."""
 NAMES = (
@@ -132,7 +133,7 @@ def test_operators_are_told_what_to_do() -> None:
 
 
 def test_nothing_swallows_every_exception() -> None:
-    """`except Exception` or wider raises again, but for three borders that fail closed."""
+    """`except Exception` or wider raises again, but for borders that fail closed."""
     wrong = []
     for where, node in nodes(ast.ExceptHandler):
         assert isinstance(node, ast.ExceptHandler)

@@ -4,13 +4,14 @@ bring them, while the connection's own tasks sleep."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.engine.session import Session
-from dbguard.errors import DbguardError
+from dbguard.errors import AuditUnavailable
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 
 from .streams import Stream
@@ -50,8 +51,8 @@ class Shortcut:
 
     def open(self) -> None:
         """Begin."""
-        self._client.tap(self._take)
-        self._server.tap(self._give)
+        self._client.tap(lambda data: self._passes(self._take, data))
+        self._server.tap(lambda data: self._passes(self._give, data))
 
     def close(self) -> None:
         """Take nothing more."""
@@ -62,18 +63,25 @@ class Shortcut:
         """Return when nothing is held that has to go first."""
         await self._sent.wait()
 
+    def _passes(self, way: Callable[[bytes], bool], data: bytes) -> bool:
+        """The border: fail closed, tell nobody a value."""
+        try:
+            return way(data)
+        except Exception as error:  # noqa: BLE001
+            log.error("connection failed", error=type(error).__name__, where=places(error))
+            self._session.link.closed = True
+            self._client.abort()
+            return True
+
     def _take(self, data: bytes) -> bool:
         """Whether what the client has sent goes this way."""
         if not self.client_waits or not self._sent.is_set():
             return False
         if not self._from_client.between_messages or self._server.holds:
             return False
-        try:
+        decision = None
+        with contextlib.suppress(AuditUnavailable):  # the general way tells it
             decision = self._lane.offer(data)
-        except DbguardError:
-            return False
-        except Exception as error:  # noqa: BLE001 - the border: fail closed, tell nobody a value
-            return self._broken(error)
         if decision is None:
             return False
         self._sent.clear()
@@ -98,17 +106,8 @@ class Shortcut:
             return False
         if not self._from_server.between_messages or self._client.holds:
             return False
-        try:
-            if not self._lane.answer(data):
-                return False
-        except Exception as error:  # noqa: BLE001 - the border: fail closed, tell nobody a value
-            return self._broken(error)
+        if not self._lane.answer(data):
+            return False
         self._client.write(data)
         self._moved()
-        return True
-
-    def _broken(self, error: Exception) -> bool:
-        log.error("connection failed", error=type(error).__name__, where=places(error))
-        self._session.link.closed = True
-        self._client.abort()
         return True
