@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import itertools
 import os
 import shutil
@@ -140,6 +141,16 @@ def binaries() -> Binaries:
 
 def pytest_report_header() -> str:
     return f"dbguard: PostgreSQL for tests marked pg: {_choice()[0]}"
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage less often: thousands of tests and their tables stay, trees come and go.
+
+    As the processes that analyse statements do (`dbguard.proxy.analysis_worker`).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")

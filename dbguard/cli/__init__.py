@@ -28,13 +28,10 @@ def main() -> None:
 
 def _program() -> Callable[[], object]:
     """The commands, without loading more than the first argument needs."""
-    if sys.argv[1:2] == ["audit"]:
-        from dbguard.cli.trail import alone
+    from dbguard.cli.commands import COMMANDS, program
 
-        return alone
-    from dbguard.cli.app import app
-
-    return app
+    first = sys.argv[1:2]
+    return program(first if first and first[0] in COMMANDS else COMMANDS)
 
 
 def show_error(error: DbguardError) -> None:

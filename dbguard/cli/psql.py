@@ -11,11 +11,10 @@ import typer
 
 from dbguard.config import load_settings
 from dbguard.demo.binaries import find_binaries
-from dbguard.demo.building import DATABASE, PASSWORD, PEOPLE
-from dbguard.demo.environment import default_directory
+from dbguard.demo.people import DATABASE, PASSWORD, PEOPLE, default_directory
 from dbguard.errors import ConfigurationError
 
-from .demo import BinariesOption, DirectoryOption
+from .demo_options import BinariesOption, DirectoryOption
 
 
 def psql(

@@ -6,8 +6,6 @@ and all that the proxy needs, are loaded.
 
 from __future__ import annotations
 
-import typer
-
 from . import (
     audit,
     audit_keys,
@@ -35,17 +33,3 @@ audit_app.add_typer(audit_retention.hold, name="hold")
 audit_app.command("open")(audit_originals.open_command)
 audit_keys.app.command("auditor")(audit_originals.auditor_command)
 audit_app.add_typer(audit_keys.app, name="key")
-
-alone = typer.Typer(
-    name="dbguard",
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-"""The program, without its other commands."""
-alone.add_typer(audit_app, name="audit")
-
-
-@alone.callback()
-def _group() -> None:
-    """Make it a program of several commands."""

@@ -8,19 +8,8 @@ from importlib import resources
 import asyncpg
 
 from dbguard.demo.generator import generate
+from dbguard.demo.people import PASSWORD, PEOPLE
 from dbguard.sql.names import quote
-
-DATABASE = "clinic"
-
-PASSWORD = "demo"  # noqa: S105 - everybody's on a server that only this machine reaches
-"""What analyst, clinician and dba log in with."""
-
-PEOPLE: Mapping[str, tuple[str, ...]] = {
-    "analyst": ("analysts",),
-    "clinician": ("clinicians",),
-    "dba": ("dbas",),
-}
-"""Demo users and the groups they belong to."""
 
 CONTROL_ROLE = "dbguard"
 """Reads the catalog: LOGIN, and no privilege on any table."""

@@ -30,11 +30,11 @@ from dbguard.demo.binaries import find_binaries
 from dbguard.demo.building import (
     BACKUP_ROLE,
     CONTROL_ROLE,
-    DATABASE,
     create_roles,
     create_schema,
     fill,
 )
+from dbguard.demo.people import DATABASE
 from dbguard.demo.server import HOST, EmbeddedServer, end_leftover, free_port
 from dbguard.errors import ConfigurationError
 from dbguard.settings import Settings
@@ -78,16 +78,6 @@ class Demo:
     def config(self) -> Path:
         """Its dbguard.yaml."""
         return self.directory / "dbguard.yaml"
-
-
-def default_directory(home: Path) -> Path:
-    """`~/.dbguard/demo`, or below /var/lib for root.
-
-    PostgreSQL will not run as root, and the account that runs it can't enter root's home.
-    """
-    if os.geteuid() == 0:
-        return Path("/var/lib/dbguard/demo")
-    return home / ".dbguard" / "demo"
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from dbguard.audit.keys import public_path
-from dbguard.demo.building import DATABASE, PASSWORD
 from dbguard.demo.environment import Demo
+from dbguard.demo.people import DATABASE, PASSWORD
 from dbguard.errors import ConfigurationError, DbguardError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.registry import BackupRegistry

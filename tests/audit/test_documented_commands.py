@@ -13,9 +13,9 @@ from typer.main import get_command
 from dbguard.audit.records import DecisionRecord, OutcomeRecord
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
-from dbguard.cli.trail import alone
+from dbguard.cli.commands import program
 
-APP = get_command(alone)
+APP = get_command(program(["audit"]))
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = "catalog: {dsn: 'postgresql://u:p@127.0.0.1/db'}\nrules: rules\n"

@@ -22,9 +22,9 @@ from dbguard.audit.trails import segments
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 from dbguard.cli import audit_retention
-from dbguard.cli.trail import alone
+from dbguard.cli.commands import program
 
-APP = get_command(alone)
+APP = get_command(program(["audit"]))
 
 NOW = datetime.now(UTC)
 MADE: list[Path] = []

@@ -26,9 +26,9 @@ from dbguard.audit.sealing import seal, to_seal
 from dbguard.audit.trails import chains, segments
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
-from dbguard.cli.trail import alone
+from dbguard.cli.commands import program
 
-APP = get_command(alone)
+APP = get_command(program(["audit"]))
 
 BASE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 MADE: list[Path] = []

@@ -1,36 +1,76 @@
-"""Questions to the trail load nothing of the proxy."""
+"""A command loads what it needs: questions to the trail, say, nothing of the proxy."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+from typer.testing import CliRunner
+
+from dbguard.cli import main
+from dbguard.cli.app import app
+from dbguard.cli.commands import COMMANDS, program
+
 LOOK = """
 import sys
-sys.argv = ["dbguard", "audit", "search", "--help"]
+sys.argv = ["dbguard", *{arguments!r}, "--help"]
 from dbguard.cli import main
 try:
     main()
 except SystemExit as end:
     assert not end.code
-heavy = {"sqlglot", "postgast", "uvicorn", "duckdb", "dbguard.proxy", "dbguard.engine"}
-print("loaded:", sorted(heavy & set(sys.modules)))
+print("loaded:", sorted({heavy!r} & set(sys.modules)))
 """
+PARSERS = {"sqlglot", "postgast"}
+PROXY = {"uvicorn", "dbguard.proxy", "dbguard.engine"}
 
 
-def test_a_question_to_the_trail_loads_no_parser() -> None:
-    found = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
-    assert "Usage: dbguard audit search" in found.stdout
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (("audit", "search"), {*PARSERS, *PROXY, "duckdb"}),
+        (("report",), PROXY),
+        (("check",), {"dbguard.demo", "dbguard.report", "dbguard.doctor"}),
+        (("psql",), {*PARSERS, *PROXY, "asyncpg"}),
+        (("serve",), {"dbguard.demo", "dbguard.report", "dbguard.doctor"}),
+    ],
+)
+def test_a_command_loads_nothing_of_another(arguments: tuple[str, ...], heavy: set[str]) -> None:
+    text = LOOK.format(arguments=arguments, heavy=heavy)
+    call = [sys.executable, "-c", text]
+    found = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert f"Usage: dbguard {' '.join(arguments)} [OPTIONS]" in found.stdout
     assert found.stdout.endswith("loaded: []\n")
 
 
-def test_the_program_has_the_same_commands_either_way() -> None:
-    called = [sys.executable, "-m", "dbguard", "audit", "--help"]
-    whole = "from dbguard.cli.app import app; import sys; sys.argv[0] = 'dbguard'; app()"
+def test_a_program_of_one_command_is_the_whole_in_small() -> None:
+    runner = CliRunner()
     alone, full = (
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for command in (called, [sys.executable, "-c", whole, "audit", "--help"])
+        runner.invoke(made, ["audit", "--help"], prog_name="dbguard").output
+        for made in (program(["audit"]), app)
     )
-    listed = [text[text.index("Commands") :] for text in (alone, full)]
-    assert listed[0] == listed[1]
-    assert "search" in listed[0]
+    assert alone == full
+    assert "search" in alone
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_without_a_command_all_are_named(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dbguard", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    shown = capsys.readouterr().out
+    places = [shown.index(f"\u2502 {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+
+
+def test_a_command_that_there_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dbguard", "serv"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "No such command 'serv'" in capsys.readouterr().err

@@ -150,8 +150,10 @@ def write_config(
 ) -> None:
     """A dbguard.yaml; `upstream` is host:port, `control` and `backup` are URLs."""
     host, _, upstream_port = upstream.rpartition(":")
-    if "limits:" not in extra:  # a busy machine must not fail a test
-        extra += "\nlimits: {analysis_timeout: 1m}"
+    if "limits:" not in extra:
+        # A busy machine must not fail a test, and each worker costs a start some 0.5 s of CPU:
+        # what several are for is shown in tests/proxy/test_analysis_pool.py.
+        extra += "\nlimits: {analysis_timeout: 1m, analysis_workers: 1}"
     (folder / "dbguard.yaml").write_text(
         f"""
 listen: {{host: 127.0.0.1, port: {port}}}
