@@ -206,7 +206,8 @@ def tokenize(text: str) -> list[Token]:
         Unreadable: its tokenizer rejects the text.
     """
     try:
-        return list(_DIALECT.tokenize(text))
+        # it gives up on texts with $1 that end in '', which it looks through for a closing $
+        return list(_DIALECT.tokenize(text + " "))
     except (SqlglotError, ValueError, IndexError):
         raise Unreadable from None
 

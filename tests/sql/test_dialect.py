@@ -27,6 +27,7 @@ def columns(text: str) -> list[str]:
         ("SELECT date_bin(a, b, c)", ["a", "b", "c"]),
         ("SELECT date_part(a, b), to_char(c, d), div(e, f)", list("abcdef")),
         ("SELECT @ssn, @ -a", ["a", "ssn"]),
+        ("SELECT a FROM t WHERE b = $1 AND c = ''", ["a", "b", "c"]),
         ("SELECT unnest(a) FROM unnest(b) WITH ORDINALITY AS u(x, y)", ["a", "b"]),
         ("SELECT extract(ssn FROM dob)", ["dob"]),
         (
