@@ -38,7 +38,6 @@ class Base:
 class Wanted:
     """What the walk is to keep for those who compare it with what was signed."""
 
-    sizes: frozenset[int] = frozenset()
     sequences: frozenset[int] = frozenset()
     end: int = 0
     """The last record that the head file or a checkpoint knows of."""
@@ -65,8 +64,11 @@ class Walk:
         self.damaged_from = 0
         """The first record behind which the tree cannot be the one that was signed; 0 for none."""
         self.marks: list[Mark] = []
+        self.sizes: frozenset[int] = frozenset()
+        """Sizes of the tree at which its state is wanted, in the segment at hand."""
         self.states: dict[int, tuple[bytes, int, bytes]] = {}
-        """Root, sequence number and hash of the last record, by the tree's size."""
+        """Root, sequence number and hash of the last record, by the tree's size; of the segment at
+        hand."""
         self.hashes: dict[int, bytes] = {}
         self.file = ""
         self.line = 0
@@ -207,7 +209,7 @@ class Walk:
         if digest is None:
             return
         self.tree.push(_leaf(self.tree.size, digest))
-        if self.tree.size in self.wanted.sizes:
+        if self.tree.size in self.sizes:
             self.states[self.tree.size] = (self.tree.root(), sequence, digest)
         if sequence in self.wanted.sequences and sequence not in self.hashes:
             self.hashes[sequence] = digest

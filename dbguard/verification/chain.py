@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from .careful_walk import Base, Walk, Wanted
-from .checkpoints import FILE_NAME, PRUNED_NAME, Checkpoint, Placed, own_checkpoints, read_stored
+from .checkpoints import FILE_NAME, PRUNED_NAME, Checkpoint, read_stored
 from .fast_scan import CleanSegment, Task, scan
+from .findings import UnusableInput
 from .head_file import Head, read_head
+from .layout import Layout, Matching
 from .record_lines import FIRST_PREV, missing, own_hash
 from .segment_files import (
     chunks,
@@ -23,8 +26,11 @@ from .segment_files import (
     segment_numbers,
     segment_path,
 )
+from .sources import Source, own_source
 
 _ATTEMPTS: Final = 3
+_AHEAD: Final = 16
+"""Segments that may be read, or have been, before the one that is looked at."""
 
 Progress = Callable[[int], None]
 """Called with the bytes (as they stand on the disk) that have been read since the last call."""
@@ -44,37 +50,45 @@ class ChainReading:
     directory: Path
     prefix: str
     walk: Walk
-    own: list[Placed]
+    own: Source
     pruned: Checkpoint | None
     segments: int
     ends: list[SegmentEnd]
     """Of all segments; the last one has not ended."""
     origins: frozenset[str]
     """What checkpoints of this chain may call it."""
+    matches: list[bytearray]
+    """Of the chain's own checkpoints, and of each source of copies: 1 for those that are what the
+    records say at their place."""
 
 
 def read_chain(
     trail: Path,
     writer: str,
-    copies: list[Placed],
+    copies: list[Source],
     executor: Executor | None,
     progress: Progress,
 ) -> ChainReading:
     """Read a chain; a writer may be running, segments may be sealed or pruned meanwhile.
 
-    Raises OSError.
+    Raises UnusableInput when that does not end, OSError. Whoever gets it closes the source `own`.
     """
     directory = trail / writer if writer else trail
     for attempt in range(_ATTEMPTS):
         before = _shape(directory)
         try:
             reading = _read_once(directory, writer, copies, executor, progress)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             if attempt == _ATTEMPTS - 1:
-                raise
+                raise UnusableInput(
+                    f"{error.filename}: was removed while the trail was read, and others each time "
+                    "that it was read again; run this again when pruning is over"
+                ) from error
             continue
-        if not reading.walk.findings or _shape(directory) == before:
+        last = attempt == _ATTEMPTS - 1
+        if last or not reading.walk.findings or _shape(directory) == before:
             break
+        reading.own.close()
     return reading
 
 
@@ -86,54 +100,52 @@ def _shape(directory: Path) -> tuple[list[int], bytes | None]:
 def _read_once(
     directory: Path,
     writer: str,
-    copies: list[Placed],
+    copies: list[Source],
     executor: Executor | None,
     progress: Progress,
 ) -> ChainReading:
     prefix = f"{writer}/" if writer else ""
     # Before the segments: a running writer only ever gets further than these say.
-    own, torn = own_checkpoints(directory / FILE_NAME, prefix + FILE_NAME)
-    head = read_head(directory / "head")
-    pruned, pruned_problem = _pruned(directory / PRUNED_NAME)
-    base = _base(pruned)
-    numbers = segment_numbers(directory, base.segment)
-    left_over = [number for number in numbers if number <= base.segment]
-    numbers = numbers[len(left_over) :]
+    with ExitStack() as undo:
+        own = own_source(directory / FILE_NAME, prefix + FILE_NAME)
+        undo.callback(own.close)
+        head = read_head(directory / "head")
+        pruned, pruned_problem = _pruned(directory / PRUNED_NAME)
+        base = _base(pruned)
+        numbers = segment_numbers(directory, base.segment)
+        left_over = [number for number in numbers if number <= base.segment]
+        numbers = numbers[len(left_over) :]
 
-    origins = _origins(directory, numbers, own, pruned)
-    signed = sorted(
-        (
-            checkpoint
-            for placed in [*own, *copies]
-            if (checkpoint := placed.checkpoint) and checkpoint.origin in origins
-        ),
-        key=lambda checkpoint: checkpoint.sequence,
-    )
-    sequences = {head.sequence} if isinstance(head, Head) else set()
-    wanted = Wanted(
-        frozenset(checkpoint.size for checkpoint in signed),
-        frozenset(sequences),
-        max([*sequences, *(checkpoint.sequence for checkpoint in signed)], default=0),
-    )
-    walk = Walk(writer, base, wanted, prefix=prefix)
-    if base.size:
-        walk.states[base.size] = (walk.tree.root(), base.sequence, base.hash)
-        walk.hashes[base.sequence] = base.hash
-    if torn:
-        walk.note(f"{FILE_NAME}: {torn} bytes of an unfinished line at the end")
-    if left_over:
-        walk.note(
-            f"{plain_name(left_over[0])}: {len(left_over)} segments that the pruning of records up "
-            f"to {base.sequence} was to remove are still there; they were not checked"
-        )
-    if pruned_problem:
-        walk.begin_file(PRUNED_NAME)
-        walk.report(0, pruned_problem, structural=False)
+        origins = _origins(directory, numbers, own, pruned)
+        firsts = [first_sequence(directory, number) or 0 for number in numbers]
+        sources = [own, *copies]
+        layout = Layout(sources, origins, firsts, base)
+        sequences = {head.sequence} if isinstance(head, Head) else set()
+        wanted = Wanted(frozenset(sequences), max([*sequences, layout.last]))
+        walk = Walk(writer, base, wanted, prefix=prefix)
+        if base.size:
+            walk.hashes[base.sequence] = base.hash
+        if own.torn:
+            walk.note(f"{FILE_NAME}: {own.torn} bytes of an unfinished line at the end")
+        if left_over:
+            walk.note(
+                f"{plain_name(left_over[0])}: {len(left_over)} segments that the pruning of "
+                f"records up to {base.sequence} was to remove are still there; they were not "
+                "checked"
+            )
+        if pruned_problem:
+            walk.begin_file(PRUNED_NAME)
+            walk.report(0, pruned_problem, structural=False)
 
-    tasks = _tasks(directory, numbers, signed, base, wanted)
-    ends = _walk_segments(walk, directory, tasks, base, executor, progress)
-    _check_head(walk, head)
-    return ChainReading(writer, directory, prefix, walk, own, pruned, len(numbers), ends, origins)
+        matching = Matching(walk, sources, layout)
+        matching.before(base)
+        tasks = _tasks(directory, numbers, firsts, layout, wanted)
+        ends = _walk_segments(walk, directory, numbers, tasks, base, executor, matching, progress)
+        _check_head(walk, head)
+        undo.pop_all()
+    return ChainReading(
+        writer, directory, prefix, walk, own, pruned, len(numbers), ends, origins, matching.matches
+    )
 
 
 def _pruned(path: Path) -> tuple[Checkpoint | None, str]:
@@ -156,9 +168,10 @@ def _base(pruned: Checkpoint | None) -> Base:
 
 
 def _origins(
-    directory: Path, numbers: list[int], own: list[Placed], pruned: Checkpoint | None
+    directory: Path, numbers: list[int], own: Source, pruned: Checkpoint | None
 ) -> frozenset[str]:
-    found = {placed.checkpoint.origin for placed in own if placed.checkpoint}
+    outlines = (own.outline(entry) for entry in own.entries())
+    found = {outline.origin for outline in outlines if outline}
     if pruned:
         return frozenset({*found, pruned.origin})
     if numbers and numbers[0] == 1:
@@ -171,44 +184,34 @@ def _origins(
 
 
 def _tasks(
-    directory: Path, numbers: list[int], signed: list[Checkpoint], base: Base, wanted: Wanted
-) -> list[Task]:
+    directory: Path, numbers: list[int], firsts: list[int], layout: Layout, wanted: Wanted
+) -> Iterator[Task]:
     """What to read of each segment, with its place in the tree as the checkpoints let expect it."""
-    firsts = [first_sequence(directory, number) or 0 for number in numbers]
-    known = [checkpoint.sequence for checkpoint in signed]
-    tasks = []
-    for index, number in enumerate(numbers):
-        first = firsts[index]
-        following = firsts[index + 1] if index + 1 < len(firsts) else 0
-        begin = bisect_left(known, first)
-        end = bisect_left(known, following) if following > first else len(known)
-        lost = base.sequence - base.size
-        if begin:
-            lost = signed[begin - 1].sequence - signed[begin - 1].size
-        start = max(0, first - 1 - lost) if signed and first else -1
-        sizes = tuple(sorted({checkpoint.size for checkpoint in signed[begin:end]}))
+    for index, (number, first) in enumerate(zip(numbers, firsts, strict=True)):
         sequences = tuple({*wanted.sequences, first} if first == 1 else wanted.sequences)
-        tasks.append(Task(directory, number, start, sizes, sequences))
-    return tasks
+        yield Task(directory, number, layout.start(index, first), layout.sizes(index), sequences)
 
 
 def _walk_segments(
     walk: Walk,
     directory: Path,
-    tasks: list[Task],
+    numbers: list[int],
+    tasks: Iterator[Task],
     base: Base,
     executor: Executor | None,
+    matching: Matching,
     progress: Progress,
 ) -> list[SegmentEnd]:
     ends: list[SegmentEnd] = []
     expected = base.segment + 1
-    for task, found in zip(tasks, _scans(tasks, executor), strict=True):
+    for index, (task, found) in enumerate(_scans(tasks, executor)):
         if task.number != expected:
             _report_missing_segments(walk, directory, task, expected)
         expected = task.number + 1
         path = segment_path(directory, task.number)
         walk.begin_file(path.name if path else plain_name(task.number))
-        is_last = task is tasks[-1]
+        is_last = task.number == numbers[-1]
+        walk.sizes = frozenset(task.sizes)
         found = _fitting(walk, task, found)
         if found is not None and walk.continues(found) and (is_last or not found.torn):
             walk.take(found)
@@ -217,27 +220,41 @@ def _walk_segments(
                 walk.note_torn(found.torn)
         else:
             walk.read(directory, task.number, is_last=is_last)
+        matching.segment(index)
         ends.append(SegmentEnd(task.number, walk.sequence))
         progress(path.stat().st_size if path and path.exists() else 0)
     return ends
 
 
-def _scans(tasks: list[Task], executor: Executor | None) -> Iterator[CleanSegment | None]:
-    if executor is None or len(tasks) < 2:
-        yield from map(scan, tasks)
+def _scans(
+    tasks: Iterator[Task], executor: Executor | None
+) -> Iterator[tuple[Task, CleanSegment | None]]:
+    """Each task with what was found; as many are under way as are not waited for long."""
+    if executor is None:
+        for task in tasks:
+            yield task, scan(task)
         return
-    futures = [_submitted(executor, task) for task in tasks]
+    ahead: deque[tuple[Task, Future[CleanSegment | None] | None]] = deque()
     try:
-        for task, future in zip(tasks, futures, strict=True):
-            try:
-                found = future.result() if future else scan(task)
-            except BrokenExecutor:
-                found = scan(task)
-            yield found
+        for task in tasks:
+            ahead.append((task, _submitted(executor, task)))
+            if len(ahead) > _AHEAD:
+                yield _done(*ahead.popleft())
+        while ahead:
+            yield _done(*ahead.popleft())
     finally:
-        for future in futures:
+        for _, future in ahead:
             if future:
                 future.cancel()
+
+
+def _done(
+    task: Task, future: Future[CleanSegment | None] | None
+) -> tuple[Task, CleanSegment | None]:
+    try:
+        return task, future.result() if future else scan(task)
+    except BrokenExecutor:
+        return task, scan(task)
 
 
 def _submitted(executor: Executor, task: Task) -> Future[CleanSegment | None] | None:
@@ -253,8 +270,7 @@ def _fitting(walk: Walk, task: Task, found: CleanSegment | None) -> CleanSegment
     size = walk.tree.size
     if found is None or task.start < 0 or walk.damaged_from or found.start == size:
         return found
-    sizes = tuple(sorted(walk.wanted.sizes))
-    return scan(Task(task.directory, task.number, size, sizes, task.sequences))
+    return scan(replace(task, start=size))
 
 
 def _report_missing_segments(walk: Walk, directory: Path, task: Task, expected: int) -> None:
@@ -300,9 +316,10 @@ def _check_head(walk: Walk, head: Head | str | None) -> None:
 
 
 def size_on_disk(directory: Path) -> int:
-    """Bytes of all segments. Raises OSError."""
-    return sum(
-        os.stat(path).st_size
-        for number in segment_numbers(directory)
-        if (path := segment_path(directory, number))
-    )
+    """Bytes of all segments; what is sealed or removed just now may be missing. Raises OSError."""
+    total = 0
+    for number in segment_numbers(directory):
+        path = segment_path(directory, number)
+        with suppress(FileNotFoundError):
+            total += os.stat(path).st_size if path else 0
+    return total

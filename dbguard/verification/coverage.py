@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from .chain import ChainReading
-from .checkpoints import FILE_NAME, PRUNED_NAME, Checkpoint, Placed, own_checkpoints
+from .checkpoints import FILE_NAME, PRUNED_NAME, Checkpoint
 from .findings import Finding
 from .record_lines import missing
 from .segment_files import plain_name
+from .signed_note import PublicKey
+from .sources import Source, own_source
 from .trust import Trust
+
+FINDINGS_KEPT: Final = 1000
+"""Of a source, of each sort; more say nothing new, and there may be millions."""
+_BELIEVED: Final = 2
+"""Set beside what matches, in `ChainReading.matches`: it is signed by whom it should."""
+
+
+class Place(NamedTuple):
+    """Where a checkpoint stands, as findings name it."""
+
+    file: str
+    line: int
+
+
+class _Placed(NamedTuple):
+    place: Place
+    number: int
+    checkpoint: Checkpoint | None
 
 
 @dataclass(slots=True)
@@ -35,34 +58,42 @@ class _Judge:
         self.origin = (
             pruned.origin if pruned else f"dbguard.audit/{origin[:16].decode()}" if origin else ""
         )
-        self.end: tuple[int, Placed] | None = None
+        self.end: tuple[int, Place] | None = None
         """The furthest record that was signed and is not there."""
+        self.sizes = array("Q")
+        """Of the tree, by the chain's own checkpoints that fit; ascending."""
+        self.sequences = array("Q")
+        """Of the records that its own checkpoints end with, likewise."""
+        self._kept: dict[str, int] = {}
 
-    def report(self, sequence: int, placed: Placed, problem: str) -> None:
+    def report(self, sequence: int, place: Place, problem: str) -> None:
+        self._kept[place.file] = self._kept.get(place.file, 0) + 1
+        if self._kept[place.file] > FINDINGS_KEPT:
+            return
+        if self._kept[place.file] == FINDINGS_KEPT:
+            problem = "and more that is not as it was signed, in the rest of this file"
         self.result.findings.append(
-            Finding(sequence, placed.file, placed.line, problem, self.reading.writer)
+            Finding(sequence, place.file, place.line, problem, self.reading.writer)
         )
 
     # ---- single checkpoints
 
-    def believable(self, placed: list[Placed]) -> list[tuple[Placed, Checkpoint]]:
-        """Those that are checkpoints and signed by whom they should; findings for the others."""
-        found = []
-        before = 0
-        for one in placed:
-            checkpoint = one.checkpoint
-            if checkpoint is None:
-                self.report(before + 1, one, "this line is not a checkpoint that dbguard wrote")
-                continue
-            if self._signed(one, checkpoint):
-                found.append((one, checkpoint))
-            before = checkpoint.sequence
-        return found
+    def placed(self, source: Source) -> Iterator[_Placed]:
+        """The source's checkpoints of this chain, and what claims to be one, or stands there."""
+        for entry in source.entries():
+            if not source.own:
+                outline = source.outline(entry)
+                if outline is None or outline.origin not in self.reading.origins:
+                    continue
+            place = Place(source.name, entry.line)
+            yield _Placed(place, entry.number, source.checkpoint(entry))
 
-    def _signed(self, placed: Placed, checkpoint: Checkpoint) -> bool:
+    def signer(self, place: Place, checkpoint: Checkpoint) -> tuple[bool, PublicKey | None]:
+        """Whether it is signed by whom it should, and by which key."""
         names = checkpoint.note.names
-        if checkpoint.note.signer(self.trust.keys) is not None:
-            return True
+        key = checkpoint.note.signer(self.trust.keys)
+        if key is not None:
+            return True, key
         if self.trust.knows(names):
             problem = f"the signature by {names} does not fit the checkpoint up to this record"
         elif self.trust.given:
@@ -71,43 +102,27 @@ class _Judge:
                 "public keys that were given"
             )
         elif self.walk.tree.size and not self.trust.keys:
-            return True  # nothing in the trail tells which keys sign; `unchecked` says so
+            return True, None  # nothing in the trail tells which keys sign; `unchecked` says so
         elif self.reading.pruned:
-            return True  # the record that names the key may have been removed
+            return True, None  # the record that names the key may have been removed
         else:
             problem = f"the checkpoint up to this record is signed by {names}, unknown to the trail"
-        self.report(checkpoint.sequence, placed, problem)
-        return False
+        self.report(checkpoint.sequence, place, problem)
+        return False, None
 
-    def check_order(self, own: list[tuple[Placed, Checkpoint]]) -> None:
-        size, sequence = 0, 0
-        for placed, checkpoint in own:
-            if checkpoint.size <= size or checkpoint.sequence <= sequence:
-                self.report(
-                    checkpoint.sequence,
-                    placed,
-                    "the checkpoint stands behind one of as many records, or more",
-                )
-            else:
-                size, sequence = checkpoint.size, checkpoint.sequence
-
-    def check_segments(self, own: list[tuple[Placed, Checkpoint]]) -> None:
+    def check_segment(self, place: Place, checkpoint: Checkpoint) -> None:
         """The number of the segment is not signed; it must be right all the same."""
-        numbers = [end.number for end in self.reading.ends]
-        sequences = [end.sequence for end in self.reading.ends]
-        for placed, checkpoint in own:
-            if self.fits(checkpoint) and self.walk.damaged_from == 0:
-                place = bisect_left(sequences, checkpoint.sequence)
-                right = numbers[place] if place < len(numbers) else None
-                pruned = self.reading.pruned
-                if pruned and checkpoint.sequence <= pruned.sequence:
-                    right = pruned.segment
-                if right is not None and checkpoint.segment != right:
-                    self.report(checkpoint.sequence, placed, "the checkpoint names a wrong segment")
+        ends, pruned = self.reading.ends, self.reading.pruned
+        at = bisect_left(ends, checkpoint.sequence, key=lambda end: end.sequence)
+        right = ends[at].number if at < len(ends) else None
+        if pruned and checkpoint.sequence <= pruned.sequence:
+            right = pruned.segment
+        if right is not None and checkpoint.segment != right:
+            self.report(checkpoint.sequence, place, "the checkpoint names a wrong segment")
 
     # ---- against the records
 
-    def fits(self, checkpoint: Checkpoint) -> bool | None:
+    def fits(self, checkpoint: Checkpoint, match: int) -> bool | None:
         """None when the records cannot tell: pruned, damaged, or not there any more."""
         walk = self.walk
         base = self.reading.pruned
@@ -119,114 +134,134 @@ class _Judge:
             return False
         if base is not None and checkpoint.sequence < base.sequence:
             return None
-        state = walk.states.get(checkpoint.size)
-        return state == (checkpoint.root, checkpoint.sequence, checkpoint.hash)
+        return bool(match & 1)
 
-    def compare(self, placed: list[tuple[Placed, Checkpoint]]) -> None:
-        """Checkpoints of one source, in ascending order."""
-        verdicts = [(one, checkpoint, self.fits(checkpoint)) for one, checkpoint in placed]
-        fitting = [checkpoint for _, checkpoint, verdict in verdicts if verdict]
-        for one, checkpoint, _ in verdicts:
-            beyond = checkpoint.sequence > self.walk.sequence
-            if beyond and (self.end is None or checkpoint.sequence > self.end[0]):
-                self.end = (checkpoint.sequence, one)
-        furthest = fitting[-1] if fitting else None
-        self.result.fitting += len(fitting)
-        self._sign(fitting)
-        rewritten: tuple[Placed, Checkpoint] | None = None
-        for one, checkpoint, verdict in verdicts:
-            if verdict is not False:
+    def take(self, source: Source, matches: bytearray) -> None:
+        """Judge all checkpoints of a source, the chain's own first."""
+        furthest = 0
+        unfit = moved = False
+        before = size = sequence = 0
+        for place, number, checkpoint in self.placed(source):
+            if checkpoint is None:
+                self.report(before + 1, place, "this line is not a checkpoint that dbguard wrote")
                 continue
-            if furthest is not None and checkpoint.sequence <= furthest.sequence:
+            before = checkpoint.sequence
+            believed, key = self.signer(place, checkpoint)
+            if not believed:
+                continue
+            matches[number] |= _BELIEVED
+            fits = self.fits(checkpoint, matches[number])
+            unfit = unfit or fits is False
+            if source.own:
+                self.sequences.append(checkpoint.sequence)
+                if checkpoint.size <= size or checkpoint.sequence <= sequence:
+                    self.report(
+                        checkpoint.sequence,
+                        place,
+                        "the checkpoint stands behind one of as many records, or more",
+                    )
+                    moved = True
+                else:
+                    size, sequence = checkpoint.size, checkpoint.sequence
+            if checkpoint.sequence > (self.end[0] if self.end else self.walk.sequence):
+                self.end = checkpoint.sequence, place
+            if not fits:
+                continue
+            furthest = max(furthest, checkpoint.sequence)
+            self.result.fitting += 1
+            self._sign(checkpoint, key)
+            if not source.own:
+                self.check_removed(place, checkpoint)
+                continue
+            self.sizes.append(checkpoint.size)
+            if not self.walk.damaged_from:
+                self.check_segment(place, checkpoint)
+        if moved:
+            self.sizes = array("Q", sorted(self.sizes))
+            self.sequences = array("Q", sorted(self.sequences))
+        if unfit:
+            self._report_unfit(source, matches, furthest)
+
+    def _sign(self, checkpoint: Checkpoint, key: PublicKey | None) -> None:
+        signed = self.result.signed
+        if self.trust.given and key and (not signed or checkpoint.sequence > signed.sequence):
+            self.result.signed, self.result.signed_by = checkpoint, key.name
+
+    def _report_unfit(self, source: Source, matches: bytearray, furthest: int) -> None:
+        """Of those that do not fit, up to the `furthest` that does, and the first behind it."""
+        rewritten: tuple[Place, Checkpoint] | None = None
+        for place, number, checkpoint in self.placed(source):
+            if checkpoint is None or not matches[number] & _BELIEVED:
+                continue
+            if self.fits(checkpoint, matches[number]) is not False:
+                continue
+            if checkpoint.sequence <= furthest:
                 self.report(
                     checkpoint.sequence,
-                    one,
+                    place,
                     "the checkpoint up to this record was signed for another trail: it does not "
                     "fit the records, and later ones do",
                 )
-            elif rewritten is None:
-                rewritten = one, checkpoint
+            elif rewritten is None or checkpoint.sequence < rewritten[1].sequence:
+                rewritten = place, checkpoint
         if rewritten is not None:
-            self._report_rewritten(*rewritten, furthest.sequence if furthest else 0)
+            self._report_rewritten(*rewritten, furthest)
 
-    def _report_rewritten(self, placed: Placed, checkpoint: Checkpoint, unchanged: int) -> None:
+    def _report_rewritten(self, place: Place, checkpoint: Checkpoint, unchanged: int) -> None:
         first, last = unchanged + 1, checkpoint.sequence
         which = f"to {last}: one of them or all were" if last > first else "was"
         self.report(
             first,
-            placed,
+            place,
             f"{which} rewritten, with all hashes behind, after the checkpoint of "
             f"{checkpoint.time} had been signed",
         )
 
-    def _sign(self, fitting: list[Checkpoint]) -> None:
-        if not self.trust.given:
-            return
-        for checkpoint in reversed(fitting):
-            if self.result.signed and checkpoint.sequence <= self.result.signed.sequence:
-                return
-            key = checkpoint.note.signer(self.trust.keys)
-            if key is not None:
-                self.result.signed, self.result.signed_by = checkpoint, key.name
-                return
-
     def report_end(self) -> None:
         if self.end is None:
             return
-        last, placed = self.end
+        last, place = self.end
         first = self.walk.sequence + 1
         self.report(
             first,
-            placed,
+            place,
             f"{missing(first, last)} at the end of the trail: a checkpoint covers them",
         )
 
     # ---- what should be there
 
-    def check_removed(
-        self,
-        own: list[tuple[Placed, Checkpoint]],
-        copies: list[tuple[Placed, Checkpoint]],
-    ) -> None:
-        stored = {(checkpoint.size, checkpoint.root) for _, checkpoint in own}
-        for placed, checkpoint in copies:
-            known = (checkpoint.size, checkpoint.root) in stored
-            if not known and self.fits(checkpoint):
-                name = self.reading.prefix + FILE_NAME
-                self.result.findings.append(
-                    Finding(
-                        checkpoint.sequence,
-                        name,
-                        0,
-                        "the checkpoint up to this record was removed from the file: "
-                        f"{placed.file}:{placed.line} has it",
-                        self.reading.writer,
-                    )
-                )
+    def check_removed(self, place: Place, checkpoint: Checkpoint) -> None:
+        """A copy that fits has its original in the chain's own file."""
+        if not _holds(self.sizes, checkpoint.size):
+            self.report(
+                checkpoint.sequence,
+                Place(self.reading.prefix + FILE_NAME, 0),
+                "the checkpoint up to this record was removed from the file: "
+                f"{place.file}:{place.line} has it",
+            )
 
-    def check_segment_ends(self, own: list[tuple[Placed, Checkpoint]]) -> None:
+    def check_segment_ends(self) -> None:
         """Before a segment is followed by another, a checkpoint is made of all its records."""
-        walk = self.walk
+        walk, covered = self.walk, self.sequences
         began = [mark.sequence for mark in walk.marks if mark.kind == "key"]
-        began += [checkpoint.sequence for _, checkpoint in own]
+        began += covered[:1]
         if self.reading.pruned:
             began.append(self.reading.pruned.sequence)
         if not began:
             return
         since = min(began)
-        ends = [
+        absent = [
             end
             for end in self.reading.ends[:-1]
             if end.sequence >= since
             and not (walk.damaged_from and end.sequence >= walk.damaged_from)
+            and not _holds(covered, end.sequence)
         ]
-        covered = {checkpoint.sequence for _, checkpoint in own}
-        if any(end.sequence not in covered for end in ends):
+        if absent:
             # Segments may have ended since the file was read.
-            again, _ = own_checkpoints(self.reading.directory / FILE_NAME, "")
-            covered |= {one.checkpoint.sequence for one in again if one.checkpoint}
-        absent = [end for end in ends if end.sequence not in covered]
-        disturbed = [end for end in absent if self._disturbed(end.sequence, sorted(covered))]
+            covered = covered + self._since(covered[-1] if covered else 0)
+            absent = [end for end in absent if not _holds(covered, end.sequence)]
+        disturbed = [end for end in absent if self._disturbed(end.sequence, covered)]
         if disturbed:
             self.result.notes.append(
                 f"{self.reading.prefix}{FILE_NAME}: {len(disturbed)} segments ended without a "
@@ -235,17 +270,20 @@ class _Judge:
         absent = [end for end in absent if end not in disturbed]
         if absent:
             more = f", and {len(absent) - 1} like it" if len(absent) > 1 else ""
-            self.result.findings.append(
-                Finding(
-                    absent[0].sequence,
-                    self.reading.prefix + FILE_NAME,
-                    0,
-                    f"the checkpoint at the end of {plain_name(absent[0].number)} is missing{more}",
-                    self.reading.writer,
-                )
+            self.report(
+                absent[0].sequence,
+                Place(self.reading.prefix + FILE_NAME, 0),
+                f"the checkpoint at the end of {plain_name(absent[0].number)} is missing{more}",
             )
 
-    def _disturbed(self, sequence: int, covered: list[int]) -> bool:
+    def _since(self, sequence: int) -> array[int]:
+        """The records behind `sequence` that checkpoints in the file now end with."""
+        with closing(own_source(self.reading.directory / FILE_NAME, "")) as own:
+            outlines = (own.outline(entry) for entry in own.entries())
+            found = [one.sequence for one in outlines if one and one.sequence > sequence]
+        return array("Q", sorted(found))
+
+    def _disturbed(self, sequence: int, covered: Sequence[int]) -> bool:
         """Whether the log was repaired between the checkpoints around a record.
 
         A checkpoint that succeeds again comes just before the record that says so.
@@ -261,26 +299,23 @@ class _Judge:
         pruned = self.reading.pruned
         if pruned is None:
             return
-        place = Placed(pruned, self.reading.prefix + PRUNED_NAME, 0)
-        if not self._signed(place, pruned):
-            return
-        if pruned.note.signer(self.trust.keys) is None:
+        place = Place(self.reading.prefix + PRUNED_NAME, 0)
+        believed, key = self.signer(place, pruned)
+        if believed and key is None:
             self.result.notes.append(f"{place.file}: its signature could not be checked")
 
 
-def judge(reading: ChainReading, trust: Trust, copies: Iterable[list[Placed]]) -> Coverage:
-    """`copies`: those of this chain's checkpoints, by file."""
+def _holds(ascending: Sequence[int], number: int) -> bool:
+    place = bisect_left(ascending, number)
+    return place < len(ascending) and ascending[place] == number
+
+
+def judge(reading: ChainReading, trust: Trust, copies: Sequence[Source]) -> Coverage:
+    """`copies`: in the order in which the chain was compared with them. Raises OSError."""
     judge = _Judge(reading, trust)
     judge.check_pruned()
-    own = judge.believable(reading.own)
-    judge.check_order(own)
-    judge.check_segments(own)
-    judge.compare(own)
-    for source in copies:
-        believable = judge.believable(source)
-        believable.sort(key=lambda pair: pair[1].sequence)
-        judge.compare(believable)
-        judge.check_removed(own, believable)
+    for source, matches in zip([reading.own, *copies], reading.matches, strict=True):
+        judge.take(source, matches)
     judge.report_end()
-    judge.check_segment_ends(own)
+    judge.check_segment_ends()
     return judge.result

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .checkpoints import FILE_NAME, PRUNED_NAME, Checkpoint, own_checkpoints, read_stored
+from .checkpoints import FILE_NAME, PRUNED_NAME, Checkpoint, read_stored
 from .findings import UnusableInput, record_name
 from .proof_check import FORMAT, InvalidProof, root_of
 from .record_lines import FIRST_PREV, own_hash
 from .segment_files import chunks, first_sequence, read_small, segment_numbers
+from .sources import own_source
 from .tree import Range
 from .zstandard import DamagedFrame
 
@@ -113,24 +115,24 @@ def sibling_ranges(leaf: int, size: int) -> list[tuple[int, int]]:
 
 
 def _covering(directory: Path, name: str, sequence: int, size: int | None) -> Checkpoint:
-    own, _ = own_checkpoints(directory / FILE_NAME, FILE_NAME)
-    covering = [
-        placed.checkpoint
-        for placed in own
-        if placed.checkpoint and placed.checkpoint.sequence >= sequence
-    ]
-    if size is not None:
-        covering = [checkpoint for checkpoint in covering if checkpoint.size == size]
-        if not covering:
-            raise UnusableInput(
-                f"{directory / FILE_NAME}: no checkpoint of {size} records covers record {name}"
-            )
-    if not covering:
+    found = None
+    with closing(own_source(directory / FILE_NAME, FILE_NAME)) as own:
+        for entry in own.entries():
+            outline = own.outline(entry)
+            if outline is None or outline.sequence < sequence:
+                continue
+            if size is None or outline.size == size:
+                found = own.checkpoint(entry) or found
+    if found is None and size is not None:
+        raise UnusableInput(
+            f"{directory / FILE_NAME}: no checkpoint of {size} records covers record {name}"
+        )
+    if found is None:
         raise UnusableInput(
             f"{directory / FILE_NAME}: no checkpoint covers record {name} yet; the next is made "
             "after audit.checkpoints.every (60 s, if not set), or when the writer stops"
         )
-    return covering[-1]
+    return found
 
 
 def _pruned(directory: Path) -> Checkpoint | None:

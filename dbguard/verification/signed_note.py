@@ -98,25 +98,6 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
-def split_notes(text: str) -> list[str]:
-    """The notes that stand one behind the other in `text`; a last part may be no whole note."""
-    notes: list[str] = []
-    lines: list[str] = []
-    signed = False
-    for line in text.splitlines(keepends=True):
-        is_signature = line.startswith("\u2014 ")
-        if signed and not is_signature:
-            notes.append("".join(lines))
-            lines, signed = [], False
-            if not line.strip():
-                continue
-        if not lines and not line.strip():
-            continue
-        lines.append(line)
-        signed = is_signature
-    return [*notes, "".join(lines)] if lines else notes
-
-
 def read_vkey(text: str) -> PublicKey:
     """A public key from its line. Raises ValueError."""
     name, key_id, encoded = text.split("+", 2)

@@ -6,16 +6,17 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from .chain import ChainReading, Progress, read_chain, size_on_disk
-from .checkpoints import PRUNED_NAME, Placed, copies
+from .checkpoints import PRUNED_NAME, Checkpoint
 from .coverage import Coverage, judge
 from .findings import ChainVerification, Finding, NoTrail, Verification, record_name
 from .segment_files import writers
 from .signed_note import PublicKey
+from .sources import Source, copies
 from .trust import KeyRecord, Trust, establish
 from .vouching import never_signed, unsigned
 
@@ -44,14 +45,27 @@ def verify(
     names = writers(trail)
     if not names:
         raise NoTrail(f"{trail}: there is no audit trail here")
-    everything = [placed for source in sources for placed in source]
-    with _executor(trail, names, processes) as executor:
-        # The operator's chain last: it says what happened to the others before it did.
-        order = sorted(names, key=lambda name: name == OPERATOR)
-        found = {name: read_chain(trail, name, everything, executor, progress) for name in order}
-    readings = [found[name] for name in names]
+    with ExitStack() as opened:
+        executor = opened.enter_context(_executor(trail, names, processes))
+        found: dict[str, ChainReading] = {}
+        # The operator's chain last: it says what happened to the others before it did. It may have
+        # begun only now.
+        while left := sorted(set(writers(trail)) - set(found), key=_operator_last):
+            name = left[0]
+            found[name] = read_chain(trail, name, sources, executor, progress)
+            opened.callback(found[name].own.close)
+        return _judged([found[name] for name in sorted(found)], list(keys), sources)
+
+
+def _operator_last(name: str) -> tuple[bool, str]:
+    return name == OPERATOR, name
+
+
+def _judged(
+    readings: list[ChainReading], keys: list[PublicKey], sources: list[Source]
+) -> Verification:
     trust = establish(
-        list(keys),
+        keys,
         [
             KeyRecord(reading.writer, mark)
             for reading in readings
@@ -64,7 +78,7 @@ def verify(
     chains = []
     unchecked: list[str] = []
     for reading in readings:
-        coverage = judge(reading, trust, _copies_of(reading, sources))
+        coverage = judge(reading, trust, sources)
         findings += reading.walk.findings + coverage.findings
         notes += reading.walk.notes + coverage.notes + _clock_notes(reading)
         findings += _check_prune_record(reading, readings)
@@ -98,17 +112,6 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _copies_of(reading: ChainReading, sources: list[list[Placed]]) -> list[list[Placed]]:
-    return [
-        [
-            placed
-            for placed in source
-            if placed.checkpoint and placed.checkpoint.origin in reading.origins
-        ]
-        for source in sources
-    ]
-
-
 def _check_prune_record(reading: ChainReading, readings: list[ChainReading]) -> list[Finding]:
     """Nothing is removed without a record of it in the operator's chain."""
     pruned = reading.pruned
@@ -137,20 +140,21 @@ def _check_prune_record(reading: ChainReading, readings: list[ChainReading]) -> 
 
 
 def _missing_chains(
-    readings: list[ChainReading], sources: list[list[Placed]], trust: Trust
+    readings: list[ChainReading], sources: list[Source], trust: Trust
 ) -> Iterator[Finding]:
     known = frozenset().union(*(reading.origins for reading in readings))
     for source in sources:
-        last: dict[str, Placed] = {}
-        for placed in source:
-            checkpoint = placed.checkpoint
+        last: dict[str, tuple[Checkpoint, int]] = {}
+        for entry in source.entries():
+            outline = source.outline(entry)
+            if outline is not None and outline.origin in known and entry.raw:
+                continue
+            checkpoint = source.checkpoint(entry)
             if checkpoint is None:
-                yield Finding(0, placed.file, placed.line, "this is not a checkpoint of dbguard's")
-            elif checkpoint.origin not in known:
-                last[checkpoint.origin] = placed
-        for origin, placed in last.items():
-            checkpoint = placed.checkpoint
-            assert checkpoint is not None
+                yield Finding(0, source.name, entry.line, "this is not a checkpoint of dbguard's")
+            else:
+                last[checkpoint.origin] = checkpoint, entry.line
+        for origin, (checkpoint, line) in last.items():
             if trust.given and checkpoint.note.signer(trust.keys) is None:
                 problem = "the checkpoint up to this record is signed by none of the keys given"
             else:
@@ -158,7 +162,7 @@ def _missing_chains(
                     f"and all before it are missing: chain {origin.partition('/')[2]}, which this "
                     f"checkpoint of {checkpoint.time} covers, is not in the trail"
                 )
-            yield Finding(checkpoint.sequence, placed.file, placed.line, problem)
+            yield Finding(checkpoint.sequence, source.name, line, problem)
 
 
 def _clock_notes(reading: ChainReading) -> list[str]:
@@ -210,11 +214,9 @@ def _summary(reading: ChainReading, coverage: Coverage) -> ChainVerification:
     )
 
 
-def _unchecked(
-    readings: list[ChainReading], trust: Trust, sources: list[list[Placed]]
-) -> Iterator[str]:
+def _unchecked(readings: list[ChainReading], trust: Trust, sources: list[Source]) -> Iterator[str]:
     if not trust.given:
-        signed = any(reading.own for reading in readings)
+        signed = any(reading.own.count for reading in readings)
         yield (
             "who signed the checkpoints: no public key was given"
             if signed

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Final
 
 from .chain import ChainReading
-from .checkpoints import FILE_NAME, own_checkpoints
+from .checkpoints import FILE_NAME
 from .coverage import Coverage
 from .findings import Finding
 from .record_lines import Mark
+from .sources import own_source
 from .trust import Trust
 
 _UNSIGNED_MINUTES: Final = 10
@@ -84,11 +86,9 @@ def _checkpoints_in_trouble(mark: Mark) -> bool:
 
 def _signed_since(reading: ChainReading, trust: Trust) -> bool:
     """Whether a running writer has made a checkpoint since the file was looked at."""
-    now, _ = own_checkpoints(reading.directory / FILE_NAME, "")
-    return any(
-        placed.checkpoint is not None and placed.checkpoint.note.signer(trust.keys) is not None
-        for placed in now
-    )
+    with closing(own_source(reading.directory / FILE_NAME, "")) as own:
+        checkpoints = (own.checkpoint(entry) for entry in own.entries())
+        return any(one and one.note.signer(trust.keys) for one in checkpoints)
 
 
 def unsigned(reading: ChainReading, coverage: Coverage, trust: Trust) -> Iterator[str]:

@@ -148,18 +148,18 @@ def copy_of_checkpoints(trail: Path) -> str:
     return caught.value.message
 
 
-prune, dry_run = command("audit", "prune"), command("audit", "prune", "--dry-run")
+prune = command("audit", "prune")
 check, seal_all = command("audit", "verify"), command("audit", "seal")
 show, report = command("audit", "show", "2"), command("report")
 
 CASES = [
-    ("pruned.json", (start, prune, dry_run, check, bundle)),
+    ("pruned.json", (start, prune, check, bundle)),
     (
         "checkpoints.jsonl",
-        (start, prune, dry_run, check, bundle, copy_of_checkpoints, ship_checkpoints),
+        (start, prune, check, bundle, copy_of_checkpoints, ship_checkpoints),
     ),
     ("head", (start, check, bundle, seal_all, ship_records, ship_checkpoints)),
-    ("audit-000001.jsonl", (start, prune, dry_run, check, bundle, show, report, ship_records)),
+    ("audit-000001.jsonl", (start, prune, check, bundle, show, report, ship_records)),
     ("audit-000006.jsonl", (start, check, bundle, report)),
     ("audit-000002.jsonl.zst.tmp", (seal_all,)),
     ("pruned.json.tmp", (prune,)),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from dbguard.audit.trails import chains
+from dbguard.audit.trails import Chain, chains
 from dbguard.errors import ConfigurationError
 from dbguard.verification.regular_file import HINT, NotAFile, open_regular
 
 CHECKPOINTS_KEPT = 200
 """Latest ones of each chain. One would do: it covers all records before it."""
 _CHUNK = 1024 * 1024
+_ATTEMPTS = 3
 _LINE_LIMIT = 1 << 16
 """Bytes; no checkpoint has so many."""
 _EVIDENCE = re.compile(r"audit-[0-9]{6,}\.jsonl(\.zst)?|head|checkpoints\.jsonl|pruned\.json")
@@ -39,18 +40,28 @@ def inventory(
 
     `progress` is told the bytes done since the last call. Raises ConfigurationError.
     """
-    found = []
+    found: list[TrailFile] = []
     for chain in chains(directory):
-        try:
-            names = sorted(path.name for path in chain.folder.iterdir())
-            for name in filter(_EVIDENCE.fullmatch, names):
-                path = chain.folder / name
-                size, digest = _digest(path, progress)
-                place = path.relative_to(directory).as_posix()
-                found.append(TrailFile(chain.writer, place, size, digest))
-        except OSError as error:
-            raise _unreadable(error) from error
+        for attempt in range(_ATTEMPTS):
+            try:
+                found += list(_of_chain(directory, chain, progress))
+                break
+            except FileNotFoundError as error:  # sealed or pruned since it was listed
+                if attempt == _ATTEMPTS - 1:
+                    raise _unreadable(error) from error
+            except OSError as error:
+                raise _unreadable(error) from error
     return found
+
+
+def _of_chain(
+    directory: Path, chain: Chain, progress: Callable[[int], None]
+) -> Iterator[TrailFile]:
+    names = sorted(path.name for path in chain.folder.iterdir())
+    files = [chain.folder / name for name in filter(_EVIDENCE.fullmatch, names)]
+    for path in files:
+        size, digest = _digest(path, progress)
+        yield TrailFile(chain.writer, path.relative_to(directory).as_posix(), size, digest)
 
 
 def latest_checkpoints(directory: Path) -> dict[str, bytes]:
