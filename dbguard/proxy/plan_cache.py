@@ -13,7 +13,6 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from dbguard.engine.asks import Planned
-from dbguard.engine.footprint import footprint
 from dbguard.engine.plan import PlanRequest, StateKey
 from dbguard.engine.stencil import Fixed, Stencil, stencil_of
 from dbguard.sql.shape import shape_of
@@ -24,6 +23,10 @@ MAX_BYTES = 64 << 20
 _ENTRY_BYTES = 1_500
 """Of an entry beside plan and text: the request, the key, their tuples and the table's slot.
 tests/bench/analysis.py measures what an entry takes and what is counted for it."""
+_LITERAL_BYTES, _RUN_BYTES = 100, 200
+"""Of a stencil for each piece between literals (a string, a number and their slots) and for each
+run of positions (a tuple of three numbers). The plan is counted once more: its other entry may go
+first."""
 
 _Key = tuple[Hashable, ...]
 
@@ -77,7 +80,9 @@ class PlanCache:
         stencil = None if shape is None else stencil_of(planned, shape)
         if shape is None or stencil is None:
             return
-        size += footprint((stencil.between, stencil.lengths, stencil.runs))
+        size += (
+            len(shape.blank) + _LITERAL_BYTES * len(shape.between) + _RUN_BYTES * len(stencil.runs)
+        )
         place = _place(shape.blank, request, planned.key)
         if stencil.fixed:
             known = self._used(place)
