@@ -25,6 +25,8 @@ from .attribution import MAX_COMMENT, Attribution, read_comment
 MAX_BYTES: Final = 9_000
 """UTF-8 bytes of a text with a shape. Below 10,000 no pass of analysis leaves any item of a list
 out (`alike.py`, `constants.py`), so that texts of one shape take one way through all of them."""
+MAX_LITERALS: Final = 1_000
+"""Of a text with a shape: a look-up, which everybody waits for, takes 1 µs for each."""
 _MAX_COMMENTS: Final = 32
 """Of `/*`, inside of literals as well: where there are more, `precheck.py` looks closer."""
 
@@ -90,7 +92,7 @@ def shape_of(text: str) -> Shape | None:
             return None
         body, comment, tail, said = _without_comment(text)
     *found, (last, end) = _PIECES.findall(body + _END)
-    if end != _END:
+    if end != _END or len(found) > MAX_LITERALS:
         return None
     between: list[str] = []
     literals: list[str] = []

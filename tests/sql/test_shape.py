@@ -14,7 +14,7 @@ import pytest
 
 from dbguard.errors import SyntaxRefused
 from dbguard.sql import referee
-from dbguard.sql.shape import MAX_BYTES, shape_of
+from dbguard.sql.shape import MAX_BYTES, MAX_LITERALS, shape_of
 from tests.sql.lookalikes import class_of, literal, marks, other_text, places, text_of
 
 HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ UNSHAPED = [
     "SELECT \x05", "SELECT '\x7f'",
     "SELECT '\ud800'", "SELECT \ud800", "SELECT '" + "x" * MAX_BYTES + "'",
     "SELECT '" + "ü" * (MAX_BYTES // 2) + "'", "SELECT '" + "/*" * 33 + "'", "SELECT \\ 1",
-    "SELECT a /*/", "SELECT {1}",
+    "SELECT a /*/", "SELECT {1}", "SELECT 1" + ",1" * MAX_LITERALS,
 ]  # fmt: skip
 
 
