@@ -7,13 +7,14 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo
 
 _UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DAYS: Final = {"d": 1, "w": 7}
+MOST_WORKERS: Final = 64
 
 
 def _number(value: object) -> object:
@@ -50,6 +51,16 @@ def _days(value: object) -> object:
         number = int(found[1])
         return -(-number * 1461 // 4) if found[2] == "y" else number * _DAYS[found[2] or "d"]
     return _number(value)
+
+
+def _workers(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_WORKERS:
+        raise ValueError(f"must be auto, or a number from 1 to {MOST_WORKERS}")
+    return value
 
 
 def base_of(info: ValidationInfo) -> Path:
@@ -195,3 +206,6 @@ UpstreamName = Annotated[str, Field(max_length=40, pattern=r"^[a-z][a-z0-9]*([_-
 """Part of a variable's name: no two underscores in a row."""
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]
+
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+"""How many processes; `auto` is one for each core."""

@@ -36,6 +36,7 @@ from .setting_types import (
     ResolvedPath,
     Seconds,
     UpstreamName,
+    Workers,
     base_of,
 )
 from .watch_settings import WatchSettings
@@ -303,6 +304,8 @@ class Settings(Section):
     metrics: MetricsSettings | None = Field(
         default=None, examples=["{host: 127.0.0.1, port: 9432}"]
     )
+    workers: Workers = Field(default=1, examples=["auto"])
+    """Processes that serve clients: one for each core is best."""
     watch: WatchSettings = Field(default=WatchSettings(), examples=["{interval: 15s}"])
     limits: LimitsSettings = Field(default=LimitsSettings(), examples=["{connections: 200}"])
 

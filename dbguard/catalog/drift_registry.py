@@ -4,13 +4,17 @@
 carried tags when last seen, so that neither a copy nor a renaming loses its protection with a
 restart. Rows belong to a database by its server, name and OID: those of one that was replaced are
 dropped. Version 1 knew no servers: its rows belong to whoever has that name and OID.
+
+Where several processes share the file, `waits` says which session may still take a row of `filled`
+back: to the others it is not there for good, and not to be forgotten either. It counts in the *run*
+(of all processes together) that wrote it; whatever an earlier run left counts for good.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -80,19 +84,105 @@ DELETE FROM filled WHERE database = ? AND (server = ? OR (server = '' AND databa
 _DROP_REMEMBERED: Final = """
 DELETE FROM remembered WHERE database = ? AND (server = ? OR (server = '' AND database_oid = ?))
 """
+_INSERT_FILLED: Final = "INSERT INTO filled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WAITS: Final = """
+CREATE TABLE IF NOT EXISTS waits (
+    database TEXT NOT NULL,
+    server TEXT NOT NULL,
+    filled INTEGER NOT NULL,
+    run TEXT NOT NULL,
+    session TEXT NOT NULL
+) STRICT
+"""
+"""Of no meaning to releases that do not know it: they run alone, and remember such a row for good,
+or until the table is not there."""
+_READ_WAITS: Final = """
+SELECT relation, number, schema_name, table_name, column_name, sources, tags, besides,
+    coalesce((SELECT session FROM waits WHERE waits.filled = filled.rowid
+        AND waits.database = filled.database AND waits.server = filled.server AND run = ?), '')
+FROM filled
+WHERE database = ? AND (server = ? OR (server = '' AND database_oid = ?))
+    AND database_oid = ? ORDER BY rowid
+"""
+
+Filled = Mapping[Filling, str]
+"""Each with the session that may still take it back; empty: it counts for good."""
 
 
 class DriftRegistry:
     """Reads and writes one server's part of the state file. Blocking; call it off the event loop.
 
-    `server` tells servers apart: two may have databases of the same name and OID.
+    `server` tells servers apart: two may have databases of the same name and OID. `run` is set
+    where several processes share the file, the same for all of them.
 
     Every method raises StateUnavailable when the file cannot be used.
     """
 
-    def __init__(self, path: Path, server: str) -> None:
+    def __init__(self, path: Path, server: str, run: str = "") -> None:
         self.path = path
         self._server = server
+        self._run = run
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes use the file at the same time."""
+        return bool(self._run)
+
+    def read_shared(self, database: str, oid: int) -> Filled:
+        """All fillings of a database, whichever process wrote them."""
+        if not self._run:
+            return dict.fromkeys(self.read_filled(database, oid), "")
+        with self._open() as connection:
+            connection.execute(_WAITS)
+            return self._shared(connection, database, oid)
+
+    def exchange(
+        self,
+        database: str,
+        oid: int,
+        change: Callable[[Filled], Filled],
+        written: Callable[[], None],
+    ) -> Filled:
+        """Put what `change` makes of all that is known of the database in its place, and return
+        it; nobody else writes meanwhile. `written` is called when it is as good as there."""
+        with self._open() as connection:
+            connection.execute(_WAITS)
+            connection.execute("BEGIN IMMEDIATE")
+            before = self._shared(connection, database, oid)
+            after = change(before)
+            if after != before:
+                self._write(connection, database, oid, after)
+                written()
+        return after
+
+    def _shared(self, connection: sqlite3.Connection, database: str, oid: int) -> Filled:
+        rows = connection.execute(
+            _READ_WAITS, (self._run, database, self._server, oid, oid)
+        ).fetchall()
+        return {_filling(row[:8]): str(row[8]) for row in rows}
+
+    def _write(
+        self, connection: sqlite3.Connection, database: str, oid: int, filled: Filled
+    ) -> None:
+        connection.execute(_DROP_FILLED, (database, self._server, oid))
+        connection.execute(
+            "DELETE FROM waits WHERE database = ? AND server = ?", (database, self._server)
+        )
+        for filling, session in filled.items():
+            row = self._row(database, oid, filling)
+            number = connection.execute(_INSERT_FILLED, row).lastrowid
+            if session:
+                connection.execute(
+                    "INSERT INTO waits VALUES (?, ?, ?, ?, ?)",
+                    (database, self._server, number, self._run, session),
+                )
+
+    def _row(self, database: str, oid: int, f: Filling) -> tuple[object, ...]:
+        return (
+            database, oid, f.relation, f.number, f.schema, f.table, f.column,
+            json.dumps([[s.relation, s.number, s.name] for s in f.sources]),
+            json.dumps(sorted(f.tags)), f.besides, self._server,
+        )  # fmt: skip
 
     def read_filled(self, database: str, oid: int) -> tuple[Filling, ...]:
         """All fillings of a database."""
@@ -102,32 +192,55 @@ class DriftRegistry:
 
     def write_filled(self, database: str, oid: int, filled: Iterable[Filling]) -> None:
         """Put these fillings in the place of all that is known of the database."""
-        rows = [
-            (
-                database, oid, f.relation, f.number, f.schema, f.table, f.column,
-                json.dumps([[s.relation, s.number, s.name] for s in f.sources]),
-                json.dumps(sorted(f.tags)), f.besides, self._server,
-            )
-            for f in filled
-        ]  # fmt: skip
+        rows = [self._row(database, oid, filling) for filling in filled]
         with self._open() as connection:
             connection.execute(_DROP_FILLED, (database, self._server, oid))
-            connection.executemany(
-                "INSERT INTO filled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            connection.executemany(_INSERT_FILLED, rows)
 
     def read_remembered(self, database: str, oid: int) -> Mapping[ColumnKey, Remembered]:
         """The classified columns of a database as they were when last seen."""
         with self._open() as connection:
-            rows = connection.execute(
-                _READ_REMEMBERED, (database, self._server, oid, oid)
-            ).fetchall()
-            return dict(_remembered(row) for row in rows)
+            return self._remembered(connection, database, oid)
+
+    def replace_remembered(
+        self,
+        database: str,
+        oid: int,
+        before: Mapping[ColumnKey, Remembered],
+        remembered: Mapping[ColumnKey, Remembered],
+        written: Callable[[], None],
+    ) -> bool:
+        """As `write_remembered`, unless somebody else has written since it was `before`: then
+        nothing is written, and False returned. `written` is called when it is as good as there."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            found = self._remembered(connection, database, oid)
+            if found not in (before, remembered):
+                return False
+            self._write_remembered(connection, database, oid, remembered)
+            written()
+        return True
+
+    def _remembered(
+        self, connection: sqlite3.Connection, database: str, oid: int
+    ) -> Mapping[ColumnKey, Remembered]:
+        rows = connection.execute(_READ_REMEMBERED, (database, self._server, oid, oid)).fetchall()
+        return dict(_remembered(row) for row in rows)
 
     def write_remembered(
         self, database: str, oid: int, remembered: Mapping[ColumnKey, Remembered]
     ) -> None:
         """Put these columns in the place of all that is known of the database."""
+        with self._open() as connection:
+            self._write_remembered(connection, database, oid, remembered)
+
+    def _write_remembered(
+        self,
+        connection: sqlite3.Connection,
+        database: str,
+        oid: int,
+        remembered: Mapping[ColumnKey, Remembered],
+    ) -> None:
         rows = [
             (
                 database, oid, relation, number, r.name, json.dumps(sorted(r.tags)), r.kept,
@@ -135,11 +248,8 @@ class DriftRegistry:
             )
             for (relation, number), r in remembered.items()
         ]  # fmt: skip
-        with self._open() as connection:
-            connection.execute(_DROP_REMEMBERED, (database, self._server, oid))
-            connection.executemany(
-                "INSERT INTO remembered VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-            )
+        connection.execute(_DROP_REMEMBERED, (database, self._server, oid))
+        connection.executemany("INSERT INTO remembered VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from dbguard.catalog.fingerprint import FINGERPRINT_QUERY
+from dbguard.catalog.generations import Generations
 from dbguard.catalog.loading import (
     SystemRows,
     SystemRowsChanged,
@@ -22,7 +23,7 @@ from dbguard.catalog.loading import (
     read_normal,
 )
 from dbguard.errors import CatalogUnavailable
-from dbguard.sql.changes import CatalogChange
+from dbguard.sql.changes import EVERYTHING, CatalogChange
 from dbguard.sql.lineage import SYSTEM_SCHEMAS
 from dbguard.sql.snapshot import RelationKind, Snapshot
 
@@ -93,6 +94,10 @@ class _Watched:
     """time.monotonic() before the last reading."""
     confirmed: float = -math.inf
     """time.monotonic() before the last look that found or made the snapshot current."""
+    generation: int = 0
+    """What other workers have done up to it is among `recent`, or the snapshot shows it."""
+    shown: int = 0
+    """What they have done up to this generation the snapshot shows."""
 
 
 class Catalog:
@@ -114,7 +119,9 @@ class Catalog:
         on_change: Callable[[Snapshot], None] | None = None,
         poll_seconds: float = POLL_SECONDS,
         stale_seconds: float = STALE_SECONDS,
+        generations: Generations | None = None,
     ) -> None:
+        self._generations = generations or Generations()
         self._dsn = dsn
         self._on_change = on_change
         self._poll_seconds = poll_seconds
@@ -137,13 +144,24 @@ class Catalog:
 
     def note(self, database: str, changes: tuple[CatalogChange, ...]) -> None:
         """DDL that has gone through dbguard, and is committed, did this."""
+        now = self._generations.count(database)
         if (watched := self._databases.get(database)) is not None:
             watched.recent += changes
+            if watched.generation == now - 1:  # nobody else has done anything meanwhile
+                if watched.shown == watched.generation:
+                    watched.shown = now
+                watched.generation = now
 
     def recent(self, database: str) -> tuple[CatalogChange, ...]:
         """What was noted that the snapshot need not show yet, in the order it was done."""
         watched = self._databases.get(database)
-        return watched.recent if watched is not None else ()
+        if watched is None:
+            return ()
+        now = self._generations.of(database)
+        if watched.generation != now:
+            watched.generation = now
+            watched.recent += (EVERYTHING,)  # another worker knows what it was
+        return watched.recent
 
     def system(self, database: str) -> SystemRows | None:
         """The server's own rows of the database's catalog, which need not be read again."""
@@ -219,7 +237,11 @@ class Catalog:
                 watched.connection = None
 
     def _is_stale(self, watched: _Watched) -> bool:
-        return time.monotonic() - watched.confirmed > self._stale_seconds
+        """It was not confirmed lately, or another worker has changed what it shows."""
+        return (
+            time.monotonic() - watched.confirmed > self._stale_seconds
+            or watched.shown != self._generations.of(watched.name)
+        )
 
     async def _poll(self, watched: _Watched) -> None:
         """Look again and again while anybody is there, then close the connection.
@@ -310,19 +332,21 @@ class Catalog:
     ) -> None:
         """Ask for the fingerprint, and read the catalog if it is a new one."""
         begun, answers, noted = time.monotonic(), watched.asked, len(watched.recent)
+        shown = self._generations.of(watched.name)
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
         if (
             watched.snapshot is not None
             and fingerprint == watched.fingerprint
             and (begun - watched.loaded < GAP_SECONDS or not _has_gaps(watched.snapshot))
         ):
-            watched.confirmed, watched.done = begun, answers
+            watched.confirmed, watched.done, watched.shown = begun, answers, shown
             watched.recent = watched.recent[noted:]
         else:
             await self._load(watched, connection, reason)
 
     async def _load(self, watched: _Watched, connection: asyncpg.Connection, reason: str) -> None:
         answers, begun, noted = watched.asked, time.monotonic(), len(watched.recent)
+        shown = self._generations.of(watched.name)
         # Before the document: a change between the two is seen again at the next poll.
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
         recovering = await connection.fetchval("SELECT pg_catalog.pg_is_in_recovery()")
@@ -344,7 +368,7 @@ class Catalog:
             )
         watched.document = document
         watched.fingerprint, watched.confirmed, watched.done = fingerprint, begun, answers
-        watched.loaded = begun
+        watched.loaded, watched.shown = begun, shown
         watched.recent = watched.recent[noted:]
         if old is not None and watched.snapshot is not old and self._on_change is not None:
             assert watched.snapshot is not None

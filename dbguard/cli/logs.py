@@ -7,12 +7,13 @@ import sys
 
 import structlog
 import typer
+from structlog.typing import EventDict
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure_logs(level: str) -> None:
-    """Set up structlog.
+def configure_logs(level: str, worker: int = 0) -> None:
+    """Set up structlog; lines of one of several workers carry its number.
 
     Raises:
         typer.BadParameter: unknown level.
@@ -20,8 +21,13 @@ def configure_logs(level: str) -> None:
     if level not in _LEVELS:
         raise typer.BadParameter(f"{level} is not one of {', '.join(_LEVELS)}")
     logging.getLogger("sqlglot").disabled = True
+
+    def numbered(_: object, __: str, event: EventDict) -> EventDict:
+        return {"worker": worker, **event} if worker else event
+
     structlog.configure(
         processors=[
+            numbered,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +15,13 @@ import typer
 from dbguard.config import load_settings
 from dbguard.proxy.reloading import Reload
 from dbguard.proxy.serving import serve as run_proxy
+from dbguard.proxy.supervising import supervise, worker_count
 from dbguard.settings import Settings
 
 from .logs import configure_logs
 from .supervisor import Supervisor
+
+WORKER = (sys.executable, "-P", "-m", "dbguard.cli.worker")
 
 
 def serve(
@@ -46,10 +50,12 @@ def serve(
     def load() -> Settings:
         return load_settings(config, os.environ)
 
-    asyncio.run(until_stopped(load(), load))
+    asyncio.run(until_stopped(load(), load, log_level))
 
 
-async def until_stopped(settings: Settings, load: Callable[[], Settings]) -> None:
+async def until_stopped(
+    settings: Settings, load: Callable[[], Settings], log_level: str = "info"
+) -> None:
     """Serve until SIGTERM or SIGINT; read settings and rules again on SIGHUP."""
     loop = asyncio.get_running_loop()
     main = asyncio.current_task()
@@ -69,6 +75,9 @@ async def until_stopped(settings: Settings, load: Callable[[], Settings]) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        await run_proxy(settings, ready, reload)
+        if worker_count(settings) > 1:
+            await supervise(settings, ready, reload, WORKER, log_level)
+        else:
+            await run_proxy(settings, ready, reload)
     except asyncio.CancelledError:
         return

@@ -26,6 +26,8 @@ class SessionIdentity:
     client_address: str
     application: str
     environment: str
+    writer: str = ""
+    """Name of the chain that its records are in."""
 
 
 def identity_entry(identity: Identity | None) -> IdentityEntry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dbguard.audit.trails import record_name
 from dbguard.errors import DbguardError
 from dbguard.wire.errorfields import ErrorFields, from_error
 
@@ -25,10 +26,10 @@ _PROCEDURAL = frozenset({b"pl_exec.c", b"plpy_elog.c", b"plperl.c", b"pltcl.c"})
 class RefusedError(DbguardError):
     """A `Refusal` on its way to the client."""
 
-    def __init__(self, refusal: Refusal, decision: int | None) -> None:
+    def __init__(self, refusal: Refusal, decision: int | None, writer: str = "") -> None:
         detail = refusal.detail
         if refusal.denied and decision is not None:
-            number = f"decision {decision}"
+            number = f"decision {record_name(writer, decision)}"
             detail = f"{detail}; {number}" if detail else number
         if refusal.because:
             detail = f"{detail}. {refusal.because}" if detail else refusal.because
@@ -38,9 +39,10 @@ class RefusedError(DbguardError):
         self.code = refusal.sqlstate
 
 
-def refusal_fields(refusal: Refusal, decision: int | None = None) -> ErrorFields:
-    """ErrorResponse fields for a refusal, naming rule and decision."""
-    error = RefusedError(refusal, decision)
+def refusal_fields(refusal: Refusal, decision: int | None = None, writer: str = "") -> ErrorFields:
+    """ErrorResponse fields for a refusal, naming rule and decision; `writer` is the name of the
+    chain that the decision is in."""
+    error = RefusedError(refusal, decision, writer)
     return from_error(error).with_fields(sqlstate=refusal.sqlstate)
 
 

@@ -40,6 +40,7 @@ async def answer(hub: Hub, session: Session, ask: Ask) -> Answer:
         case AskFreshCatalog():
             with hub.metrics.waiting("catalog"):
                 snapshot = await hub.catalog.refresh(principal.database, "asked by a session")
+                await hub.catch_up(principal.database)
                 if session.scope.status == b"I":
                     await hub.drifts.take_back(snapshot, own)
             return None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from dbguard.catalog.verifiers import NAME_BYTES
@@ -33,22 +35,22 @@ class TooManyFailures(DbguardError):
 
 
 @dataclass(slots=True)
-class _Counted:
+class Counted:
     since: float
     failures: int = 0
     until: float = 0.0
 
 
-@dataclass(slots=True)
 class Attempts:
     """Failures of late. Times are seconds on a monotonic clock."""
 
-    _known: OrderedDict[tuple[str, str], _Counted] = field(default_factory=OrderedDict)
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Counted] = OrderedDict()
 
     def check(self, user: str, address: str, now: float) -> None:
         """Raises TooManyFailures when this is to be no try at all."""
         for key in _keys(user, address):
-            counted = self._known.get(key)
+            counted = self._find(key)
             if counted is not None and now < counted.until:
                 raise TooManyFailures(
                     "too many failed logins",
@@ -63,22 +65,41 @@ class Attempts:
         if not limit:
             return False
         waits = False
-        for key in _keys(user, address):
-            counted = self._known.pop(key, None)
-            if counted is None or now - counted.since > WINDOW_SECONDS:
-                counted = _Counted(now)
-            self._known[key] = counted
-            counted.failures += 1
-            if counted.failures >= limit * (1 if key[0] else ADDRESS_FACTOR):
-                counted.until, waits = now + pause, True
-        while len(self._known) > KEPT:
-            self._known.popitem(last=False)
+        with self._changing():
+            for key in _keys(user, address):
+                counted = self._find(key)
+                if counted is None or now - counted.since > WINDOW_SECONDS:
+                    counted = Counted(now)
+                counted.failures += 1
+                if counted.failures >= limit * (1 if key[0] else ADDRESS_FACTOR):
+                    counted.until, waits = now + pause, True
+                self._keep(key, counted)
+            self._trim()
         return waits
 
     def succeeded(self, user: str, address: str) -> None:
         """Who has got in begins anew."""
         for key in _keys(user, address)[:1]:
-            self._known.pop(key, None)
+            self._drop(key)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Nobody else counts meanwhile."""
+        yield
+
+    def _find(self, key: tuple[str, str]) -> Counted | None:
+        return self._known.get(key)
+
+    def _keep(self, key: tuple[str, str], counted: Counted) -> None:
+        self._known[key] = counted
+        self._known.move_to_end(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self._known.pop(key, None)
+
+    def _trim(self) -> None:
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
 
 
 def _keys(user: str, address: str) -> tuple[tuple[str, str], ...]:

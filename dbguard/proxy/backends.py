@@ -8,7 +8,7 @@ is remembered until its process is: that may be busy for long after its client h
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -19,9 +19,16 @@ SLACK_SECONDS: Final = 1.0
 """For the server's answer on its way, when ages are turned into times of this process's clock."""
 
 
+SessionId = Hashable
+"""Tells a login from all others."""
+
+
 @dataclass(eq=False, slots=True)
 class OwnBackend:
     """One session of this dbguard's, from its login on."""
+
+    number: int = 0
+    """In the ledger, where several workers have sessions."""
 
     server: str = ""
     """The server as it identifies itself; empty while the login is under way."""
@@ -57,7 +64,7 @@ class OwnBackends:
         self._under_way.discard(own)
 
     @property
-    def under_way(self) -> frozenset[OwnBackend]:
+    def under_way(self) -> frozenset[SessionId]:
         return frozenset(self._under_way)
 
     def known_at(self, server: str) -> dict[int, float]:

@@ -16,6 +16,7 @@ from typing import Final
 
 from dbguard.wire.startup import CancelRequest
 
+from .cancel_routes import CancelRoutes
 from .upstream import Upstream
 
 SECRET_BYTES: Final = 4
@@ -95,10 +96,18 @@ class CancelKey:
 
 
 class CancelRegistry:
-    """The cancel keys of all sessions that are open. `random_bytes` gives that many of them."""
+    """The cancel keys of all sessions of this process that are open.
 
-    def __init__(self, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    `random_bytes` gives that many of them. With `routes`, other processes have sessions as well.
+    """
+
+    def __init__(
+        self,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        routes: CancelRoutes | None = None,
+    ) -> None:
         self._random_bytes = random_bytes
+        self._routes = routes
         self._targets: dict[int, dict[CancelKey, CancelTarget]] = {}
 
     def __len__(self) -> int:
@@ -107,10 +116,12 @@ class CancelRegistry:
     def register(self, target: CancelTarget, size: int = SECRET_BYTES) -> CancelKey:
         """A new key for a session at `target`, its secret `size` bytes long."""
         same_id = self._targets.setdefault(target.process_id, {})
-        while (key := CancelKey(target.process_id, self._random_bytes(size))) in same_id:
-            pass
-        same_id[key] = target
-        return key
+        while True:
+            key = CancelKey(target.process_id, self._random_bytes(size))
+            own = self._routes is None or self._routes.is_own(key.process_id, key.secret)
+            if own and key not in same_id:
+                same_id[key] = target
+                return key
 
     def unregister(self, key: CancelKey) -> None:
         """Forget a session's key. A key that is not (any more) known is no error."""
@@ -118,6 +129,21 @@ class CancelRegistry:
         same_id.pop(key, None)
         if not same_id:
             self._targets.pop(key.process_id, None)
+
+    async def cancel(self, request: CancelRequest) -> None:
+        """Do what a client's CancelRequest asks for, here or in the process that has the session;
+        nothing unless its secret is right."""
+        routes = self._routes
+        if routes is not None and not routes.is_own(request.process_id, request.secret):
+            await routes.pass_on(request)
+        else:
+            await self.cancel_here(request)
+
+    async def cancel_here(self, request: CancelRequest) -> None:
+        """The same, for a session of this process."""
+        target = self.find(request.process_id, request.secret)
+        if target is not None:
+            await target.cancel()
 
     def find(self, process_id: int, secret: bytes) -> CancelTarget | None:
         """The session that a CancelRequest names, None unless the secret is right.

@@ -34,13 +34,13 @@ from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
 from .endings import Deadline, InternalError, ShuttingDown, revoked
-from .hub import SessionSurroundings
 from .logging_in import LoggingIn
 from .naming import encryption_fields, recorded_application
 from .opening import read_startup, readable
 from .shortcut import Shortcut
 from .sites import Sites
 from .streams import Stream
+from .surroundings import SessionSurroundings
 from .tasks import places, spawn
 
 log = structlog.get_logger(__name__)
@@ -271,6 +271,7 @@ class Connection:
             self._client.peer,
             application,
             self._hub.environment,
+            self._hub.writer,
         )
         self._session = Session(
             identity,

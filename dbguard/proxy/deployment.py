@@ -46,6 +46,7 @@ def _fixed(old: Settings, new: Settings) -> list[tuple[str, object, object]]:
         "audit",
         "backup",
         "metrics",
+        "workers",
         "limits.statement_bytes",
         "limits.analysis_timeout",
         "limits.analysis_memory",

@@ -1,12 +1,18 @@
-"""What has drifted in each database: in memory, and in the state file before it counts."""
+"""What has drifted in each database: in memory, and in the state file before it counts.
+
+Where several workers share the file, each changes what stands there, not what it knows of it, and
+counts that in the database's generation before and behind: one that finds the generation moved
+reads the file again before it decides anything (`catch_up`).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from dbguard.catalog.drift_registry import DriftRegistry
+from dbguard.catalog.drift_registry import DriftRegistry, Filled
+from dbguard.catalog.generations import Generations
 from dbguard.policy.drift import Filling, filled_relation
 from dbguard.policy.remembering import ColumnKey, Remembered
 from dbguard.sql.snapshot import Snapshot
@@ -15,9 +21,13 @@ from dbguard.sql.snapshot import Snapshot
 @dataclass(slots=True)
 class _Known:
     oid: int
-    filled: dict[Filling, str]
+    filled: Filled
     """Each with the session that may still take it back: it made a table whose name has not been
     seen in the catalog yet. Empty: it counts for good."""
+    remembered: Mapping[ColumnKey, Remembered] = field(default_factory=dict)
+    """As in the state file."""
+    generation: int = 0
+    """What other workers put there up to this one is known; -1: it has to be read again."""
     revision: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -25,8 +35,9 @@ class _Known:
 class Drifts:
     """Fillings by database, of which those of temporary tables belong to one session."""
 
-    def __init__(self, registry: DriftRegistry) -> None:
+    def __init__(self, registry: DriftRegistry, generations: Generations | None = None) -> None:
         self._registry = registry
+        self._generations = generations or Generations()
         self._databases: dict[str, _Known] = {}
         self._own: dict[str, dict[Filling, None]] = {}
         """By session: what went into its temporary tables."""
@@ -59,31 +70,77 @@ class Drifts:
         if known is not None and known.oid == snapshot.database_oid:
             if not again:
                 return None
-            return await asyncio.to_thread(self._registry.read_remembered, *arguments)
-        filled = await asyncio.to_thread(self._registry.read_filled, *arguments)
+            known.remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
+            return known.remembered
+        generation = self._generations.of(snapshot.database)
+        filled = await asyncio.to_thread(self._registry.read_shared, *arguments)
         remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
         before = self._databases.get(snapshot.database)
         if before is not known:  # somebody else read it meanwhile, and may have added to it
             return remembered
         revision = self.revision(snapshot.database) + 1 if known else 0
-        found = _Known(snapshot.database_oid, dict.fromkeys(filled, ""), revision)
+        found = _Known(snapshot.database_oid, filled, remembered, generation, revision)
         self._databases[snapshot.database] = found
         return remembered
 
-    async def remember(
-        self, snapshot: Snapshot, remembered: Mapping[ColumnKey, Remembered]
-    ) -> None:
-        """Keep which columns are classified.
+    @property
+    def shared(self) -> bool:
+        """Whether other workers use the same state file."""
+        return self._registry.shared
+
+    def behind(self, database: str) -> bool:
+        """Whether another worker may have learnt what is not known here."""
+        known = self._databases.get(database)
+        return known is not None and known.generation != self._generations.of(database)
+
+    async def catch_up(
+        self, snapshot: Snapshot, memory: Mapping[ColumnKey, Remembered]
+    ) -> Mapping[ColumnKey, Remembered]:
+        """Read again what is in the state file; returns the columns that are remembered. The
+        revision grows when they are others than in `memory`, too.
 
         Raises:
             StateUnavailable: the state file cannot be used.
         """
-        await asyncio.to_thread(
-            self._registry.write_remembered,
-            snapshot.database,
-            snapshot.database_oid,
-            remembered,
-        )
+        known = self._databases[snapshot.database]
+        arguments = (snapshot.database, snapshot.database_oid)
+        async with known.lock:
+            generation = self._generations.of(snapshot.database)
+            filled = await asyncio.to_thread(self._registry.read_shared, *arguments)
+            remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
+            if filled != known.filled or remembered != memory:
+                known.filled = filled
+                known.revision += 1
+            known.remembered, known.generation = remembered, generation
+        return remembered
+
+    async def remember(
+        self, snapshot: Snapshot, remembered: Mapping[ColumnKey, Remembered]
+    ) -> bool:
+        """Keep which columns are classified; False when another worker has just kept others.
+
+        Raises:
+            StateUnavailable: the state file cannot be used.
+        """
+        arguments = (snapshot.database, snapshot.database_oid)
+        known = self._databases[snapshot.database]
+        if not self._registry.shared:
+            await asyncio.to_thread(self._registry.write_remembered, *arguments, remembered)
+        else:
+            async with known.lock:
+                counted = _Counted(self._generations, snapshot.database, known)
+                if not await asyncio.to_thread(
+                    self._registry.replace_remembered,
+                    *arguments,
+                    known.remembered,
+                    remembered,
+                    counted.written,
+                ):
+                    known.generation = -1
+                    return False
+                counted.done()
+        known.remembered = remembered
+        return True
 
     async def fill(self, database: str, session: str, fillings: Iterable[Filling]) -> list[Filling]:
         """Keep these fillings; returns those that were not known.
@@ -92,16 +149,20 @@ class Drifts:
             StateUnavailable: the state file cannot be used.
         """
         known = self._databases[database]
+        asked = list(fillings)
+        for filling in asked:
+            if filling.temporary:
+                self._own.setdefault(session, {})[filling] = None
+        lasting = [filling for filling in asked if not filling.temporary]
+        new: list[Filling] = []
+
+        def added(filled: Filled) -> Filled:
+            new[:] = [f for f in dict.fromkeys(lasting) if f not in filled]
+            return {**filled, **{f: "" if f.relation else session for f in new}}
+
         async with known.lock:
-            new = []
-            for filling in fillings:
-                if filling.temporary:
-                    self._own.setdefault(session, {})[filling] = None
-                elif filling not in known.filled:
-                    new.append(filling)
-            if new:
-                waits = {f: "" if f.relation else session for f in new}
-                await self._replace(database, known, {**known.filled, **waits})
+            if lasting and (self._registry.shared or not known.filled.keys() >= set(lasting)):
+                await self._change(database, known, added)
         return new
 
     async def settle(self, snapshot: Snapshot) -> None:
@@ -112,16 +173,20 @@ class Drifts:
         known = self._databases.get(snapshot.database)
         if known is None or not known.filled:
             return
-        async with known.lock:
+
+        def settled(filled: Filled) -> Filled:
             kept = {}
-            for filling, session in known.filled.items():
+            for filling, session in filled.items():
                 relation = filled_relation(snapshot, filling)
                 if relation is not None:
                     kept[_bound(filling, snapshot)] = ""
                 elif session:
                     kept[filling] = session
-            if kept != known.filled:
-                await self._replace(snapshot.database, known, kept)
+            return kept
+
+        async with known.lock:
+            if settled(known.filled) != known.filled:
+                await self._change(snapshot.database, known, settled)
 
     async def bind(self, snapshot: Snapshot, session: str) -> None:
         """Bind fillings of tables that a session has made and not committed yet, and of those that
@@ -134,13 +199,13 @@ class Drifts:
         known = self._databases.get(snapshot.database)
         if known is None or not any(known.filled.values()):
             return
+
+        def bound(filled: Filled) -> Filled:
+            return {(_bound(f, snapshot) if s else f): s for f, s in filled.items()}
+
         async with known.lock:
-            bound = {
-                (_bound(f, snapshot) if session else f): session
-                for f, session in known.filled.items()
-            }
-            if bound != known.filled:
-                await self._replace(snapshot.database, known, bound)
+            if bound(known.filled) != known.filled:
+                await self._change(snapshot.database, known, bound)
 
     def waits(self, database: str, session: str) -> bool:
         """Whether the session made tables that the catalog has not shown yet."""
@@ -153,23 +218,58 @@ class Drifts:
         known = self._databases.get(snapshot.database)
         if known is None or session not in known.filled.values():
             return
-        async with known.lock:
-            kept = {
+
+        def kept(filled: Filled) -> Filled:
+            return {
                 _bound(f, snapshot) if s == session else f: "" if s == session else s
-                for f, s in known.filled.items()
+                for f, s in filled.items()
                 if s != session or filled_relation(snapshot, f) is not None
             }
-            await self._replace(snapshot.database, known, kept)
+
+        async with known.lock:
+            await self._change(snapshot.database, known, kept)
 
     def leave(self, session: str) -> None:
         """The session is over, and its temporary tables with it."""
         self._own.pop(session, None)
 
-    async def _replace(self, database: str, known: _Known, filled: dict[Filling, str]) -> None:
+    async def _change(
+        self, database: str, known: _Known, change: Callable[[Filled], Filled]
+    ) -> None:
         """On disk first: what would be forgotten must not have happened."""
-        await asyncio.to_thread(self._registry.write_filled, database, known.oid, list(filled))
-        known.filled = filled
-        known.revision += 1
+        if not self._registry.shared:
+            filled = change(known.filled)
+            await asyncio.to_thread(self._registry.write_filled, database, known.oid, filled)
+        else:
+            counted = _Counted(self._generations, database, known)
+            filled = await asyncio.to_thread(
+                self._registry.exchange, database, known.oid, change, counted.written
+            )
+            counted.done()
+        if filled != known.filled:
+            known.filled = filled
+            known.revision += 1
+
+
+class _Counted:
+    """One change of the state file, counted before others can see it and when they can: whoever
+    reads between the two reads once more."""
+
+    def __init__(self, generations: Generations, database: str, known: _Known) -> None:
+        self._generations, self._database, self._known = generations, database, known
+        self._before = generations.of(database)
+        self._first = 0
+
+    def written(self) -> None:
+        self._first = self._generations.count(self._database)
+
+    def done(self) -> None:
+        """It can be seen."""
+        if not self._first:
+            return
+        alone = self._known.generation == self._before == self._first - 1
+        if self._generations.count(self._database) == self._first + 1 and alone:
+            self._known.generation = self._first + 1  # nobody else has done anything meanwhile
 
 
 def _bound(filling: Filling, snapshot: Snapshot) -> Filling:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import pickle
-import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.original_text import TextSealer
-from dbguard.audit.records import EventRecord, Record, RecordKind
-from dbguard.audit.rendering import Rendered
-from dbguard.catalog.loading import (
-    NORMAL_QUERY,
-    SNAPSHOT_QUERY,
-    SystemRowsChanged,
-    parse_snapshot,
+from dbguard.audit.records import (
+    DecisionRecord,
+    EventRecord,
+    OutcomeRecord,
+    RecordKind,
+    Rendered,
 )
 from dbguard.catalog.watching import Catalog
 from dbguard.engine.asks import (
@@ -40,11 +38,10 @@ from dbguard.engine.plan import (
 )
 from dbguard.engine.planning import Memory, World
 from dbguard.engine.recorded_text import UNREADABLE_TEXT
-from dbguard.errors import LimitExceeded, NotUnderstood, StatementError, sqlstate_of
+from dbguard.errors import LimitExceeded, StatementError, sqlstate_of
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.policy.decision import Decision, Effect, Principal
 from dbguard.policy.model import Policy
-from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action
 from dbguard.sql.limits import Limits
 from dbguard.sql.snapshot import Snapshot
@@ -95,6 +92,8 @@ class Hub:
     users: UserSessions = field(default_factory=UserSessions)
     sealer: TextSealer | None = None
     """Keeps statements as they came, for an auditor."""
+    writer: str = ""
+    """Name of the chain of the audit trail."""
     site: str = ""
     """Which server this is, in keys of what the servers share: another one may have databases of
     the same names, and epochs count for each by itself."""
@@ -128,10 +127,15 @@ class Hub:
             known = self._impersonal[principal] = impersonal(self.policy, principal)
         return replace(request, principal=known)
 
-    def record(self, record: Record | Rendered) -> int:
+    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
         """Append to the audit trail, and count."""
         self.metrics.recorded(record)
         return self.audit.append(record)
+
+    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
+        """Append a decision that was appended before, and count it."""
+        self.metrics.decided(action, verdict)
+        return self.audit.append(decision)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         revision = self.drifts.revision(snapshot.database)
@@ -156,6 +160,7 @@ class Hub:
             CatalogUnavailable: there is no current snapshot.
         """
         overlay = ask.overlay
+        await self.catch_up(ask.request.principal.database)
         if overlay is None:
             snapshot = await self.catalog.snapshot(ask.request.principal.database)
             key = self.key_of(snapshot)
@@ -240,6 +245,28 @@ class Hub:
         Raises:
             CatalogUnavailable, StatementError: it cannot be told.
         """
+        await self.catch_up(database)
+        while not await self._remembered(database):
+            await self.catch_up(database)  # another worker knows something else: begin with that
+
+    async def catch_up(self, database: str) -> None:
+        """Take over what other workers have learnt of a database.
+
+        Raises:
+            CatalogUnavailable, StateUnavailable: it cannot be told.
+        """
+        while self.drifts.behind(database):
+            snapshot = await self.catalog.snapshot(database)
+            if await self.drifts.load(snapshot) is not None:
+                self._memories.pop(database, None)  # another database of the same name
+                return
+            _, known = self._memories.get(database, (None, {}))
+            left = await self.drifts.catch_up(snapshot, known)
+            if left != known:
+                self._memories[database] = (("", 0, "", 0), left)
+
+    async def _remembered(self, database: str) -> bool:
+        """One attempt; False when another worker wrote down something else meanwhile."""
         snapshot = await self.catalog.snapshot(database)
         left = await self.drifts.load(snapshot, again=database not in self._memories)
         if left is not None and database not in self._memories:
@@ -251,14 +278,18 @@ class Hub:
         key = self.key_of(snapshot)
         before, known = self._memories.get(database, (None, {}))
         if before == key:
-            return
+            return True
         answer = await self._run(key, snapshot, RememberRequest())
         assert isinstance(answer, dict)
-        self._memories[database] = (key, answer)
-        if answer != known:
+        new = answer != known and not lags
+        if new and self.drifts.shared and not await self.drifts.remember(snapshot, answer):
+            return False
+        if self._memories.get(database, (None, {}))[0] != key:
+            self._memories[database] = (key, answer)
             self._report_kept(snapshot, answer, known)
-            if not lags:
-                await self.drifts.remember(snapshot, answer)
+        if new and not self.drifts.shared:
+            await self.drifts.remember(snapshot, answer)
+        return True
 
     def forget_memories(self) -> None:
         """Nobody was here for a while: what was learnt elsewhere since is in the state file."""
@@ -346,65 +377,3 @@ def _lost(
         rule="analysis",
     )
     return Plan(text, None, (statement,), refusal)
-
-
-class SessionSurroundings:
-    """A session's view of the hub: `engine.asks.Surroundings`."""
-
-    whole_overlay_query = SNAPSHOT_QUERY
-
-    def __init__(self, hub: Hub, snapshot: Snapshot) -> None:
-        self._hub = hub
-        self._database = snapshot.database
-        self._last = snapshot
-
-    def snapshot(self) -> Snapshot:
-        current = self._hub.catalog.current(self._database)
-        if current is not None:
-            self._last = current
-        return self._last
-
-    def state_key(self) -> StateKey:
-        return self._hub.key_of(self.snapshot())
-
-    def changed(self, changes: tuple[CatalogChange, ...]) -> None:
-        self._hub.catalog.note(self._database, changes)
-
-    def recent(self) -> tuple[CatalogChange, ...]:
-        return self._hub.catalog.recent(self._database)
-
-    def known_plan(self, request: PlanRequest) -> Planned | None:
-        current = self._hub.catalog.current(self._database)
-        if current is None:
-            return None
-        found = self._hub.known(self._hub.shared(request), self._hub.key_of(current))
-        return None if found is None else personal(found, request.principal.name)
-
-    @property
-    def overlay_query(self) -> str:
-        known = self._hub.catalog.system(self._database) is not None
-        return NORMAL_QUERY if known else SNAPSHOT_QUERY
-
-    def read_overlay(self, document: bytes, query: str) -> Snapshot | None:
-        system = self._hub.catalog.system(self._database) if query == NORMAL_QUERY else None
-        if system is None and query == NORMAL_QUERY:
-            return None
-        try:
-            return parse_snapshot(document.decode("utf-8"), self._last.epoch, system)
-        except SystemRowsChanged:
-            return None
-        except (ValueError, KeyError, TypeError):
-            raise NotUnderstood(
-                "the session's own view of the catalog cannot be read",
-                hint="Reconnect and try again.",
-            ) from None
-
-    def record(self, record: Record | Rendered) -> int:
-        return self._hub.record(record)
-
-    def seal(self, text: str, session: str, fingerprint: str) -> str:
-        sealer = self._hub.sealer
-        return "" if sealer is None else sealer.seal(text, session, fingerprint)
-
-    def monotonic(self) -> float:
-        return time.monotonic()

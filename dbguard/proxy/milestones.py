@@ -27,6 +27,8 @@ class Milestones:
 
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     """Tells this run from others; no process id, which says nothing in a container."""
+    part: tuple[tuple[str, str], ...] = ()
+    """What this process is of a dbguard of several, by name."""
 
     def start(self, settings: Settings) -> EventRecord:
         fields = {
@@ -34,6 +36,7 @@ class Milestones:
             "instance": self.instance,
             "environment": settings.environment,
             "settings_digest": digest_of(settings),
+            **dict(self.part),
         }
         return EventRecord(RecordKind.START, "", tuple(fields.items()))
 

@@ -47,9 +47,7 @@ async def read_startup(
             case StartupMessage():
                 return request
             case CancelRequest():
-                target = cancels.find(request.process_id, request.secret)
-                if target is not None:
-                    await target.cancel()
+                await cancels.cancel(request)
                 return None
             case GSSENCRequest():
                 await _decline(client, splitter, "GSSAPI encryption request")

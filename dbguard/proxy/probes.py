@@ -33,12 +33,12 @@ class _Server(uvicorn.Server):
 
 
 def application(
-    render: Callable[[], bytes], not_ready: Callable[[], Awaitable[list[str]]]
+    render: Callable[[], Awaitable[bytes]], not_ready: Callable[[], Awaitable[list[str]]]
 ) -> Starlette:
     """`render` gives the metrics, `not_ready` why no client should come now, if anything."""
 
     async def metrics(_: Request) -> Response:
-        return Response(render(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await render(), media_type=CONTENT_TYPE_LATEST)
 
     async def health(_: Request) -> Response:
         return PlainTextResponse("ok\n")

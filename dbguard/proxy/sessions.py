@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dbguard.errors import DbguardError
+from dbguard.errors import DbguardError, StateUnavailable
 from dbguard.settings import LimitsSettings
 
 from .connection import Connection
 from .endings import IdleSession, OldSession, ShuttingDown, TooManyConnections
+from .room import Room
 
 LOGIN_SECONDS = 2.0
 """A login under way for longer has to make room when there is none: a client that can log in is
@@ -24,6 +25,8 @@ SWEEP_SECONDS = 5.0
 class Sessions:
     """The connections of one process."""
 
+    room: Room = field(default_factory=Room)
+    """Shared with other processes, if there are any."""
     open: dict[asyncio.Task[None], Connection] = field(default_factory=dict)
     refused: set[asyncio.Task[None]] = field(default_factory=set)
     """Those that are about to be told that there is no room."""
@@ -31,9 +34,15 @@ class Sessions:
     leaving: int = 0
     """Of `open`, those that were displaced and are about to end."""
 
-    def refusal(self, limit: int) -> TooManyConnections | None:
+    def refusal(self, limit: int) -> DbguardError | None:
         """Why one more may not come."""
-        if len(self.open) - self.leaving < limit or self._displaced():
+        try:
+            if self.room.take(len(self.open) - self.leaving, limit):
+                return None
+        except StateUnavailable as error:
+            return error
+        if self._displaced():
+            self.room.hold(len(self.open) - self.leaving + 1)
             return None
         return TooManyConnections(
             "sorry, too many clients already",
@@ -68,6 +77,7 @@ class Sessions:
         finally:
             del self.open[task]
             self.leaving -= connection.displaced
+            self.room.hold(len(self.open) - self.leaving)
 
     def end_idle(self, seconds: float) -> None:
         """End the sessions in which nothing has happened for `seconds`."""

@@ -28,13 +28,13 @@ from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.model import Policy
 from dbguard.sql.snapshot import Snapshot
 
-from .attempts import Attempts
-from .backends import OwnBackend, OwnBackends
+from .backends import OwnBackend
 from .choosing import Choosing
 from .drifting import Drifts
 from .hub import Hub
 from .naming import Naming
 from .servers import Cluster, Place, Servers, leading_to
+from .sharing import Sharing
 from .tasks import spawn
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,15 @@ class Sites:
     front: Hub
     """Of one server or another, for what concerns none: records, keys, counters."""
 
-    def __init__(self, state: Path, make: MakeHub, policy: Policy, environment: str) -> None:
+    def __init__(
+        self,
+        state: Path,
+        make: MakeHub,
+        policy: Policy,
+        environment: str,
+        sharing: Sharing | None = None,
+    ) -> None:
+        self._sharing = sharing = sharing or Sharing()
         self._state = state
         self._make = make
         self._policy, self._environment = policy, environment
@@ -85,8 +93,8 @@ class Sites:
         self._current: frozenset[Place] = frozenset()
         self.choosing = Choosing()
         self.verifiers = AskedVerifiers()
-        self.attempts = Attempts()
-        self.backends = OwnBackends()
+        self.attempts = sharing.attempts
+        self.backends = sharing.backends
         self.naming = Naming(self._is_user, self._is_database)
 
     def _is_user(self, name: str) -> bool:
@@ -209,12 +217,14 @@ class Sites:
     async def _made(self, place: Place) -> Site:
         access = ServerAccess(place.dsn)
         server = await _identity(place, access)
-        drifts = self._drifts.setdefault(server, Drifts(DriftRegistry(self._state, server)))
+        generations, run = self._sharing.generations, self._sharing.run
+        registry = DriftRegistry(self._state, server, run)
+        drifts = self._drifts.setdefault(server, Drifts(registry, generations))
 
         def changed(snapshot: Snapshot) -> None:
             log.info("catalog changed", database=snapshot.database, epoch=snapshot.epoch)
 
-        catalog = Catalog(place.dsn, on_change=changed)
+        catalog = Catalog(place.dsn, on_change=changed, generations=generations)
         guard = BackupGuard(BackupRegistry(self._state), access, lambda: datetime.now(UTC))
         site = f"{next(self._numbers)}"
         hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)

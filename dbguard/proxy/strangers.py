@@ -22,7 +22,7 @@ from dbguard.routes import matches
 from dbguard.settings import Settings
 from dbguard.watch_settings import ExpectedSessionSettings
 
-from .backends import OwnBackend, OwnBackends, is_own
+from .backends import OwnBackends, SessionId, is_own
 from .deployment import Deployment
 from .naming import recorded_application
 from .sites import Site, Sites
@@ -42,7 +42,7 @@ class Strangers:
     """What is known of sessions that are nobody's."""
 
     own: OwnBackends
-    _first_seen: dict[Key, frozenset[OwnBackend]] = field(default_factory=dict)
+    _first_seen: dict[Key, frozenset[SessionId]] = field(default_factory=dict)
     """What was under way when each was seen first."""
     _told: set[Key] = field(default_factory=set)
 

@@ -20,11 +20,7 @@ class UserSessions:
             TooManyConnections: the user has as many as one may have.
         """
         if most and self._counts[user] >= most:
-            raise TooManyConnections(
-                "too many connections for this user",
-                detail=f"dbguard accepts {most} of one user (limits.connections_per_user).",
-                hint="Close idle connections, or raise the limit.",
-            )
+            raise too_many(most)
         self._counts[user] += 1
 
     def leave(self, user: str) -> None:
@@ -32,3 +28,11 @@ class UserSessions:
         self._counts[user] -= 1
         if not self._counts[user]:
             del self._counts[user]
+
+
+def too_many(most: int) -> TooManyConnections:
+    return TooManyConnections(
+        "too many connections for this user",
+        detail=f"dbguard accepts {most} of one user (limits.connections_per_user).",
+        hint="Close idle connections, or raise the limit.",
+    )

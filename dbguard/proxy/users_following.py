@@ -21,9 +21,12 @@ LOOK_SECONDS: Final = 1.0
 """How late a change may be noticed, at most."""
 
 
-async def follow_users(deployment: Deployment, hub: Hub, sessions: Sessions) -> None:
+async def follow_users(
+    deployment: Deployment, hub: Hub, sessions: Sessions, *, tells: bool = True
+) -> None:
     """Read the users again when their file has changed, and end the sessions of those who may be
-    here no longer, for as long as the task runs."""
+    here no longer, for as long as the task runs. What has changed goes on record if it `tells`:
+    of several processes that follow the same file, one."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         identities = deployment.connections.authentication.identities
@@ -31,7 +34,7 @@ async def follow_users(deployment: Deployment, hub: Hub, sessions: Sessions) -> 
             continue
         known = identities.known
         refreshed = await asyncio.to_thread(known.refresh)
-        if refreshed is not None:
+        if refreshed is not None and tells:
             _tell(hub, known, refreshed)
         # also after a reload, which may have named another file
         for connection in list(sessions.open.values()):

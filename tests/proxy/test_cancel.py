@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from dbguard.proxy.cancel import SECRET_BYTES, CancelRegistry, CancelTarget
+from dbguard.proxy.cancel_routes import CancelRoutes
 from dbguard.proxy.upstream import Upstream
+from dbguard.wire.startup import CancelRequest
 
 TARGET = CancelTarget(Upstream("db", 5432), 4711, b"server")
 
@@ -85,3 +88,58 @@ async def test_one_for_a_new_statement_is_sent_again_until_it_helps(
         forwarded.set()
         await waiting
     assert len(requests) == sent
+
+
+def test_every_key_belongs_to_one_worker_and_keeps_all_its_bits(tmp_path: Path) -> None:
+    routes = [CancelRoutes(tmp_path, number, 3, b"s" * 32) for number in (1, 2, 3)]
+    seen = set()
+    for own in routes:
+        registry = CancelRegistry(routes=own)
+        for _ in range(64):
+            key = registry.register(TARGET)
+            assert [r.is_own(key.process_id, key.secret) for r in routes].count(True) == 1
+            assert own.is_own(key.process_id, key.secret)
+            seen.update(enumerate(key.secret))
+    assert len({value for at, value in seen if at == 0}) > 64, "no part of it is the worker"
+
+
+class Noted(CancelRegistry):
+    """Notes who asked for what, in place of asking a server."""
+
+    def __init__(self, routes: CancelRoutes) -> None:
+        super().__init__(routes=routes)
+        self.found: list[bool] = []
+
+    async def cancel_here(self, request: CancelRequest) -> None:
+        self.found.append(self.find(request.process_id, request.secret) is not None)
+
+
+async def test_a_request_reaches_the_worker_that_has_the_session(tmp_path: Path) -> None:
+    routes = [CancelRoutes(tmp_path, number, 2, b"s" * 32) for number in (1, 2)]
+    here, there = Noted(routes[0]), Noted(routes[1])
+    async with routes[0].answering(here.cancel_here), routes[1].answering(there.cancel_here):
+        key = there.register(TARGET)
+        await here.cancel(CancelRequest(key.process_id, key.secret))
+        await there.cancel(CancelRequest(key.process_id, key.secret))
+        assert (here.found, there.found) == ([], [True, True])
+        wrong = next(
+            secret
+            for secret in (number.to_bytes(4) for number in range(99))
+            if routes[1].is_own(4711, secret) and secret != key.secret
+        )
+        await here.cancel(CancelRequest(4711, wrong))
+        assert (here.found, there.found) == ([], [True, True, False])
+    await here.cancel(CancelRequest(key.process_id, key.secret))  # it is gone: as an unknown key
+    assert there.found == [True, True, False]
+
+
+async def test_what_is_no_request_is_hung_up_on(tmp_path: Path) -> None:
+    routes = CancelRoutes(tmp_path, 1, 2, b"s" * 32)
+    registry = Noted(routes)
+    async with routes.answering(registry.cancel_here):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "1.cancel")
+        writer.write(b"\0\0\0\x01\0\x04ab")
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+    assert registry.found == []

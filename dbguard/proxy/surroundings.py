@@ -1,0 +1,89 @@
+"""What a session sees of the hub: the catalog and rules in force for it, and its records."""
+
+from __future__ import annotations
+
+import time
+
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Rendered
+from dbguard.catalog.loading import (
+    NORMAL_QUERY,
+    SNAPSHOT_QUERY,
+    SystemRowsChanged,
+    parse_snapshot,
+)
+from dbguard.engine.asks import Planned
+from dbguard.engine.plan import PlanRequest, StateKey
+from dbguard.errors import NotUnderstood
+from dbguard.sql.changes import EVERYTHING, CatalogChange
+from dbguard.sql.snapshot import Snapshot
+
+from .hub import Hub
+from .impersonal import personal
+
+
+class SessionSurroundings:
+    """A session's view of the hub: `engine.asks.Surroundings`."""
+
+    whole_overlay_query = SNAPSHOT_QUERY
+
+    def __init__(self, hub: Hub, snapshot: Snapshot) -> None:
+        self._hub = hub
+        self._database = snapshot.database
+        self._last = snapshot
+
+    def snapshot(self) -> Snapshot:
+        current = self._hub.catalog.current(self._database)
+        if current is not None:
+            self._last = current
+        return self._last
+
+    def state_key(self) -> StateKey:
+        return self._hub.key_of(self.snapshot())
+
+    def changed(self, changes: tuple[CatalogChange, ...]) -> None:
+        self._hub.catalog.note(self._database, changes)
+
+    def recent(self) -> tuple[CatalogChange, ...]:
+        recent = self._hub.catalog.recent(self._database)
+        if self._hub.drifts.behind(self._database):
+            return (*recent, EVERYTHING)  # what another worker has learnt is to be read first
+        return recent
+
+    def known_plan(self, request: PlanRequest) -> Planned | None:
+        current = self._hub.catalog.current(self._database)
+        if current is None or self._hub.drifts.behind(self._database):
+            return None
+        found = self._hub.known(self._hub.shared(request), self._hub.key_of(current))
+        return None if found is None else personal(found, request.principal.name)
+
+    @property
+    def overlay_query(self) -> str:
+        known = self._hub.catalog.system(self._database) is not None
+        return NORMAL_QUERY if known else SNAPSHOT_QUERY
+
+    def read_overlay(self, document: bytes, query: str) -> Snapshot | None:
+        system = self._hub.catalog.system(self._database) if query == NORMAL_QUERY else None
+        if system is None and query == NORMAL_QUERY:
+            return None
+        try:
+            return parse_snapshot(document.decode("utf-8"), self._last.epoch, system)
+        except SystemRowsChanged:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise NotUnderstood(
+                "the session's own view of the catalog cannot be read",
+                hint="Reconnect and try again.",
+            ) from None
+
+    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+        return self._hub.record(record)
+
+    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
+        return self._hub.record_again(decision, action, verdict)
+
+    def seal(self, text: str, session: str, fingerprint: str) -> str:
+        sealer = self._hub.sealer
+        return "" if sealer is None else sealer.seal(text, session, fingerprint)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
