@@ -41,7 +41,8 @@ async def answer(hub: Hub, session: Session, ask: Ask) -> Answer:
             with hub.metrics.waiting("catalog"):
                 snapshot = await hub.catalog.refresh(principal.database, "asked by a session")
                 await hub.catch_up(principal.database)
-                if session.scope.status == b"I":
+                # a pipeline is a transaction, too, which no status tells of before its end
+                if session.scope.status == b"I" and session.link.at_rest:
                     await hub.drifts.take_back(snapshot, own)
             return None
         case AskFilling():

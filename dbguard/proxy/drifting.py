@@ -72,7 +72,7 @@ class Drifts:
                 return None
             known.remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
             return known.remembered
-        generation = self._generations.of(snapshot.database)
+        generation = self._generations.of(_counter(snapshot.database))
         filled = await asyncio.to_thread(self._registry.read_shared, *arguments)
         remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
         before = self._databases.get(snapshot.database)
@@ -91,7 +91,7 @@ class Drifts:
     def behind(self, database: str) -> bool:
         """Whether another worker may have learnt what is not known here."""
         known = self._databases.get(database)
-        return known is not None and known.generation != self._generations.of(database)
+        return known is not None and known.generation != self._generations.of(_counter(database))
 
     async def catch_up(
         self, snapshot: Snapshot, memory: Mapping[ColumnKey, Remembered]
@@ -105,7 +105,7 @@ class Drifts:
         known = self._databases[snapshot.database]
         arguments = (snapshot.database, snapshot.database_oid)
         async with known.lock:
-            generation = self._generations.of(snapshot.database)
+            generation = self._generations.of(_counter(snapshot.database))
             filled = await asyncio.to_thread(self._registry.read_shared, *arguments)
             remembered = await asyncio.to_thread(self._registry.read_remembered, *arguments)
             if filled != known.filled or remembered != memory:
@@ -256,20 +256,26 @@ class _Counted:
     reads between the two reads once more."""
 
     def __init__(self, generations: Generations, database: str, known: _Known) -> None:
-        self._generations, self._database, self._known = generations, database, known
-        self._before = generations.of(database)
+        self._generations, self._counter, self._known = generations, _counter(database), known
+        self._before = generations.of(self._counter)
         self._first = 0
 
     def written(self) -> None:
-        self._first = self._generations.count(self._database)
+        self._first = self._generations.count(self._counter)
 
     def done(self) -> None:
         """It can be seen."""
         if not self._first:
             return
         alone = self._known.generation == self._before == self._first - 1
-        if self._generations.count(self._database) == self._first + 1 and alone:
+        if self._generations.count(self._counter) == self._first + 1 and alone:
             self._known.generation = self._first + 1  # nobody else has done anything meanwhile
+
+
+def _counter(database: str) -> str:
+    """The generation of what has drifted, which is not that of the database's catalog: nobody has
+    to read the one for a change of the other. No database has such a name."""
+    return f"drift\0{database}"
 
 
 def _bound(filling: Filling, snapshot: Snapshot) -> Filling:

@@ -11,7 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from dbguard.wire import frontend
+
 from .canaries import canaries, leaks
+from .protocol_client import Client, values
 from .proxies import HIPAA, ROOT, Guarded, relayed
 
 pytestmark = pytest.mark.pg
@@ -209,6 +212,34 @@ def test_copies_of_a_pipeline_are_refused(guarded: Guarded, clinic_database: Any
     with closing(guarded.connect("analyst", autocommit=True)) as analyst:
         for n, how in enumerate(PIPELINES):
             _is_refused(analyst, f"clinic.copy{n}", how)
+
+
+def test_ddl_elsewhere_does_not_undo_a_pipeline(guarded: Guarded, clinic_database: Any) -> None:
+    """What it made is not in the catalog yet when that is read for the others' sake."""
+
+    def run(text: str) -> tuple[frontend.FrontendMessage, ...]:
+        return (
+            frontend.Parse(b"", text.encode(), ()),
+            frontend.Bind(b"", b"", values()),
+            frontend.Execute(b"", 0),
+        )
+
+    with (
+        Client(guarded.port, timeout=60) as client,
+        closing(guarded.connect("dba", autocommit=True)) as other,
+    ):
+        client.log_in("dba", guarded.database)
+        made = "CREATE TABLE clinic.before AS SELECT id, ssn AS a FROM clinic.patients"
+        client.send(*run(made), frontend.Flush())
+        while client.message()[:1] != b"C":
+            pass
+        other.execute("CREATE TABLE clinic.elsewhere (id int)")
+        other.execute("ALTER TABLE clinic.elsewhere RENAME TO there")
+        client.send(*run("ALTER TABLE clinic.before RENAME TO behind"), frontend.Sync())
+        assert [m[:1] for m in client.until_ready()] == [b"1", b"2", b"C", b"Z"]
+    clinic_database.execute("GRANT SELECT ON ALL TABLES IN SCHEMA clinic TO analysts")
+    with closing(guarded.connect("analyst", autocommit=True)) as analyst:
+        _is_refused(analyst, "clinic.behind", "renamed in a pipeline")
 
 
 def _is_refused(analyst: Any, copy: str, how: str) -> None:
