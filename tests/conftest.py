@@ -143,6 +143,28 @@ def pytest_report_header() -> str:
     return f"dbguard: PostgreSQL for tests marked pg: {_choice()[0]}"
 
 
+LONG = (
+    "e2e/test_operations.py", "sql/test_oracle_generated.py", "e2e/test_attacks.py",
+    "e2e/test_honest.py", "demo/test_demo.py", "e2e/test_name_changes.py",
+    "e2e/test_login_matrix.py", "e2e/test_canary_sweep.py", "guards/backup/test_taking.py",
+    "e2e/test_clients_sessions.py", "e2e/test_upstreams.py", "e2e/test_identities.py",
+    "e2e/test_bad_input.py", "e2e/test_drift.py", "e2e/test_renames.py", "e2e/test_hostile.py",
+    "e2e/test_termination.py", "e2e/test_masked_reading.py", "e2e/test_faults.py",
+    "e2e/test_states.py", "e2e/test_crash.py", "e2e/test_tls.py", "sql/test_bulk.py",
+    "e2e/test_pgbench.py", "demo/test_server.py", "e2e/test_operations_load.py",
+)  # fmt: skip
+"""Modules that take long, longest first. At the end of a run in several processes they would
+leave all but one of them with nothing to do."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process that xdist started, long modules come first (with --no-loadscope-reorder)."""
+    if hasattr(config, "workerinput"):
+        here = Path(__file__).parent
+        rank = {here / name: at for at, name in enumerate(LONG)}
+        items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage less often: thousands of tests and their tables stay, trees come and go.
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "dbguard").rglob("*.py"))
 ERRORS = {
@@ -174,3 +176,8 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
         text = path.read_text("utf-8", errors="ignore")
         wrong += [f"{path.relative_to(ROOT)}: {home}" for home in homes if home in text]
     assert wrong == []
+
+
+def test_modules_that_take_long_are_there() -> None:
+    """A renamed one would begin at the end of a run again."""
+    assert [name for name in LONG if not (ROOT / "tests" / name).exists()] == []

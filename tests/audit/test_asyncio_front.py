@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import time
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,12 @@ async def test_the_loop_goes_on_while_the_disk_hangs(tmp_path: Path, storage) ->
     log = AuditLog.open(tmp_path, storage=storage)
     audit = AsyncAudit(log)
     storage.sync_gate.clear()
-    begin = time.perf_counter()
     sequence = audit.append(EVENT)
     waiting = asyncio.gather(*(audit.persisted(sequence) for _ in range(3)))
     await asyncio.sleep(0.02)
-    assert time.perf_counter() - begin < 1
-    assert not waiting.done()
+    assert not waiting.done(), "and the loop came here"
     storage.sync_gate.set()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     log.close()
 
 
@@ -52,7 +49,7 @@ async def test_waiters_learn_of_a_failure(tmp_path: Path, storage) -> None:  # t
     storage.failing["pwrite"] = errno.ENOSPC
     sequence = audit.append(EVENT)
     with pytest.raises(AuditUnavailable) as caught:
-        await asyncio.wait_for(audit.persisted(sequence), 5)
+        await asyncio.wait_for(audit.persisted(sequence), 60)
     assert "ENOSPC" in caught.value.detail
     assert not audit.available
     storage.failing.clear()
@@ -60,7 +57,7 @@ async def test_waiters_learn_of_a_failure(tmp_path: Path, storage) -> None:  # t
         await asyncio.sleep(0.01)
     with pytest.raises(AuditUnavailable):
         await audit.persisted(sequence)
-    await asyncio.wait_for(audit.record(EVENT), 5)
+    await asyncio.wait_for(audit.record(EVENT), 60)
     log.close()
 
 
@@ -74,7 +71,7 @@ async def test_a_cancelled_waiter_harms_nobody(tmp_path: Path, storage) -> None:
     other = asyncio.gather(audit.persisted(sequence))
     await asyncio.sleep(0)
     storage.sync_gate.set()
-    await asyncio.wait_for(other, 5)
+    await asyncio.wait_for(other, 60)
     log.close()
 
 
@@ -85,13 +82,13 @@ async def test_closing_the_log_ends_the_waiting(tmp_path: Path, storage) -> None
     sequence = audit.append(EVENT)
     await asyncio.to_thread(log.close)
     with pytest.raises(AuditUnavailable):
-        await asyncio.wait_for(audit.persisted(sequence), 5)
+        await asyncio.wait_for(audit.persisted(sequence), 60)
 
 
 async def test_after_detaching_the_log_goes_on(tmp_path: Path) -> None:
     log = AuditLog.open(tmp_path)
     AsyncAudit(log).detach()
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     log.close()
 
 
@@ -102,5 +99,5 @@ def test_a_closed_loop_does_not_stop_the_writer(tmp_path: Path) -> None:
         AsyncAudit(log)
 
     asyncio.run(attach())
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     log.close()

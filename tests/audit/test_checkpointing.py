@@ -82,7 +82,7 @@ def defined(leaves: list[bytes]) -> bytes:
 def run(directory: Path, key: SigningKey, records: int = 3, **options) -> None:  # type: ignore[no-untyped-def]
     log = AuditLog.open(directory, signer=key, **options)
     for _ in range(records):
-        log.wait(log.append(EVENT), timeout=5)
+        log.wait(log.append(EVENT), timeout=60)
     log.close()
     assert verify(directory).findings == ()
 
@@ -125,7 +125,7 @@ def test_they_come_by_themselves_and_only_for_what_is_new(directory: Path, key: 
     log = AuditLog.open(directory, signer=key, checkpoint_seconds=0.05)
     path = directory / CHECKPOINTS_NAME
     until(lambda: path.exists() and path.read_bytes().count(b"\n") == 1)
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     until(lambda: path.read_bytes().count(b"\n") == 2)
     time.sleep(0.2)
     log.close()
@@ -144,7 +144,7 @@ def test_they_go_on_behind_a_restart(directory: Path, key: SigningKey, runs: int
 
 def test_a_trail_that_was_not_signed_gets_a_key(directory: Path, key: SigningKey) -> None:
     log = AuditLog.open(directory)
-    log.wait([log.append(EVENT) for _ in range(5)][-1], timeout=5)
+    log.wait([log.append(EVENT) for _ in range(5)][-1], timeout=60)
     log.close()
     assert not (directory / CHECKPOINTS_NAME).exists()
     run(directory, key, records=1)
@@ -309,7 +309,7 @@ def test_a_key_swapped_under_a_running_writer_is_not_signed_with(
     log = AuditLog.open(directory, signer=key, checkpoint_seconds=0.03)
     old = key.signer.key
     keys.replace(key.path, Ed25519PrivateKey.generate())
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     path = directory / CHECKPOINTS_NAME
     until(lambda: path.read_bytes().count(b"\n") >= 2)
     log.close()
@@ -322,7 +322,7 @@ def test_a_key_swapped_under_a_running_writer_is_not_signed_with(
 def test_a_key_is_rotated(directory: Path, key: SigningKey, lost: bool, running: bool) -> None:
     old = key.signer.key
     log = AuditLog.open(directory, signer=key, checkpoint_seconds=0.03)
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     if not running:
         log.close()
     if lost and not running:
@@ -444,11 +444,11 @@ def test_a_checkpoint_that_cannot_be_written_refuses_nobody(
     )
     until((directory / CHECKPOINTS_NAME).read_bytes)
     storage.failing[operation] = errno.ENOSPC
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     until(lambda: log.checkpoint_failure is not None)
     assert log.available
     for _ in range(5):
-        log.wait(log.append(EVENT), timeout=5)
+        log.wait(log.append(EVENT), timeout=60)
     storage.failing.clear()
     until(lambda: log.checkpoint_failure is None)
     log.close()
@@ -473,10 +473,10 @@ def test_a_key_record_that_was_lost_is_written_before_anything_is_signed(
     storage.sync_gate.set()
     log = AuditLog.open(directory, signer=key, storage=storage, checkpoint_seconds=0.02)
     with pytest.raises(AuditUnavailable):
-        log.wait(log.append(EVENT), timeout=5)
+        log.wait(log.append(EVENT), timeout=60)
     storage.failing.clear()
     until(lambda: log.available)
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     until((directory / CHECKPOINTS_NAME).read_bytes)
     log.close()
     assert kinds(directory).count("key") == 1
@@ -579,7 +579,7 @@ def test_a_pruned_trail_goes_on_where_it_was_pruned(
     if rebuild:
         (directory / CHECKPOINTS_NAME).unlink()
     log = AuditLog.open(directory, signer=SigningKey(key.path), segment_bytes=900)
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     log.close()
     added = [line for line in lines(directory) if int(str(line["seq"])) > 13]
     hashes += [bytes.fromhex(str(line["hash"])) for line in added]

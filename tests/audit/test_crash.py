@@ -93,7 +93,7 @@ def work_until_it_stops(
         for _ in range(80):
             sequence = log.append(EVENT)
             if random.random() < 0.6:
-                log.wait(sequence, timeout=5)
+                log.wait(sequence, timeout=60)
                 kept.add(sequence)
             elif durability is Durability.BUFFERED and random.random() < 0.1:
                 time.sleep(0.05)

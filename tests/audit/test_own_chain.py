@@ -30,7 +30,7 @@ def test_several_write_to_one_trail_with_one_key(settings: AuditSettings) -> Non
     second = own_chain(settings.model_copy(update={"writer": "eu-2"}))
     top = own_chain(settings)
     for log in (first, second, top, first):
-        log.wait(log.append(EVENT), timeout=5)
+        log.wait(log.append(EVENT), timeout=60)
     with pytest.raises(ConfigurationError, match="another dbguard writes") as caught:
         own_chain(settings.model_copy(update={"writer": "eu-2"}))
     assert "audit.writer" in caught.value.hint
@@ -67,8 +67,8 @@ def test_segments_and_checkpoints_are_as_set(settings: AuditSettings) -> None:
         }
     )
     log = own_chain(chosen)
-    log.wait([log.append(EVENT) for _ in range(300)][-1], timeout=5)
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait([log.append(EVENT) for _ in range(300)][-1], timeout=60)
+    log.wait(log.append(EVENT), timeout=60)
     log.close()
     assert len(list(settings.directory.glob("audit-*.jsonl"))) == 2
     assert settings.directory.with_name("other.pub").exists()

@@ -130,7 +130,7 @@ def test_a_step_stands_right_before_the_record_that_saw_it(tmp_path: Path) -> No
     log.append(EVENT)
     watch.passes(5, -3600)
     assert log.append(EVENT) == 3
-    log.wait(3, timeout=5)
+    log.wait(3, timeout=60)
     log.close()
     lines = trail(tmp_path)
     assert [line["kind"] for line in lines] == ["connect", "clock", "connect"]
@@ -170,11 +170,11 @@ def test_a_step_that_was_lost_in_an_outage_is_told_behind_it(
     monkeypatch.setattr("dbguard.audit.writer.PROBE_SECONDS", 0.01)
     watch = Watch()
     log = AuditLog.open(tmp_path, storage=storage, clock=watch.clock, monotonic=watch.elapsed)
-    log.wait(log.append(EVENT), timeout=5)
+    log.wait(log.append(EVENT), timeout=60)
     storage.failing["pwrite"] = 5
     watch.passes(5, step)
     with pytest.raises(AuditUnavailable):
-        log.wait(log.append(EVENT), timeout=5)
+        log.wait(log.append(EVENT), timeout=60)
     if waiting:  # the first batch behind the outage begins with the step
         storage.sync_gate.clear()
         storage.failing.clear()
@@ -186,9 +186,9 @@ def test_a_step_that_was_lost_in_an_outage_is_told_behind_it(
             pass
         last = log.append(EVENT)
     try:
-        log.wait(last, timeout=5)
+        log.wait(last, timeout=60)
     except AuditUnavailable:
-        log.wait(log.append(EVENT), timeout=5)
+        log.wait(log.append(EVENT), timeout=60)
     log.close()
     lines = trail(tmp_path)
     assert [line["kind"] for line in lines] == ["connect", "recovery", "clock", "connect"]

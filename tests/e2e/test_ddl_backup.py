@@ -69,7 +69,7 @@ def test_ddl_needs_a_verified_backup(
     ]
     assert [d for d, _ in decisions] == ["deny", "allow"]
     assert decisions[1][1][0].startswith("backup ")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 90
     while not (left := guarded.records("disconnect")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left[0]["fields"] == {"user": "dba", "database": guarded.database}

@@ -199,7 +199,7 @@ def usage(server: OwnServer, samples: dict[str, float]) -> Usage:
 
 def at_rest(server: OwnServer, proxy: Guarded) -> Usage:
     """What is held once the clients have gone."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while True:
         found = usage(server, proxy.samples())
         # asked for while the metrics are rendered, so one connection more than nothing

@@ -61,7 +61,7 @@ def test_statements_wait_for_space(guard: Any, pg_database: Any, small_disk: Pat
         with pytest.raises(psycopg.errors.IoError):
             connection.execute("SELECT 3")
         filler.unlink()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while True:
             try:
                 assert connection.execute("SELECT 4").fetchone() == (4,)

@@ -173,7 +173,7 @@ def failed(proxy: Guarded, user: str, **fields: str) -> bool:
 
 
 def soon(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -27,7 +27,7 @@ def reload(proxy: Guarded) -> None:
     before = _reloads(proxy)
     assert proxy.process is not None
     proxy.process.send_signal(signal.SIGHUP)
-    until = time.monotonic() + 15
+    until = time.monotonic() + 90
     while _reloads(proxy) == before:
         assert time.monotonic() < until, "no reload"
         time.sleep(0.02)

@@ -8,7 +8,6 @@ import os
 import pickle
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -184,34 +183,38 @@ async def test_cancelled_while_waiting_for_a_turn() -> None:
         assert await ask(running, ("echo", "after")) == "after"
 
 
-async def test_the_queue_is_bounded_in_length_and_time() -> None:
-    async with pool(max_waiting=1, max_wait_seconds=0.2) as running:
-        slow = asyncio.ensure_future(ask(running, ("sleep", 0.6)))
-        await asyncio.sleep(0.05)
-        waiting = asyncio.ensure_future(ask(running, ("echo", 1)))
+async def test_the_queue_is_bounded_in_length() -> None:
+    async with pool(timeout_seconds=60, max_waiting=1, max_wait_seconds=60) as running:
+        others = [asyncio.ensure_future(ask(running, ("sleep", 60.0))) for _ in range(2)]
         await asyncio.sleep(0.05)
         with pytest.raises(LimitExceeded, match="too many"):
-            await ask(running, ("echo", 2))
+            await ask(running, ("echo", 1))
+        for one in others:
+            one.cancel()
+
+
+async def test_the_queue_is_bounded_in_time() -> None:
+    async with pool(timeout_seconds=60, max_wait_seconds=0.05) as running:
+        slow = asyncio.ensure_future(ask(running, ("sleep", 60.0)))
+        await asyncio.sleep(0)
         with pytest.raises(LimitExceeded, match="too many"):
-            await waiting
-        await slow
+            await ask(running, ("echo", 1))
+        slow.cancel()
 
 
 async def test_one_hanging_statement_does_not_stop_the_others() -> None:
-    async with pool(workers=2, timeout_seconds=1.0) as running:
+    async with pool(workers=2, timeout_seconds=60) as running:
         hanging = asyncio.ensure_future(ask(running, "hang"))
         await asyncio.sleep(0.05)
-        began = time.monotonic()
         assert await ask(running, ("echo", 1)) == 1
-        assert time.monotonic() - began < 0.8
-        with pytest.raises(LimitExceeded):
-            await hanging
+        assert not hanging.done()
+        hanging.cancel()
 
 
 async def test_workers_are_recycled_without_a_gap() -> None:
     async with pool(recycle_after=3) as running:
         seen = set()
-        for _ in range(200):
+        for _ in range(3_000):
             seen.add(await ask(running, "pid"))
             if len(seen) > 1:
                 break
