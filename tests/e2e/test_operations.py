@@ -130,7 +130,9 @@ def test_a_broken_reload_keeps_what_was_in_force(proxy: Guarded, what: str) -> N
 
 def test_what_needs_a_restart_is_named(proxy: Guarded) -> None:
     proxy.start()
-    proxy.limit("analysis_workers: 1, connections: 1")
+    proxy.limit("connections: 1")
+    text = proxy.config.read_text("utf-8")
+    proxy.config.write_text(text.replace("analysis_workers: 1", "analysis_workers: 2"), "utf-8")
     reload(proxy)
     within(10, lambda: logged(proxy, "these settings take effect at the next start"))
     (entry,) = logged(proxy, "these settings take effect at the next start")
