@@ -91,9 +91,10 @@ def segments_behind(directory: Path, pruned: Pruned) -> list[Segment]:
 
 def segment_lines(segment: Segment) -> Iterator[tuple[Path, int, bytes]]:
     """The segment's lines, each with its file and its number. Raises ConfigurationError."""
+    path = segment.path
     lines = (line for block in blocks(segment) for line in io.BytesIO(block.data))
     for number, line in enumerate(lines, 1):
-        yield segment.path, number, line
+        yield path, number, line
 
 
 def find_tail(directory: Path, pruned: Pruned = NOTHING_PRUNED) -> Tail:

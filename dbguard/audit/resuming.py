@@ -9,11 +9,14 @@ writer records.
 
 from __future__ import annotations
 
+import time
+from binascii import unhexlify
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import structlog
 
 from dbguard.audit.chain import EMPTY, Head, Link
 from dbguard.audit.checkpoints import (
@@ -38,11 +41,17 @@ from dbguard.audit.opening import (
     unwritten,
 )
 from dbguard.audit.records import RecordKind
+from dbguard.audit.trails import Segment
 from dbguard.verification.regular_file import open_regular
+
+log = structlog.get_logger(__name__)
 
 _BATCH = 4096
 """Records whose hashes are held at a time."""
 _KEY_MEMBER = b'"kind":"%b",' % RecordKind.KEY.value.encode()
+LONG = 256 << 20
+"""Bytes that are read without a word: more than stands behind any checkpoint."""
+TOLD_SECONDS = 5.0
 _BEGINNING = 200
 """Bytes of a line that its members before `kind` fit in."""
 
@@ -160,11 +169,11 @@ class _Walk:
         last = begin
         leaves: list[bytes] = []
         for link, line in self._behind(begin, named_in):
-            leaves.append(bytes.fromhex(link.hash.decode()))
+            leaves.append(unhexlify(link.hash))
             if len(leaves) >= _BATCH:
                 self.tree.extend(leaves)
                 leaves.clear()
-            if _KEY_MEMBER in line[:_BEGINNING]:
+            if line.find(_KEY_MEMBER, 0, _BEGINNING) >= 0:
                 self.key = _announced(line) or self.key
             last = Head(link.sequence, link.hash)
         self.tree.extend(leaves)
@@ -182,9 +191,9 @@ class _Walk:
         if begin == self._pruned.last:
             before = begin
         first = self._start.segment if self._start else 0
-        for segment in segments_behind(self._directory, self._pruned):
-            if segment.number < first:
-                continue
+        found = segments_behind(self._directory, self._pruned)
+        progress = _Progress(self._directory, [one for one in found if one.number >= first])
+        for segment in progress.segments():
             for path, line_number, line in segment_lines(segment):
                 if unwritten(line):
                     break  # the torn tail
@@ -206,6 +215,37 @@ class _Walk:
                 named_in,
                 f"the last checkpoint covers record {begin.sequence}, which is not on the trail",
             )
+
+
+class _Progress:
+    """Tells the log how far reading has come, where whoever waits for the start may wonder."""
+
+    def __init__(self, directory: Path, found: list[Segment]) -> None:
+        self._directory = directory
+        self._found = found
+        self._total = sum(segment.size for segment in found)
+
+    def segments(self) -> Iterator[Segment]:
+        done, told = 0, time.monotonic()
+        long = self._total > LONG
+        if long:
+            self._tell("the audit trail is read before it can be signed", 0)
+        for segment in self._found:
+            yield segment
+            done += segment.size
+            if long and time.monotonic() - told >= TOLD_SECONDS:
+                told = time.monotonic()
+                self._tell("the audit trail is being read", done)
+        if long:
+            self._tell("the audit trail was read", self._total)
+
+    def _tell(self, event: str, done: int) -> None:
+        log.info(
+            event,
+            directory=str(self._directory),
+            mebibytes=self._total >> 20,
+            percent=100 * done // max(1, self._total),
+        )
 
 
 def _end(signed: SignedCheckpoint) -> Head:

@@ -24,10 +24,10 @@ from .zstandard import DamagedFrame
 _KNOWN_BYTES: Final = 1 << 24
 """How much of plans' members may be remembered."""
 _MARKING = tuple(b'"kind":"%b"' % kind.encode() for kind in sorted(MARKING))
+_ORDINARY = (b'"kind":"outcome"', b'"kind":"decision"')
 _CLOCK = b'"kind":"clock"'
 _PLAN = b',"action":'
 _BEGIN = b'{"v":1,"seq":%d,"time":"%b","prev":"%b","kind":"'
-_END = b',"hash":"%b"}'
 _TIME_AT = len(b'{"v":1,"seq":0,"time":"')
 """Where the time of a record with one digit begins."""
 _MEMBERS_BEHIND = 27 + len(b'","prev":"",') + 64
@@ -114,10 +114,10 @@ class _Scan:
         found = self.found
         if not found.records and not self._begin(lines[0]):
             return False
-        hashes: list[bytes] = []
+        digests: list[bytes] = []
         pieces: list[bytes] = []
         before = found.last_sequence
-        if not self._chain(lines, hashes, pieces):
+        if not self._chain(lines, digests, pieces):
             return False
         joined = self.pieces.joined(pieces)
         if any(member in joined for member in _ONCE) and not _all_single(lines):
@@ -125,7 +125,7 @@ class _Scan:
         if not self.pieces.whole(joined, len(pieces)):
             return False
         found.records += len(lines)
-        self._remember(before, hashes)
+        self._remember(before, digests)
         return True
 
     def _begin(self, raw: bytes) -> bool:
@@ -139,12 +139,12 @@ class _Scan:
         found.last_sequence, found.last_hash = line.sequence - 1, line.prev
         return True
 
-    def _chain(self, lines: Sequence[bytes], hashes: list[bytes], pieces: list[bytes]) -> bool:
-        """Whether the lines continue each other; collects their hashes and members."""
+    def _chain(self, lines: Sequence[bytes], digests: list[bytes], pieces: list[bytes]) -> bool:
+        """Whether the lines continue each other; collects their hashes, as bytes, and members."""
         found = self.found
         sequence, prev, time = found.last_sequence, found.last_hash, found.last_time
         second = self.second
-        digest_of = sha256
+        digest_of, in_hex = sha256, binascii.hexlify
         digits = len(str(sequence))
         at, limit = _TIME_AT + digits - 1, 10**digits - 1
         for line in lines:
@@ -152,20 +152,24 @@ class _Scan:
             if sequence > limit:
                 at, limit = at + 1, limit * 10 + 9
             now = line[at : at + 27]
-            own = digest_of(line[:-TRAILER]).hexdigest().encode()
-            if not (line.startswith(_BEGIN % (sequence, now, prev)) and line.endswith(_END % own)):
+            digest = digest_of(line[:-TRAILER]).digest()
+            own = in_hex(digest)
+            if line[-TRAILER:] != b',"hash":"' + own + b'"}':
+                return False
+            if not line.startswith(_BEGIN % (sequence, now, prev)):
                 return False
             if now[:20] != second or not now[20:26].isdigit() or now[26:] != b"Z":
                 if not TIME.fullmatch(now):
                     return False
                 second = now[:20]
             begin = at + _MEMBERS_BEHIND
-            if line.startswith(_MARKING, begin) and not self._mark(line):
+            ordinary = line.startswith(_ORDINARY, begin)
+            if not ordinary and line.startswith(_MARKING, begin) and not self._mark(line):
                 return False
             if now < time and not line.startswith(_CLOCK, begin):
                 return False
             time, prev = now, own
-            hashes.append(own)
+            digests.append(digest)
             split = line.find(_PLAN, begin)
             if split < 0:
                 pieces.append(line[begin:-TRAILER])
@@ -194,22 +198,22 @@ class _Scan:
         self.found.marks.append(line.mark)
         return True
 
-    def _remember(self, before: int, hashes: list[bytes]) -> None:
+    def _remember(self, before: int, data: list[bytes]) -> None:
         """Take the leaves into the tree, and keep what was asked for."""
         found = self.found
         for wanted in self.task.sequences:
             if before < wanted <= found.last_sequence:
-                found.hashes[wanted] = hashes[wanted - before - 1]
+                found.hashes[wanted] = binascii.hexlify(data[wanted - before - 1])
         if self.task.start < 0:
             return
-        data = [binascii.unhexlify(one) for one in hashes]
         begin, base = 0, self.tree.size
         while self.sizes and self.sizes[0] <= base + len(data):
             size = self.sizes.pop(0)
             end = size - base
             self.tree.extend(data[begin:end])
             begin = end
-            found.states[size] = State(before + end, hashes[end - 1], tuple(self.tree.nodes))
+            digest = binascii.hexlify(data[end - 1])
+            found.states[size] = State(before + end, digest, tuple(self.tree.nodes))
         self.tree.extend(data[begin:])
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from dbguard.audit import keys
+from dbguard.audit import keys, resuming
 from dbguard.audit.chain import Head
 from dbguard.audit.checkpoints import CHECKPOINTS_NAME, PRUNED_NAME, CheckpointLine, make_line
 from dbguard.audit.compression import compress
@@ -150,6 +151,22 @@ def test_a_trail_that_was_not_signed_gets_a_key(directory: Path, key: SigningKey
     run(directory, key, records=1)
     assert kinds(directory) == ["connect"] * 5 + ["key", "connect"]
     assert points(directory, key.known())[-1].size == 7
+
+
+def test_a_long_reading_before_the_start_is_told(
+    directory: Path, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(directory, key, 30, segment_bytes=2000)
+    (directory / "checkpoints.jsonl").unlink()
+    monkeypatch.setattr(resuming, "LONG", 0)
+    monkeypatch.setattr(resuming, "TOLD_SECONDS", 0.0)
+    with structlog.testing.capture_logs() as told:
+        AuditLog.open(directory, signer=key).close()
+    percents = [one["percent"] for one in told if "the audit trail" in one["event"]]
+    assert percents[0] == 0
+    assert percents[-1] == 100
+    assert len(percents) > 4
+    assert percents == sorted(percents)
 
 
 def test_a_torn_checkpoint_is_cut(directory: Path, key: SigningKey) -> None:
