@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from .forking import the_nursery
 from .proxies import ALLOWING_RULES, HIPAA, Guarded, free_port, write_config
 
 
 class Factory:
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, *, whole: bool = False) -> None:
+        """`whole`: processes begin by themselves, as a user's do, and not in the nursery."""
         self._stack = stack
+        self._whole = whole
         self._folder = folder
         self._count = 0
 
@@ -40,6 +43,7 @@ class Factory:
         name = database.name  # type: ignore[attr-defined]
         server.create_user("dbguard")
         guarded = Guarded(folder, free_port(), name, f"{server.host}:{server.port}")
+        guarded.nursery = None if self._whole else the_nursery()
         if metrics:
             guarded.metrics_port = free_port()
             extra += f"metrics: {{port: {guarded.metrics_port}}}\n"
@@ -82,6 +86,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("faults, load and memory")
         for value in found:
             terminalreporter.write_line(value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nursery_ends() -> Iterator[None]:
+    yield
+    if the_nursery.cache_info().currsize:
+        the_nursery().close()
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from dbguard.verification.findings import Verification
 from dbguard.verification.inputs import load_keys
 from dbguard.verification.trail import verify
 
+from .forking import Forked, Nursery
+
 ROOT = Path(__file__).parents[2]
 HIPAA = ROOT / "rules" / "hipaa"
 
@@ -61,8 +63,10 @@ class Guarded:
     port: int
     database: str
     upstream: str
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[str] | Forked | None = None
     metrics_port: int = 0
+    nursery: Nursery | None = None
+    """Where its processes come from; None: they begin by themselves."""
 
     @property
     def config(self) -> Path:
@@ -90,15 +94,19 @@ class Guarded:
         self.config.write_text(text.replace("limits: {", f"limits: {{{limits}, "), "utf-8")
 
     def start(self, *options: str) -> None:
+        arguments = ["serve", "--config", str(self.config), *options]
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "dbguard", "serve", "--config", str(self.config), *options],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )
+            if self.nursery is not None:
+                self.process = self.nursery.start(arguments, self.folder, log)
+            else:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "dbguard", *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    cwd=self.folder,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         # pytest does not rewrite assertions of this module: all there is to know goes with it

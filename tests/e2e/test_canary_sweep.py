@@ -424,7 +424,7 @@ def guarded(pg_database: Any, tmp_path: Path) -> Iterator[Guarded]:
     rules.mkdir()
     (rules / "rules.yaml").write_text(RULES)
     with ExitStack() as stack:
-        factory = Factory(stack, tmp_path)
+        factory = Factory(stack, tmp_path, whole=True)
         extra = "limits: {analysis_timeout: 1m, login_failures: 3, login_pause: 1}\n"
         proxy = factory(
             pg_database,
