@@ -1,7 +1,8 @@
 """Evidence: what was decided, on disk before it happened.
 
-A *record* (`records`) is one JSON line: decision, outcome, connection event, policy load … Lines
-stand in *segments*, append-only files; each carries the SHA-256 of its predecessor, so that one
+A *record* (`records`, `rendering`) is one JSON line: decision, outcome, connection event, policy
+load … Lines stand in *segments*, append-only files; each carries the SHA-256 of its predecessor,
+so that one
 *chain* (`chain`, and for many at a time `linking`) runs through all of them. The *writer* commits
 in groups: `append` gives a record its sequence number, `wait` returns when it is *kept*, and
 `asyncio_front` is the same for coroutines. `ledger` knows which numbers were given out and what

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Callable
 
 from dbguard.audit.outage import AuditFailure
-from dbguard.audit.records import Record, Rendered
+from dbguard.audit.records import Record
+from dbguard.audit.rendering import Rendered
 from dbguard.audit.writer import AuditLog, Fate
 
 

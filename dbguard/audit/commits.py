@@ -16,7 +16,8 @@ from dbguard.audit.journal import Journal
 from dbguard.audit.ledger import Ledger
 from dbguard.audit.linking import Entry
 from dbguard.audit.outage import AuditFailure, Outage, closed, errno_name
-from dbguard.audit.records import EventRecord, render
+from dbguard.audit.records import EventRecord
+from dbguard.audit.rendering import render
 from dbguard.audit.stamping import CLOCK_BODY, NEVER, Mark, Stamps, written
 
 Subscriber: TypeAlias = Callable[[int, AuditFailure | None], None]

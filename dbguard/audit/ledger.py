@@ -61,6 +61,11 @@ class Ledger:
         lost = any(first <= sequence <= last for first, last in self._gaps)
         return Fate.LOST if lost else Fate.KEPT
 
+    def surely_keeps(self, sequence: int) -> bool:
+        """True for most numbers whose fate is KEPT. May be asked without the lock: `keep` notes
+        gaps before it tells that anything behind them is kept."""
+        return 0 < sequence <= self.kept and not self._gaps and sequence > self._gaps_forgotten
+
     def refusal(self) -> AuditUnavailable:
         """The error for somebody whose record is lost."""
         if self.outage:

@@ -20,6 +20,14 @@ def rendered_members(values: Mapping[str, object]) -> bytes:
         return orjson.dumps(_printable(values), option=orjson.OPT_SORT_KEYS)[1:-1]
 
 
+def rendered_text(value: str) -> bytes:
+    """A string as canonical JSON, as it stands in `rendered_members`."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_printable(value))
+
+
 def _printable(value: object) -> object:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()

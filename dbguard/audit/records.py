@@ -1,9 +1,9 @@
 """What is recorded, and its JSON.
 
 A record knows nothing of its place in the chain: the writer adds sequence number, time and
-`prev`. Rendering gives the *body* of the line, that is its members from `"kind"` on, without
-braces; members are in sorted order inside each of the two groups (what changes from use to use,
-what belongs to the plan). See docs/audit.md for the whole line.
+`prev`. Rendering (`rendering`) gives the *body* of the line, that is its members from `"kind"` on,
+without braces; members are in sorted order inside each of the two groups (what changes from use to
+use, what belongs to the plan). See docs/audit.md for the whole line.
 
 No field may hold a literal of the client's text, a bind parameter or a row value: `text` is the
 redacted statement.
@@ -23,7 +23,6 @@ from .members import (
     integer_member,
     object_members,
     optional_member,
-    rendered_members,
     text_member,
     text_members,
 )
@@ -191,119 +190,7 @@ class EventRecord:
         return next((value for key, value in self.fields if key == name), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A record ready for the writer."""
-
-    body: bytes
-
-
 Record: TypeAlias = DecisionRecord | OutcomeRecord | EventRecord
-
-
-class DecisionTemplate:
-    """A decision rendered once per plan, with holes for what differs from use to use.
-
-    Filling it costs one small JSON object and one concatenation.
-    """
-
-    __slots__ = ("_record", "_static")
-
-    def __init__(self, record: DecisionRecord) -> None:
-        self._record = record
-        self._static = b"," + rendered_members(
-            {
-                **({"acting_as": record.acting_as} if record.acting_as else {}),
-                "action": record.action,
-                "catalog_epoch": record.catalog_epoch,
-                "columns": [
-                    {"name": column.name, "tags": column.tags, "uses": column.uses}
-                    for column in record.columns
-                ],
-                "database": record.database,
-                "decision": record.decision,
-                "environment": record.environment,
-                "fingerprint": record.fingerprint,
-                "hints": record.hints,
-                **({} if record.identity is None else {"identity": _entry(record.identity)}),
-                "masked": [
-                    {"column": entry.column, "mask": entry.mask, "rule": entry.rule}
-                    for entry in record.masked
-                ],
-                "principal_groups": record.principal_groups,
-                "principal_user": record.principal_user,
-                "reasons": record.reasons,
-                "relations": record.relations,
-                "requirements": record.requirements,
-                "rules": record.rules,
-                "rules_digest": record.rules_digest,
-                **({"sealed": record.sealed} if record.sealed else {}),
-                **({"tags": dict(record.tags)} if record.tags else {}),
-                "text": record.text,
-                **({"traceparent": record.traceparent} if record.traceparent else {}),
-                "wrapper": record.wrapper,
-            }
-        )
-
-    def fill(
-        self,
-        *,
-        session: str | None = None,
-        client_address: str | None = None,
-        application: str | None = None,
-        phase: str | None = None,
-        statement: str | None = None,
-    ) -> Rendered:
-        """The record of one use; what is not given is as in the template's own record."""
-        record = self._record
-        dynamic = rendered_members(
-            {
-                "application": record.application if application is None else application,
-                "client_address": (
-                    record.client_address if client_address is None else client_address
-                ),
-                "phase": record.phase if phase is None else phase,
-                "session": record.session if session is None else session,
-                "statement": record.statement if statement is None else statement,
-            }
-        )
-        return Rendered(b'"kind":"decision",' + dynamic + self._static)
-
-
-def _entry(identity: IdentityEntry) -> dict[str, object]:
-    return {
-        "attributes": dict(identity.attributes),
-        "name": identity.name,
-        "proof": identity.proof,
-        "roles": identity.roles,
-    }
-
-
-def render(record: Record) -> Rendered:
-    """The body of the record's line."""
-    match record:
-        case DecisionRecord():
-            return DecisionTemplate(record).fill()
-        case OutcomeRecord():
-            return Rendered(
-                b'"kind":"outcome",'
-                + rendered_members(
-                    {
-                        "bytes": record.bytes,
-                        "command_tag": record.command_tag,
-                        "decision": record.decision,
-                        "duration_microseconds": record.duration_microseconds,
-                        "rows": record.rows,
-                        "session": record.session,
-                        "sqlstate": record.sqlstate,
-                    }
-                )
-            )
-        case EventRecord():
-            return Rendered(
-                b'"kind":"%b",' % record.kind.value.encode()
-                + rendered_members({"fields": dict(record.fields), "session": record.session})
-            )
 
 
 def decode(members: Mapping[str, object]) -> Record:

@@ -25,7 +25,8 @@ from dbguard.audit.commits import Commits, Subscriber
 from dbguard.audit.journal import Journal
 from dbguard.audit.ledger import Fate as Fate
 from dbguard.audit.outage import AuditFailure, too_slow, unusable
-from dbguard.audit.records import Record, Rendered, render
+from dbguard.audit.records import Record
+from dbguard.audit.rendering import Rendered, render
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.stamping import GivenClock, Stamps, moment
 from dbguard.audit.starting import look, take
@@ -168,6 +169,8 @@ class AuditLog:
 
     def fate(self, sequence: int) -> Fate:
         """What has become of a record. Raises ValueError for a number never given out."""
+        if self._ledger.surely_keeps(sequence):
+            return Fate.KEPT
         with self._lock:
             return self._ledger.fate(sequence)
 

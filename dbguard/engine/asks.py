@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Rendered
+from dbguard.audit.records import Record
+from dbguard.audit.rendering import Rendered
 from dbguard.policy.decision import BackupRequirement
 from dbguard.policy.drift import Filling
 from dbguard.sql.changes import CatalogChange
@@ -124,15 +125,8 @@ class Surroundings(Protocol):
             NotUnderstood: it cannot be read.
         """
 
-    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+    def record(self, record: Record | Rendered) -> int:
         """Queue a record; returns its sequence number.
-
-        Raises:
-            AuditUnavailable: the log cannot be written at present.
-        """
-
-    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
-        """Queue a decision that was recorded before, as it was; returns its sequence number.
 
         Raises:
             AuditUnavailable: the log cannot be written at present.

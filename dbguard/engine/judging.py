@@ -28,13 +28,14 @@ from .asks import (
     RequirementAnswer,
     Surroundings,
 )
-from .auditing import SessionIdentity, decision_records
+from .auditing import SessionIdentity
 from .changes import Change
 from .joining import DEPTH, NAMING, join_named
 from .link import ABORTED, AUDIT_LOST, RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, weight_of
 from .pending import Owed, Pending
 from .plan import Basis, Plan, Refusal
+from .recording import Recording
 from .refreshing import Refreshing, ServerRefused
 from .replies import refusal_fields
 from .scope import Scope
@@ -78,6 +79,10 @@ class Judging:
     _masked_named: bool = False
     _checking: set[str] = field(default_factory=set)
     """Prepared statements that are being looked at: they may name each other in a circle."""
+    _recording: Recording = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recording = Recording(self.identity, self.surroundings)
 
     def overtaken(self) -> bool:
         """While a handler waited, an error came: its message is skipped like the server does."""
@@ -318,22 +323,13 @@ class Judging:
                 because=unmet.detail,
             )
             refused = replace(plan, refusal=refusal)
-            decisions = self._record(refused, planned, phase, statement, tuple(met))
+            decisions = self._recording.decided(refused, planned.key, phase, statement, tuple(met))
             raise RefusedWithRecord(refusal, decisions[0])
         if plan.refusal is None and phase != "parse" and (filled := plan.fillings):
             if any(filling.temporary for filling in filled):
                 self.scope.temporary = None  # what is in them now, only the session's view tells
             yield AskFilling(filled)
-        return self._record(plan, planned, phase, statement, tuple(met))
-
-    def _record(
-        self, plan: Plan, planned: Planned, phase: str, statement: str, met: tuple[str, ...]
-    ) -> tuple[int, ...]:
-        seal, key = self.surroundings.seal, planned.key
-        records = decision_records(
-            self.identity, plan, key, phase, statement=statement, requirements=met, seal=seal
-        )
-        return tuple(self.surroundings.record(record) for record in records)
+        return self._recording.decided(plan, planned.key, phase, statement, tuple(met))
 
     # -- refusals -------------------------------------------------------------
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
-from dbguard.audit.records import OutcomeRecord, Rendered, render
-from dbguard.errors import AuditUnavailable, ProtocolViolation
+from dbguard.audit.rendering import Rendered, render
+from dbguard.errors import ProtocolViolation
 from dbguard.policy.decision import ErrorTexts, Principal
 from dbguard.wire.framing import HEADER_BYTES, Frame
 from dbguard.wire.tags import Backend
@@ -55,8 +55,6 @@ class Known:
     texts: tuple[str | None, ...]
     """How bytes are read."""
     decision: Rendered
-    action: str
-    verdict: str
     data: bytes = field(repr=False)
     """What the server gets for a Query."""
     text: bytes = field(default=b"", repr=False)
@@ -147,8 +145,6 @@ class Lane:
             self.identity.principal,
             self.scope.texts,
             render(record),
-            record.action,
-            record.decision,
             b"",
         )
 
@@ -177,7 +173,7 @@ class Lane:
         answers.restricted, answers.raw_access = known.basis.restricted, plan.raw_access
         self.scope.raw_access = plan.raw_access
         surroundings = self.surroundings
-        decision = surroundings.record_again(known.decision, known.action, known.verdict)
+        decision = surroundings.record(known.decision)
         self.group = Group(
             known,
             known.data if kind == _QUERY else data,
@@ -324,19 +320,7 @@ class Lane:
         self.group, self.sent = None, False
         known, link, names = group.known, self.link, self.names
         words = tag.rstrip(b"\0").decode("ascii", "replace")
-        last = words.rsplit(" ", 1)[-1]
-        elapsed = self.surroundings.monotonic() - group.started
-        outcome = OutcomeRecord(
-            self.identity.session,
-            group.decision,
-            words,
-            int(last) if last.isdigit() else rows,
-            "",
-            max(0, int(elapsed * 1_000_000)),
-            size,
-        )
-        with contextlib.suppress(AuditUnavailable):  # the decision is on disk, and it has run
-            self.surroundings.record(outcome)
+        self.answers.outcomes.ended(group.decision, group.started, words, rows, size, "")
         in_transaction = link.status == b"T"
         (statement,) = known.plan.statements
         completed = tag != b"SUSPENDED"

@@ -6,9 +6,11 @@ was no more than prepared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, field
 
-from dbguard.audit.records import OutcomeRecord
+from dbguard.audit.members import rendered_text
+from dbguard.audit.rendering import rendered_outcome
 from dbguard.errors import AuditUnavailable
 
 from .asks import Surroundings
@@ -25,6 +27,11 @@ class Outcomes:
 
     session: str
     surroundings: Surroundings
+    _rendered: bytes = field(init=False, repr=False)
+    """The session as records have it."""
+
+    def __post_init__(self) -> None:
+        self._rendered = rendered_text(self.session)
 
     def record(self, entry: Pending, index: int, tag: str, sqlstate: str) -> None:
         """Statement `index` of `entry` has ended, or its portal waits for the next Execute."""
@@ -32,22 +39,28 @@ class Outcomes:
         entry.rows = entry.bytes = 0
         if index >= len(entry.decisions):
             return
+        self.ended(entry.decisions[index], entry.started, tag, rows, size, recorded_code(sqlstate))
+
+    def ended(
+        self, decision: int, started: float, tag: str, rows: int, size: int, sqlstate: str
+    ) -> None:
+        """What became of the statement of that decision; `rows` where its tag tells no number.
+
+        `started`: monotonic seconds; `size`: bytes.
+        """
         last = tag.rsplit(" ", 1)[-1]
-        elapsed = self.surroundings.monotonic() - entry.started
-        try:
-            self.surroundings.record(
-                OutcomeRecord(
-                    session=self.session,
-                    decision=entry.decisions[index],
-                    command_tag=tag,
-                    rows=int(last) if last.isdigit() else rows,
-                    sqlstate=recorded_code(sqlstate),
-                    duration_microseconds=max(0, int(elapsed * 1_000_000)),
-                    bytes=size,
-                )
-            )
-        except AuditUnavailable:
-            return  # the decision is on disk; the statement has already run
+        elapsed = self.surroundings.monotonic() - started
+        outcome = rendered_outcome(
+            self._rendered,
+            decision,
+            tag,
+            int(last) if last.isdigit() else rows,
+            sqlstate,
+            max(0, int(elapsed * 1_000_000)),
+            size,
+        )
+        with contextlib.suppress(AuditUnavailable):  # the decision is on disk, and it has run
+            self.surroundings.record(outcome)
 
     def abandon(self, queue: Queue) -> None:
         """The session is over: what the server owes an answer to may have run, or may yet."""

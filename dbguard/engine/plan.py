@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dbguard.audit.rendering import DecisionTemplate
 from dbguard.policy.decision import BackupRequirement, Decision, Effect, ErrorTexts, Principal
 from dbguard.policy.drift import Filling
 from dbguard.sql.changes import CatalogChange
@@ -96,6 +97,14 @@ class PlannedStatement:
     """What its result would fill a table with: CREATE TABLE AS EXECUTE."""
     runs: tuple[Ran, ...] = ()
     """Prepared statements that it runs and that name something themselves."""
+    kept: tuple[StateKey, DecisionTemplate] | None = field(
+        default=None, init=False, compare=False, repr=False
+    )
+    """What records of it are filled from, once there is one, and what it was decided under."""
+
+    def keep(self, key: StateKey, template: DecisionTemplate) -> None:
+        """Remember `kept`: no part of what was decided, which does not change."""
+        object.__setattr__(self, "kept", (key, template))
 
     def has_effect(self, *kinds: EffectKind) -> bool:
         return any(effect.kind in kinds for effect in self.effects)

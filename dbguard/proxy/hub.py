@@ -9,13 +9,8 @@ from typing import TypeVar
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.original_text import TextSealer
-from dbguard.audit.records import (
-    DecisionRecord,
-    EventRecord,
-    OutcomeRecord,
-    RecordKind,
-    Rendered,
-)
+from dbguard.audit.records import EventRecord, Record, RecordKind
+from dbguard.audit.rendering import Rendered
 from dbguard.catalog.watching import Catalog
 from dbguard.engine.asks import (
     AskFilling,
@@ -127,15 +122,10 @@ class Hub:
             known = self._impersonal[principal] = impersonal(self.policy, principal)
         return replace(request, principal=known)
 
-    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+    def record(self, record: Record | Rendered) -> int:
         """Append to the audit trail, and count."""
         self.metrics.recorded(record)
         return self.audit.append(record)
-
-    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
-        """Append a decision that was appended before, and count it."""
-        self.metrics.decided(action, verdict)
-        return self.audit.append(decision)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         revision = self.drifts.revision(snapshot.database)

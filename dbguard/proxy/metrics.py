@@ -6,7 +6,6 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import (
@@ -18,9 +17,11 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, RecordKind
+from dbguard.audit.records import DecisionRecord, EventRecord, Record, RecordKind
+from dbguard.audit.rendering import Rendered
 
 WAIT_BUCKETS: Final = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 """Seconds: from a sync on a fast disk to the limit of analysis."""
@@ -35,6 +36,42 @@ class Lookup(enum.StrEnum):
     NOT_FOUND = "no"
 
 
+class Decisions(Collector):
+    """One of these is counted for each statement: a dictionary, read when somebody asks."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def count(self, decision: tuple[str, str]) -> None:
+        """Action and verdict of a decision. Called by one thread only."""
+        self._counts[decision] = self._counts.get(decision, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "dbguard_statements",
+            "Decisions by class of action and verdict",
+            labels=["action", "verdict"],
+        )
+        for decision, count in list(self._counts.items()):
+            family.add_metric(decision, count)
+        yield family
+
+
+class Waiting:
+    """A context: how long it was open is observed."""
+
+    __slots__ = ("_began", "_histogram")
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_error: object) -> None:
+        self._histogram.observe(time.monotonic() - self._began)
+
+
 class Metrics:
     """The counters that the proxy keeps, in a registry of their own."""
 
@@ -42,12 +79,8 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._statements = Counter(
-            "dbguard_statements",
-            "Decisions by class of action and verdict",
-            ["action", "verdict"],
-            registry=registry,
-        )
+        self._decisions = Decisions()
+        registry.register(self._decisions)
         self._waits = Histogram(
             "dbguard_wait_seconds",
             "Time that dbguard added to a message, by what it waited for",
@@ -109,22 +142,18 @@ class Metrics:
         self.cached_bytes = Gauge(
             "dbguard_cached_plan_bytes", "Their estimated size", registry=registry
         )
+        self._by_wait: dict[str, Histogram] = {}
         self._by_lookup = {lookup: self._lookups.labels(lookup.value) for lookup in Lookup}
-        self._by_decision: dict[tuple[str, str], Counter] = {}
 
-    def recorded(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> None:
+    def recorded(self, record: Record | Rendered) -> None:
         """Count a record of the audit trail."""
-        if isinstance(record, DecisionRecord):
-            self.decided(record.action, record.decision)
+        if isinstance(record, Rendered):
+            if record.counted is not None:
+                self._decisions.count(record.counted)
+        elif isinstance(record, DecisionRecord):
+            self._decisions.count((record.action, record.decision))
         elif isinstance(record, EventRecord):
             self.event(record.kind)
-
-    def decided(self, action: str, verdict: str) -> None:
-        key = (action, verdict)
-        counter = self._by_decision.get(key)
-        if counter is None:
-            counter = self._by_decision[key] = self._statements.labels(*key)
-        counter.inc()
 
     def event(self, kind: RecordKind) -> None:
         self._events.labels(kind.value).inc()
@@ -138,14 +167,12 @@ class Metrics:
     def requirement(self, met: bool) -> None:
         self._requirements.labels("yes" if met else "no").inc()
 
-    @contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
+    def waiting(self, what: str) -> Waiting:
         """Time what a message waits for: analysis, audit, requirement, catalog."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._waits.labels(what).observe(time.monotonic() - began)
+        histogram = self._by_wait.get(what)
+        if histogram is None:
+            histogram = self._by_wait[what] = self._waits.labels(what)
+        return Waiting(histogram)
 
     def of_workers(self, serving: Callable[[], int]) -> Counter:
         """Show how many workers serve; the counter is for those that were started again."""

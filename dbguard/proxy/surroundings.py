@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Rendered
+from dbguard.audit.records import Record
+from dbguard.audit.rendering import Rendered
 from dbguard.catalog.loading import (
     NORMAL_QUERY,
     SNAPSHOT_QUERY,
@@ -75,11 +76,8 @@ class SessionSurroundings:
                 hint="Reconnect and try again.",
             ) from None
 
-    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+    def record(self, record: Record | Rendered) -> int:
         return self._hub.record(record)
-
-    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
-        return self._hub.record_again(decision, action, verdict)
 
     def seal(self, text: str, session: str, fingerprint: str) -> str:
         sealer = self._hub.sealer

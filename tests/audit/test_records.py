@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 
 from dbguard.audit.records import (
     DecisionRecord,
-    DecisionTemplate,
     EventRecord,
     IdentityEntry,
     MalformedRecord,
     OutcomeRecord,
     RecordKind,
     decode,
-    render,
 )
+from dbguard.audit.rendering import render
 
 
 def members(body: bytes) -> dict[str, object]:
@@ -69,26 +68,6 @@ def test_where_nobody_is_known_the_record_is_as_it_always_was(decision: Decision
 def test_identities_that_are_none(decision: DecisionRecord, broken: object) -> None:
     with pytest.raises(MalformedRecord):
         decode({**members(render(decision).body), "identity": broken})
-
-
-def test_filled_template_is_the_rendered_record(decision: DecisionRecord) -> None:
-    other = replace(
-        decision,
-        session="other",
-        client_address="::1",
-        application='"quoted"\n',
-        phase="bind",
-        statement="s2",
-    )
-    filled = DecisionTemplate(decision).fill(
-        session="other",
-        client_address="::1",
-        application='"quoted"\n',
-        phase="bind",
-        statement="s2",
-    )
-    assert filled == render(other)
-    assert DecisionTemplate(decision).fill() == render(decision)
 
 
 def test_members_are_sorted_so_that_equal_records_are_equal_bytes() -> None:

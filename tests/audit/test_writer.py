@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from dbguard.audit.chain import GENESIS, Head
 from dbguard.audit.reading import read
 from dbguard.audit.records import (
     DecisionRecord,
-    DecisionTemplate,
     EventRecord,
     RecordKind,
 )
+from dbguard.audit.rendering import render
 from dbguard.audit.writer import AuditLog, Fate
 from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable, ConfigurationError
@@ -39,7 +40,7 @@ def test_what_was_appended_is_read_back(
     log = AuditLog.open(tmp_path, durability=durability)
     assert log.append(EVENT) == 1
     assert log.append(decision) == 2
-    assert log.append(DecisionTemplate(decision).fill(session="x")) == 3
+    assert log.append(render(replace(decision, session="x"))) == 3
     log.wait(3, timeout=60)
     assert log.durable_sequence == 3
     log.close()

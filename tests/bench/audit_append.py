@@ -18,43 +18,42 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dbguard.audit.records import ColumnEntry, DecisionRecord, DecisionTemplate
+from dbguard.audit.records import ColumnEntry, DecisionRecord
+from dbguard.audit.rendering import render
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 
-TEMPLATE = DecisionTemplate(
-    DecisionRecord(
-        session="7f3a",
-        principal_user="analyst",
-        principal_groups=("analyst", "analysts"),
-        database="clinic",
-        client_address="10.1.2.3",
-        application="psql",
-        environment="production",
-        phase="query",
-        action="select",
-        wrapper="",
-        relations=("clinic.patients",),
-        columns=(ColumnEntry("clinic.patients.ssn", ("output", "filter"), ("phi.ssn",)),),
-        decision="allow",
-        rules=("analysts-read",),
-        reasons=(),
-        masked=(),
-        requirements=(),
-        text="SELECT ssn FROM clinic.patients WHERE ssn LIKE $1",
-        fingerprint="0123456789abcdef",
-        statement="s1",
-        rules_digest="abc",
-        catalog_epoch=3,
-    )
+RECORD = DecisionRecord(
+    session="7f3a",
+    principal_user="analyst",
+    principal_groups=("analyst", "analysts"),
+    database="clinic",
+    client_address="10.1.2.3",
+    application="psql",
+    environment="production",
+    phase="query",
+    action="select",
+    wrapper="",
+    relations=("clinic.patients",),
+    columns=(ColumnEntry("clinic.patients.ssn", ("output", "filter"), ("phi.ssn",)),),
+    decision="allow",
+    rules=("analysts-read",),
+    reasons=(),
+    masked=(),
+    requirements=(),
+    text="SELECT ssn FROM clinic.patients WHERE ssn LIKE $1",
+    fingerprint="0123456789abcdef",
+    statement="s1",
+    rules_digest="abc",
+    catalog_epoch=3,
 )
 Result = tuple[float, float, float]
 """Records a second, CPU microseconds of the caller and of the process for each."""
 
 
 def single(log: AuditLog, records: int, _threads: int) -> Result:
-    body = TEMPLATE.fill()
+    body = render(RECORD)
     wall, own, cpu = time.perf_counter(), time.thread_time(), time.process_time()
     for _ in range(records):
         last = log.append(body)
@@ -64,7 +63,7 @@ def single(log: AuditLog, records: int, _threads: int) -> Result:
 
 
 def waiting(log: AuditLog, records: int, threads: int) -> Result:
-    body = TEMPLATE.fill()
+    body = render(RECORD)
 
     def work() -> None:
         for _ in range(records // threads):

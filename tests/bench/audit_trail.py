@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -25,14 +26,12 @@ from random import Random
 from dbguard.audit.records import (
     ColumnEntry,
     DecisionRecord,
-    DecisionTemplate,
     EventRecord,
     MaskEntry,
     OutcomeRecord,
     RecordKind,
-    Rendered,
-    render,
 )
+from dbguard.audit.rendering import Rendered, render
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.trails import segments
 from dbguard.audit.writer import AuditLog
@@ -47,7 +46,7 @@ SHAPES = 2000
 BATCH = 20_000
 
 
-def templates(random: Random) -> list[DecisionTemplate]:
+def plans_of(random: Random) -> list[DecisionRecord]:
     """What the plan cache holds: one for each shape and person that runs it."""
     found = []
     for shape in range(SHAPES):
@@ -58,34 +57,32 @@ def templates(random: Random) -> list[DecisionTemplate]:
         masked = not denied and shape % 5 == 0
         names = ", ".join(column.rpartition(".")[2] for column in columns)
         found.append(
-            DecisionTemplate(
-                DecisionRecord(
-                    session="",
-                    principal_user=user,
-                    principal_groups=("analysts", user),
-                    database="clinic",
-                    client_address="10.1.2.3",
-                    application="psql",
-                    environment="production",
-                    phase="query",
-                    action="select",
-                    wrapper="",
-                    relations=(table,),
-                    columns=tuple(
-                        ColumnEntry(name, ("output",), ("phi.name",) if masked else ())
-                        for name in dict.fromkeys(columns)
-                    ),
-                    decision="deny" if denied else "masked" if masked else "allow",
-                    rules=("no-bulk",) if denied else ("analysts-read",),
-                    reasons=("rule no-bulk forbids it",) if denied else (),
-                    masked=(MaskEntry(columns[0], "keep_last", "analysts-read"),) if masked else (),
-                    requirements=(),
-                    text=f"SELECT {names} FROM {table} AS t{shape} WHERE id = $1 AND day > $2",
-                    fingerprint=f"{random.getrandbits(64):016x}",
-                    statement="",
-                    rules_digest="9f86d081884c7d659a2feaa0c55ad015",
-                    catalog_epoch=3,
-                )
+            DecisionRecord(
+                session="",
+                principal_user=user,
+                principal_groups=("analysts", user),
+                database="clinic",
+                client_address="10.1.2.3",
+                application="psql",
+                environment="production",
+                phase="query",
+                action="select",
+                wrapper="",
+                relations=(table,),
+                columns=tuple(
+                    ColumnEntry(name, ("output",), ("phi.name",) if masked else ())
+                    for name in dict.fromkeys(columns)
+                ),
+                decision="deny" if denied else "masked" if masked else "allow",
+                rules=("no-bulk",) if denied else ("analysts-read",),
+                reasons=("rule no-bulk forbids it",) if denied else (),
+                masked=(MaskEntry(columns[0], "keep_last", "analysts-read"),) if masked else (),
+                requirements=(),
+                text=f"SELECT {names} FROM {table} AS t{shape} WHERE id = $1 AND day > $2",
+                fingerprint=f"{random.getrandbits(64):016x}",
+                statement="",
+                rules_digest="9f86d081884c7d659a2feaa0c55ad015",
+                catalog_epoch=3,
             )
         )
     return found
@@ -94,7 +91,7 @@ def templates(random: Random) -> list[DecisionTemplate]:
 def records(total: int) -> Iterator[tuple[Rendered, str]]:
     """Bodies; of what runs, and has an outcome, with the session."""
     random = Random(1)
-    plans = templates(random)
+    plans = plans_of(random)
     made = 0
     while made < total:
         session = f"{random.getrandbits(64):016x}"
@@ -106,7 +103,8 @@ def records(total: int) -> Iterator[tuple[Rendered, str]]:
         made += 3
         for _ in range(random.randint(4, 20)):
             plan = plans[0] if random.random() < 0.0001 else plans[random.randrange(1, SHAPES)]
-            yield plan.fill(session=session, client_address=address), session
+            made_by = replace(plan, session=session, client_address=address)
+            yield render(made_by), session
             made += 2
         yield render(EventRecord(RecordKind.DISCONNECT, session, ())), ""
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
-from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Rendered
+from dbguard.audit.records import DecisionRecord, EventRecord, OutcomeRecord, Record, decode
+from dbguard.audit.rendering import Rendered
 from dbguard.engine.asks import (
     Answer,
     Ask,
@@ -159,22 +160,12 @@ def _statement(part: str) -> PlannedStatement:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """A decision that was recorded once more."""
-
-    session: str
-    phase: str
-    decision: str
-    statement: str
-
-
 class FakeSurroundings:
     overlay_query = "OVERLAY"
     whole_overlay_query = "WHOLE OVERLAY"
 
     def __init__(self) -> None:
-        self.records: list[DecisionRecord | OutcomeRecord | EventRecord | Again] = []
+        self.records: list[DecisionRecord | OutcomeRecord | EventRecord] = []
         self.durable = True
         self.available = True
         self.epoch = 1
@@ -208,19 +199,12 @@ class FakeSurroundings:
     def read_overlay(self, document: bytes, query: str) -> Snapshot | None:
         return replace(self.snapshot(), epoch=99)
 
-    def record(self, record: DecisionRecord | OutcomeRecord | EventRecord) -> int:
+    def record(self, record: Record | Rendered) -> int:
         if not self.available:
             raise AuditUnavailable("the audit log cannot be written")
+        if isinstance(record, Rendered):
+            record = decode(orjson.loads(b'{"v":1,%b}' % record.body))
         self.records.append(record)
-        return len(self.records)
-
-    def record_again(self, decision: Rendered, action: str, verdict: str) -> int:
-        if not self.available:
-            raise AuditUnavailable("the audit log cannot be written")
-        body = orjson.loads(b"{%b}" % decision.body)
-        assert (body["action"], body["decision"]) == (action, verdict)
-        again = Again(body["session"], body["phase"], body["decision"], body["statement"])
-        self.records.append(again)
         return len(self.records)
 
     def seal(self, text: str, session: str, fingerprint: str) -> str:
@@ -231,8 +215,7 @@ class FakeSurroundings:
 
     @property
     def decisions(self) -> list[tuple[str, str]]:
-        decisions = (r for r in self.records if isinstance(r, DecisionRecord | Again))
-        return [(r.phase, r.decision) for r in decisions]
+        return [(r.phase, r.decision) for r in self.records if isinstance(r, DecisionRecord)]
 
     @property
     def outcomes(self) -> list[tuple[str, str]]:

@@ -16,15 +16,13 @@ from dbguard.audit.chain import GENESIS, Head, make_line, segment_name
 from dbguard.audit.records import (
     ColumnEntry,
     DecisionRecord,
-    DecisionTemplate,
     EventRecord,
     IdentityEntry,
     MaskEntry,
     OutcomeRecord,
     RecordKind,
-    Rendered,
-    render,
 )
+from dbguard.audit.rendering import Rendered, render
 
 START = datetime(2026, 11, 16, tzinfo=UTC)
 """A Monday."""
@@ -280,7 +278,6 @@ class _Writer:
 def _story(days: int, scale: float) -> Iterator[tuple[datetime, Rendered, OutcomeRecord | None]]:
     dice = random.Random(6)
     kinds = _kinds()
-    templates = [DecisionTemplate(kind.record) for kind in kinds]
     yield START, _event(RecordKind.START, version="0.1.0"), None
     yield START, _event(RecordKind.POLICY, digest="7f3a9c", rules="14"), None
     for hour in range(days * 24):
@@ -301,7 +298,7 @@ def _story(days: int, scale: float) -> Iterator[tuple[datetime, Rendered, Outcom
         for time, index in sorted(happened):
             kind = kinds[index]
             session = f"{index:02x}{begin.day:02x}{begin.hour // 4:02x}c0ffee"
-            record = templates[index].fill(session=session)
+            record = render(replace(kind.record, session=session))
             if kind.record.decision not in ("allow", "masked"):
                 yield time, record, None
                 continue
