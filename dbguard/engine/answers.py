@@ -26,7 +26,7 @@ from .link import ABORTED, Link, Skip
 from .names import NameTable
 from .outcomes import Outcomes
 from .pending import Owed, Pending
-from .plan import Plan, Restricted
+from .plan import Plan, PlannedStatement, Restricted
 from .replies import client_error, client_notice, notice
 from .scope import Scope
 
@@ -47,6 +47,8 @@ class Answers:
     withhold_until_end: bool = False
     """A statement of the open transaction withheld its errors: deferred checks and triggers
     report at COMMIT."""
+    masks_named: bool = False
+    """The client was told which columns it sees masked, or is about to be."""
     completed: Callable[[Pending, int], None] | None = None
     outcomes: Outcomes = field(init=False, repr=False)
     _handlers: dict[int, Callable[[Frame], None]] = field(init=False, repr=False)
@@ -206,15 +208,18 @@ class Answers:
         if frame.tag == Backend.COMMAND_COMPLETE:
             head.statement += 1
             if index < len(head.plan.statements):
-                planned = head.plan.statements[index]
-                self._completed(planned.effects, planned.changes)
-                self._tell_changes()
-                if planned.decision.error_texts is ErrorTexts.WITHHOLD:
-                    self.withhold_until_end = True
+                self.statement_ran(head.plan.statements[index])
                 if self.completed is not None:
                     self.completed(head, index)
         tag = frame.payload.rstrip(b"\0").decode("ascii", "replace")
         self.outcomes.record(head, index, tag, "")
+
+    def statement_ran(self, statement: PlannedStatement) -> None:
+        """Note what it has done, apart from names of statements and portals."""
+        self._completed(statement.effects, statement.changes)
+        self._tell_changes()
+        if statement.decision.error_texts is ErrorTexts.WITHHOLD:
+            self.withhold_until_end = True
 
     def _completed(
         self, effects: tuple[SessionEffect, ...], changes: tuple[CatalogChange, ...] | None
@@ -319,16 +324,7 @@ class Answers:
             raise ProtocolViolation("the server accepted a message that had to fail")
         if frame.payload not in (b"I", b"T", b"E"):
             raise ProtocolViolation("the server reported an unknown transaction status")
-        self.link.status = self.scope.status = frame.payload
-        self.scope.session_said = None  # the server has told of it by now
-        if frame.payload == b"I":
-            self.raw_access &= not self.scope.role_set
-            self.names.end_transaction(head.cycle)
-            self.scope.transaction_ended(committed=True)
-            self._tell_changes()
-            self.withhold_until_end = False
-        self.scope.failed = False
-        self.scope.ready()
+        self.at_ready(frame.payload, head.cycle)
         if self._resyncing(frame):
             return
         if head.notices:
@@ -336,6 +332,19 @@ class Answers:
         self.link.queue.finish()
         if not head.unseen:
             self.link.to_client.append(frame.raw)
+
+    def at_ready(self, status: bytes, cycle: int) -> None:
+        """ReadyForQuery has come for what is of this cycle: note what that ends."""
+        self.link.status = self.scope.status = status
+        self.scope.session_said = None  # the server has told of it by now
+        if status == b"I":
+            self.raw_access &= not self.scope.role_set
+            self.names.end_transaction(cycle)
+            self.scope.transaction_ended(committed=True)
+            self._tell_changes()
+            self.withhold_until_end = False
+        self.scope.failed = False
+        self.scope.ready()
 
     def _resyncing(self, frame: Frame) -> bool:
         """Whether the message answers the question about Syncs inside a failed COPY."""

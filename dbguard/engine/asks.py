@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dbguard.audit.records import Record
 from dbguard.audit.rendering import Rendered
 from dbguard.policy.decision import BackupRequirement
 from dbguard.policy.drift import Filling
 from dbguard.sql.changes import CatalogChange
+from dbguard.sql.shape import Shape
 from dbguard.sql.snapshot import Snapshot
 
 from .plan import FunctionCallRequest, Plan, PlanRequest, Restricted, StateKey
+
+if TYPE_CHECKING:
+    from .stencil import Stencil
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class Surroundings(Protocol):
 
     def known_plan(self, request: PlanRequest) -> Planned | None:
         """A plan for this request made under the state now in force, if one is cached."""
+
+    def stencil(self, request: PlanRequest, shape: Shape) -> Stencil | None:
+        """What makes plans for texts of this shape, made under the state now in force for one with
+        the literals of `shape` that it may rest on, if it is cached."""
 
     def snapshot(self) -> Snapshot:
         """The shared snapshot now in force."""

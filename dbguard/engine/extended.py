@@ -17,7 +17,7 @@ from .changes import Change
 from .holding import Held
 from .joining import fetched
 from .judging import Judging, RefusedWithRecord, StaleStatement, reserved_name
-from .lane import Lane
+from .known import Knowledge
 from .link import ABORTED, ABORTED_MESSAGE, RESERVED, Link, Skip, Steps
 from .names import NameTable, Portal, Prepared, checked, weight_of
 from .pending import Owed, Pending
@@ -35,8 +35,7 @@ class Extended:
     scope: Scope
     names: NameTable
     judging: Judging
-    lane: Lane
-    _statements_made: int = 0
+    knowledge: Knowledge
 
     def parse(self, frame: Frame) -> Steps:
         if self.link.skip is not Skip.NOTHING:
@@ -60,8 +59,7 @@ class Extended:
             plan, basis = planned.plan, self.judging.observe(planned)
             if name and plan.refusal is None:
                 self.names.require_bytes(weight_of(plan, message.query))
-            self._statements_made += 1
-            identity = f"{self.judging.identity.session}/{self._statements_made}"
+            identity = self.names.next_identity(self.judging.identity.session)
             decisions = yield from self.judging.decide(plan, planned, "parse", identity)
             if plan.refusal is not None:
                 yield from self.judging.refuse_text(
@@ -94,6 +92,8 @@ class Extended:
             yield from self.judging.refuse(error, query=False, change=change)
             return
         unnamed = change is not None
+        if unnamed:
+            self.knowledge.learn_parse(frame.raw, data, planned, prepared)
         if change is None:
             change = self.names.put_statement(prepared)
         else:
@@ -159,7 +159,7 @@ class Extended:
             yield from judging.refuse(error, query=False)
             return
         if not name:
-            self.lane.learn_bind(message.statement, prepared, planned, plan)
+            self.knowledge.learn_bind(message.statement, prepared, planned, plan)
         portal = Portal(
             name,
             plan,

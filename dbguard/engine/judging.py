@@ -76,7 +76,6 @@ class Judging:
     answers: Answers
     settling: Settling
     surroundings: Surroundings
-    _masked_named: bool = False
     _checking: set[str] = field(default_factory=set)
     """Prepared statements that are being looked at: they may name each other in a circle."""
     _recording: Recording = field(init=False)
@@ -118,12 +117,12 @@ class Judging:
 
     def _notices(self, plan: Plan) -> tuple[str, ...]:
         texts = [text for s in plan.statements for text in s.decision.notices]
-        if not self._masked_named and plan.masked:
+        if not self.answers.masks_named and plan.masked:
             masks = [m for s in plan.statements for m in s.decision.masks]
             names = sorted({str(m.column) for m in masks if m.tag not in SYSTEM_TAGS})
             if not names:  # psql's own queries: nobody asked for a value
                 return tuple(texts)
-            self._masked_named = True
+            self.answers.masks_named = True
             shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if names[12:] else "")
             texts.insert(0, f"dbguard: shown masked in this session: {shown}")
         return tuple(texts)

@@ -112,6 +112,12 @@ class NameTable:
     portals: Held[Portal] = field(default_factory=Held)
     cycle: int = 0
     """Counts messages that end with ReadyForQuery, as they are forwarded."""
+    _made: int = 0
+
+    def next_identity(self, session: str) -> str:
+        """What links the records of one more prepared statement of the session."""
+        self._made += 1
+        return f"{session}/{self._made}"
 
     def require_room(self, statements: int, portals: int) -> None:
         """Check, before it is too late, that this many more fit.

@@ -100,10 +100,11 @@ class Session:
             self.scope,
             self.names,
             self.answers,
-            self.settling,
             surroundings,
         )
-        self.extended = Extended(self.link, self.scope, self.names, self.judging, self.lane)
+        self.extended = Extended(
+            self.link, self.scope, self.names, self.judging, self.lane.knowledge
+        )
         self.copying = Copying(self.link)
         self._handlers: dict[int, Callable[[Frame], Steps]] = {
             Frontend.QUERY: self._query,
@@ -273,7 +274,7 @@ class Session:
         entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)
         entry.cycle, entry.text, entry.change = self.names.next_cycle(), message.text, change
         if not entry.notices:
-            self.lane.learn_query(frame.raw, data, message.text, planned, plan, basis)
+            self.lane.knowledge.learn_query(frame.raw, data, planned, plan, basis)
         self.link.stage(data, entry, max(decisions, default=0))
         yield from self.link.release()
 

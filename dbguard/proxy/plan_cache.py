@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dbguard.engine.asks import Planned
 from dbguard.engine.plan import PlanRequest, StateKey
 from dbguard.engine.stencil import Fixed, Stencil, stencil_of
-from dbguard.sql.shape import shape_of
+from dbguard.sql.shape import Shape, shape_of
 
 MAX_ENTRIES = 20_000
 """An ORM-heavy application sends a few thousand texts; literals inlined make more."""
@@ -63,13 +63,16 @@ class PlanCache:
     def find_alike(self, request: PlanRequest, key: StateKey) -> Planned | None:
         """A plan that was made for a text with other literals, as it is for this one."""
         shape = shape_of(request.text)
-        if shape is None:
-            return None
+        found = None if shape is None else self.stencil(request, key, shape)
+        return None if shape is None or found is None else found.plan(shape)
+
+    def stencil(self, request: PlanRequest, key: StateKey, shape: Shape) -> Stencil | None:
+        """What makes the plan for the request's text, whose shape it is."""
         place = _place(shape.blank, request, key)
         found = self._used(place)
         if isinstance(found, tuple):
             found = self._used((*place, tuple([shape.literals[i] for i in found])))
-        return found.plan(shape) if isinstance(found, Stencil) else None
+        return found if isinstance(found, Stencil) else None
 
     def put(self, request: PlanRequest, planned: Planned) -> None:
         """Keep a plan that was made for `request`."""

@@ -14,8 +14,10 @@ from dbguard.catalog.loading import (
 )
 from dbguard.engine.asks import Planned
 from dbguard.engine.plan import PlanRequest, StateKey
+from dbguard.engine.stencil import Stencil
 from dbguard.errors import NotUnderstood
 from dbguard.sql.changes import EVERYTHING, CatalogChange
+from dbguard.sql.shape import Shape
 from dbguard.sql.snapshot import Snapshot
 
 from .hub import Hub
@@ -56,6 +58,13 @@ class SessionSurroundings:
             return None
         found = self._hub.known(self._hub.shared(request), self._hub.key_of(current))
         return None if found is None else personal(found, request.principal.name)
+
+    def stencil(self, request: PlanRequest, shape: Shape) -> Stencil | None:
+        current = self._hub.catalog.current(self._database)
+        if current is None:
+            return None
+        hub = self._hub
+        return hub.plans.stencil(hub.shared(request), hub.key_of(current), shape)
 
     @property
     def overlay_query(self) -> str:

@@ -35,6 +35,7 @@ from dbguard.engine.link import Steps
 from dbguard.engine.plan import Plan, PlannedStatement, PlanRequest, Refusal
 from dbguard.engine.recorded_text import RecordedText
 from dbguard.engine.session import Session, SessionLimits
+from dbguard.engine.stencil import Stencil
 from dbguard.errors import AuditUnavailable
 from dbguard.policy.decision import (
     BackupRequirement,
@@ -48,6 +49,7 @@ from dbguard.policy.decision import (
 )
 from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect
+from dbguard.sql.shape import Shape
 from dbguard.sql.snapshot import Relation, RelationKind, Role, SessionView, Snapshot
 from dbguard.sql.splices import PositionMap
 from dbguard.wire import backend, frontend
@@ -190,6 +192,9 @@ class FakeSurroundings:
         return self.noted
 
     def known_plan(self, request: PlanRequest) -> Planned | None:
+        return None
+
+    def stencil(self, request: PlanRequest, shape: Shape) -> Stencil | None:
         return None
 
     def snapshot(self) -> Snapshot:

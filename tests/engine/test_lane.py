@@ -92,6 +92,123 @@ def test_a_prepared_statement_goes_again() -> None:
     assert not play.session.names.portals
 
 
+WHOLE = """
+    >> P : rows | B <- | D P | E | S
+    => P : rows
+    => B <-
+    => D P
+    => E
+    => S
+    <= 1 | 2 | T a | D 1 | C SELECT 1 | Z I
+    << 1
+    << 2
+    << T a
+    << D 1
+    << C SELECT 1
+    << Z I
+"""
+ASKED = WHOLE.replace("=> B <-\n", "=> D S\n    => B <-\n").replace(
+    "1 | 2 | T a", "1 | t | T a | 2 | T a"
+)
+
+
+def test_an_unnamed_statement_goes_again() -> None:
+    """Describe of the portal does for the one that dbguard asks for itself the first time."""
+    play = Play().script(ASKED + WHOLE + WHOLE).done()
+    assert play.taken == 2
+    assert play.world.decisions == [("parse", "allow"), ("bind", "allow")] * 3
+    named = [record[3] for record in told_of(play) if record[1] in ("parse", "bind")]
+    assert named == ["s1/1", "s1/1", "s1/2", "s1/2", "s1/3", "s1/3"]
+    assert play.session.names.statements[""].identity == "s1/3"
+    # it may be bound again
+    play.script(
+        """
+        >> B <- | E | S
+        => B <-
+        => E
+        => S
+        <= 2 | C SELECT 0 | Z I
+        << 2
+        << C SELECT 0
+        << Z I
+        """
+    ).done()
+    assert told_of(play)[-2][3] == "s1/3"
+
+
+def test_an_unnamed_statement_that_nobody_describes_is_asked_for() -> None:
+    undescribed = ASKED.replace("| D P ", "").replace("=> D P", "").replace("2 | T a", "2")
+    undescribed = undescribed.replace("<< T a\n", "")
+    assert Play().script(undescribed * 3).done().taken == 0
+    raw = undescribed.replace(": rows", ": raw rows").replace("=> D S\n", "\n")
+    assert Play().script(raw.replace("t | T a | ", "") * 3).done().taken == 2
+
+
+def test_an_unnamed_statement_that_fails_is_gone() -> None:
+    play = Play().script(ASKED)
+    play.script(
+        """
+        >> P : rows | B <- | D P | E | S
+        => P : rows
+        => B <-
+        => D P
+        => E
+        => S
+        <= 1 | E 22012 failed | Z I
+        << 1
+        << E 22012 failed
+        << Z I
+        """
+    ).done()
+    assert play.taken == 1
+    assert "" in play.session.names.statements, "Parse has succeeded"
+    play.script(
+        """
+        >> P : rows | B <- | D P | E | S
+        => P : rows
+        => B <-
+        => D P
+        => E
+        => S
+        <= E 22012 failed | Z I
+        << E 22012 failed
+        << Z I
+        """
+    ).done()
+    assert "" not in play.session.names.statements
+    assert not play.session.names.portals
+
+
+TRANSACTION = """
+    >> Q begin
+    => Q begin
+    <= C BEGIN | Z T
+    << C BEGIN
+    << Z T
+    >> Q rows
+    => Q rows
+    <= T a | C SELECT 0 | Z T
+    << T a
+    << C SELECT 0
+    << Z T
+    >> Q commit
+    => Q commit
+    <= C COMMIT | Z I
+    << C COMMIT
+    << Z I
+"""
+
+
+def test_transactions_go_again() -> None:
+    play = Play().script(TRANSACTION)
+    taken = play.taken
+    play.script(TRANSACTION * 2).done()
+    assert play.taken == taken + 6
+    assert play.session.link.status == play.session.scope.status == b"I"
+    # it may fail at its end
+    play.script(TRANSACTION.replace("C COMMIT", "E 23503 not there"))
+
+
 def test_in_a_transaction_the_portal_stays() -> None:
     play = Play().script(PARSE + BIND)
     in_transaction = BIND.replace("Z I", "Z T")
@@ -154,13 +271,13 @@ CHANGES: dict[str, Callable[[Play], object]] = {
 
 
 def learnt() -> Play:
-    play = Play().script(PARSE + BIND + QUERY + BIND + QUERY)
+    play = Play().script(PARSE + BIND + ASKED + QUERY + BIND + QUERY)
     assert play.taken == 2
     return play
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("line", ["Q rows", "B <-one | D P | E | S"])
+@pytest.mark.parametrize("line", ["Q rows", "B <-one | D P | E | S", WHOLE.split("\n")[1][7:]])
 def test_what_has_changed_is_decided_anew(name: str, line: str) -> None:
     play = learnt()
     CHANGES[name](play)
@@ -188,6 +305,8 @@ def test_what_has_changed_is_decided_anew(name: str, line: str) -> None:
         "B <-one | S",
         "B <-one",
         "P : rows | B <-one | D P | E | S",
+        "P : other | B <- | D P | E | S",
+        "P one: rows | B <-one | D P | E | S",
     ],
 )
 def test_what_is_not_known_goes_the_general_way(line: str) -> None:
@@ -219,13 +338,16 @@ def test_a_statement_that_was_replaced_is_another_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["deny x", "backup x", "begin", "maketemp t", "rows; rows", "copyin", "prepare a"]
+    "text",
+    ["deny x", "backup x", "back s", "maketemp t", "path", "rows; rows", "copyin", "prepare a"],
 )
 def test_what_asks_or_changes_something_is_never_known(text: str) -> None:
     play = Play()
     with suppress(AssertionError):  # only what it has learnt is looked at
         play.script(f">> Q {text}")
-    assert not play.session.lane._queries
+    knowledge = play.session.lane.knowledge
+    assert not knowledge._queries
+    assert not knowledge._shapes
 
 
 def test_an_unnamed_statement_is_dropped_by_the_general_way() -> None:
