@@ -44,6 +44,10 @@ class Known:
     """The record of running it."""
     names_masks: bool
     """The session has to have been told which columns it sees masked."""
+    effects: tuple[SessionEffect, ...]
+    """What it does to the transaction."""
+    withholds: bool
+    """Errors may show values, also at the end of the transaction."""
     data: bytes = field(default=b"", repr=False)
     """What the server gets for Query or Parse."""
     prepared: Prepared | None = None
@@ -57,11 +61,6 @@ class Known:
     """The literals that may not be others."""
     columns: bytes | None = field(default=None, repr=False)
     """RowDescription's payload when it was last looked at, and found to show nothing protected."""
-
-    @property
-    def effects(self) -> tuple[SessionEffect, ...]:
-        """What it does to the transaction."""
-        return self.plan.statements[0].effects
 
 
 @dataclass(slots=True)
@@ -147,6 +146,8 @@ class Knowledge:
             self.scope.texts,
             render(record),
             any(m.tag not in SYSTEM_TAGS for s in plan.statements for m in s.decision.masks),
+            plan.effects,
+            plan.withholds_errors,
         )
 
     def _shape(self, raw: bytes) -> Shape | None:

@@ -279,9 +279,10 @@ class Lane:
         a portal that was not run to its end."""
         self.group, self.sent = None, False
         known, link, names, prepared = group.known, self.link, self.names, group.prepared
-        if tag:
-            (statement,) = known.plan.statements
-            self.answers.statement_ran(statement)
+        if known.effects:
+            self.answers.statement_ran(known.plan.statements[0])
+        elif tag and known.withholds:
+            self.answers.withhold_until_end = True
         words = tag.rstrip(b"\0").decode("ascii", "replace") or "SUSPENDED"
         self.answers.outcomes.ended(group.decision, group.started, words, rows, size, "")
         if prepared is not None:
