@@ -27,6 +27,11 @@ _TREE_BATCH: Final = 256
 0.2 ms. The writer thread does it for fewer, when it syncs."""
 
 
+_DISK_PATIENCE: Final = 0.002
+"""Seconds to wait for `disk` in a commit. Without it one that comes in between wakes the thread,
+which is then in the way of the next."""
+
+
 class Commits:
     __slots__ = (
         "_kept_mark",
@@ -112,15 +117,15 @@ class Commits:
     # ---- committing
 
     def at_once(self) -> bool:
-        """Write what is queued, without waiting for anybody; False when that is for the thread,
-        which is told. Syncs nothing.
+        """Write what is queued now; False when that is for the thread, which is told. Syncs
+        nothing, and waits no longer than for what the thread does between two syncs.
 
         The thread does what takes longer (new segments, checkpoints), and ends outages.
         """
         ledger = self.ledger
         if not self.queue and ledger.kept == ledger.next - 1:
             return True
-        if not self.disk.acquire(blocking=False):
+        if not self.disk.acquire(timeout=_DISK_PATIENCE):
             self.hurry()
             return False
         try:

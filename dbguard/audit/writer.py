@@ -164,7 +164,7 @@ class AuditLog:
 
     def commit(self) -> bool:
         """BUFFERED: write all that is queued, in the caller's thread; False when that is for the
-        writer thread, which is told. Waits for nobody, and not for a sync."""
+        writer thread, which is told. Does not wait for a sync."""
         return self._buffered and self._commits.at_once()
 
     def fate(self, sequence: int) -> Fate:
