@@ -23,7 +23,7 @@ from measuring.table import as_json, as_table
 from measuring.turns import Options, Planned, Rigs
 from rich.console import Console
 
-WIDTH = 200
+WIDTH = 240
 """Columns of a table that goes into a file."""
 
 
@@ -33,7 +33,7 @@ def all_planned() -> list[Planned]:
 
 
 def taken(planned: Sequence[Planned], rigs: Rigs, options: Options) -> list[Line]:
-    """The lines of everything planned, one after the other."""
+    """The lines of everything planned, one after the other; of what there is when interrupted."""
     found: list[Line] = []
     for one in planned:
         began = time.monotonic()
@@ -42,6 +42,8 @@ def taken(planned: Sequence[Planned], rigs: Rigs, options: Options) -> list[Line
                 found += lines(measured)
         except (Absent, Broken, OSError) as error:
             found.append(Line(one.group, one.title, "", "", None, remark=str(error)))
+        except KeyboardInterrupt:
+            break
         sys.stderr.write(f"{one.group}: {one.title} ({time.monotonic() - began:.0f} s)\n")
     return found
 
@@ -57,6 +59,11 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name the rows, and measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines there, too")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="more settings of dbguard")
+    parser.add_argument(
+        "--uncompiled",
+        metavar="NAME=VALUE",
+        help="variable that switches dbguard's compiled parts off, for rows of their own",
+    )
     given = parser.parse_args()
     planned = [one for one in all_planned() if one.quick or not given.quick]
     planned = [one for one in planned if not given.only or one.is_meant_by(given.only)]
@@ -66,7 +73,9 @@ def main() -> None:
         return
     folder = os.environ.get("DBGUARD_PG_BIN")
     chosen = Chosen(
-        Path(folder) if folder else None, given.settings.read_text() if given.settings else ""
+        Path(folder) if folder else None,
+        given.settings.read_text() if given.settings else "",
+        dict([given.uncompiled.split("=", 1)]) if given.uncompiled else None,
     )
     options = Options(given.rounds, given.seconds or (3 if given.quick else 5))
     with ExitStack() as stack:

@@ -62,7 +62,7 @@ def measured(
     found = in_turns(
         systems, options.rounds, lambda one: _read(one, user, keys, texts, options.seconds)
     )
-    unit, cost = "rows/s", "µs for 1,000 rows"
+    unit, cost = "rows/s", "µs/1,000 rows"
     made = Measured(
         planned.group, planned.title, unit, found, targets, cost_unit=cost, remarks=remarks
     )

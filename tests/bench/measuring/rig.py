@@ -86,7 +86,7 @@ class Chosen:
     settings: str = ""
     """Added to dbguard's settings."""
     uncompiled: Mapping[str, str] | None = None
-    """Variables that switch the compiled parts off; None: there are none to switch off."""
+    """Variables that switch the compiled parts off; None: that is not measured."""
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ class Rig:
         if name == UNCOMPILED:
             variables = self.chosen.uncompiled
             if variables is None:
-                raise Absent("nothing compiled to switch off")
+                raise Absent("not asked for (--uncompiled)")
         more = f"limits: {{connections: {self.connections}}}\n{self.chosen.settings}"
         return self.stack.enter_context(
             dbguard(

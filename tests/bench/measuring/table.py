@@ -11,26 +11,16 @@ from rich.table import Table
 
 from .figures import DBGUARDS, Line
 
-HEADS = (
-    ("measure", "left"),
-    ("system", "left"),
-    ("figure", "right"),
-    ("of PgBouncer", "right"),
-    ("of direct", "right"),
-    ("CPU of the proxy", "right"),
-    ("CPU of PgBouncer's", "right"),
-    ("target", "left"),
-    ("reached", "left"),
-    ("path", "left"),
-)
+LEFT = ("measure", "system")
+RIGHT = ("figure", "of PgBouncer", "of direct", "proxy CPU", "of PgBouncer's")
+REST = ("target", "reached", "path")
 
 
 def as_table(lines: Sequence[Line], path: str) -> Table:
     """Everything; `path` tells whether dbguard's compiled parts were in use."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head, side in HEADS:
-        right = side == "right"
-        table.add_column(head, justify="right" if right else "left", no_wrap=not right)
+    for head in (*LEFT, *RIGHT, *REST):
+        table.add_column(head, justify="right" if head in RIGHT else "left", no_wrap=True)
     before = ""
     for line in lines:
         new = line.title != before
