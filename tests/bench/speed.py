@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -77,6 +78,7 @@ def main() -> None:
         given.settings.read_text() if given.settings else "",
         dict([given.uncompiled.split("=", 1)]) if given.uncompiled else None,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers are stopped in any case
     options = Options(given.rounds, given.seconds or (3 if given.quick else 5))
     with ExitStack() as stack:
         rigs = Rigs(stack, chosen)

@@ -21,7 +21,7 @@ from .measuring.figures import (
 from .measuring.machine import active_path
 from .measuring.misses import text
 from .measuring.table import as_json, number
-from .measuring.transactions import cost
+from .measuring.transactions import Progress, sample
 
 ROUNDS = [
     {DIRECT: Sample(100), PGBOUNCER: Sample(80, 10), DBGUARD: Sample(60, 15)},
@@ -79,10 +79,12 @@ def test_percentiles() -> None:
         percentile([], 0.5)
 
 
-def test_cpu_time_is_that_between_reports_of_progress() -> None:
-    seen = [(1.0, 900.0, 5.0), (2.0, 1000.0, 5.1), (4.0, 2000.0, 5.5)]
-    assert cost(seen) == pytest.approx(100)
-    assert cost(seen[:1]) is None
+def test_what_counts_is_between_reports_of_progress() -> None:
+    seen = [Progress(1.0, 900.0, 5.0), Progress(2.0, 1000.0, 5.1), Progress(4.0, 2000.0, 5.5)]
+    found = sample(seen, proxied=True)
+    assert found.figure == pytest.approx(5000 / 3)
+    assert found.cost == pytest.approx(100)
+    assert sample(seen, proxied=False).cost is None
 
 
 def test_numbers_have_no_more_digits_than_they_mean() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +30,11 @@ from .turns import Options, Planned, Rigs, in_turns
 MODES = ("prepared", "simple", "extended")
 CLIENTS = (1, 8, 32, 128)
 ALL = (DIRECT, PGBOUNCER, DBGUARD, DURABLE)
-_PROGRESS = re.compile(r"progress: ([0-9.]+) s, ([0-9.]+) tps")
-_RATE = re.compile(r"tps = ([0-9.]+)")
+FOREVER = 3600
+"""Seconds; it is ended before."""
+PAUSE = 0.5
+"""Seconds until everybody has noticed that the clients are gone."""
+_PROGRESS = re.compile(r"progress: [0-9.]+ s, ([0-9.]+) tps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,19 @@ class Work:
 
 
 def run(pgbench: Path, system: System, work: Work, seconds: int) -> Sample:
-    """One run. CPU time is that between pgbench's first report of progress and its last: logins
-    are made before, and cost more than thousands of statements."""
+    """One run, from pgbench's first report of progress on: what counts is neither the logins, which
+    cost more than thousands of statements, nor how long they take.
+
+    Raises:
+        Broken: pgbench gave up.
+    """
     process = subprocess.Popen(
         [
             *(pgbench, "-h", "127.0.0.1", "-p", str(system.port), "-U", work.user, "-n"),
-            *("-b", work.script, "-M", work.mode, "-T", str(seconds + 1), "-P", "1"),
+            *("-b", work.script, "-M", work.mode, "-T", str(FOREVER), "-P", "1"),
             *("-c", str(work.clients), "-j", "2" if work.clients > 1 else "1"),
         ],
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env={
@@ -65,25 +73,41 @@ def run(pgbench: Path, system: System, work: Work, seconds: int) -> Sample:
         },
     )
     assert process.stderr is not None
-    assert process.stdout is not None
-    seen: list[tuple[float, float, float]] = []
+    seen: list[Progress] = []
     complaints = []
     for line in process.stderr:
         if (told := _PROGRESS.match(line)) is not None:
-            seen.append((float(told[1]), float(told[2]), system.cpu))
+            seen.append(Progress(time.monotonic(), float(told[1]), system.cpu))
+            if len(seen) > seconds:
+                break
         else:
             complaints.append(line)
-    rate = _RATE.search(process.stdout.read())
-    if process.wait() or rate is None:
+    process.terminate()
+    process.communicate()
+    time.sleep(PAUSE)
+    if len(seen) <= seconds:
         raise Broken(f"pgbench through {system.name}: {' '.join(complaints[:3])}".strip())
-    return Sample(float(rate[1]), None if system.process is None else cost(seen))
+    return sample(seen, proxied=system.process is not None)
 
 
-def cost(seen: Sequence[tuple[float, float, float]]) -> float | None:
-    """Microseconds of CPU time for each transaction; `seen` are time, transactions a second since
-    the report before, and CPU time so far, each in seconds."""
-    count = sum(rate * (at - before) for (before, _, _), (at, rate, _) in pairwise(seen))
-    return (seen[-1][2] - seen[0][2]) / count * 1e6 if count else None
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A report of pgbench's."""
+
+    at: float
+    """Seconds."""
+    rate: float
+    """Transactions a second since the report before."""
+    cpu: float
+    """Seconds of CPU time so far."""
+
+
+def sample(seen: Sequence[Progress], *, proxied: bool) -> Sample:
+    """Transactions a second between the first report and the last, and CPU time for each."""
+    count = sum(one.rate * (one.at - before.at) for before, one in pairwise(seen))
+    first, last = seen[0], seen[-1]
+    cost = (last.cpu - first.cpu) / count * 1e6 if count and proxied else None
+    return Sample(count / (last.at - first.at), cost)
 
 
 def measured(
