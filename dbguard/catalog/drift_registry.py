@@ -262,6 +262,7 @@ class DriftRegistry:
             try:
                 with connection:
                     _prepare(connection)
+                    connection.commit()  # `exchange` begins a transaction of its own
                     yield connection
             finally:
                 connection.close()

@@ -75,6 +75,14 @@ class OwnBackends:
                 found[own.process_id] = max(own.known, found.get(own.process_id, own.known))
         return found
 
+    def claim(self, server: str, process_id: int, began: object) -> bool:
+        """Whether it is for this process to tell that somebody is there who is nobody's: of
+        several that look, one does."""
+        return True
+
+    def disclaim(self, server: str, process_id: int, began: object) -> None:
+        """It could not be told; whoever comes next may."""
+
     def now(self) -> float:
         return self._clock()
 

@@ -45,6 +45,12 @@ CREATE TABLE backends (
     known REAL NOT NULL DEFAULT 0,
     gone INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE strangers (
+    server TEXT NOT NULL,
+    process_id INTEGER NOT NULL,
+    began TEXT NOT NULL,
+    PRIMARY KEY (server, process_id, began)
+) STRICT, WITHOUT ROWID;
 """
 
 

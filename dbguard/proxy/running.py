@@ -127,8 +127,7 @@ class Running:
         background.append(
             spawn(sweep(lambda: self.deployment.settings.limits, self.sessions), "sweep")
         )
-        if self.sharing.speaks_for_all:
-            background.append(spawn(watch_sessions(self.deployment, self.sites), "watch sessions"))
+        background.append(spawn(watch_sessions(self.deployment, self.sites), "watch sessions"))
         following = follow_users(
             self.deployment, self.hub, self.sessions, tells=self.sharing.speaks_for_all
         )

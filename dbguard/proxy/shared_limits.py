@@ -172,7 +172,22 @@ class SharedBackends(OwnBackends):
         )
         return {int(str(process_id)): float(str(known)) for process_id, known in found}
 
+    def claim(self, server: str, process_id: int, began: object) -> bool:
+        with self._ledger.changing() as connection:
+            made = connection.execute(
+                "INSERT OR IGNORE INTO strangers VALUES (?, ?, ?)", (server, process_id, str(began))
+            )
+            return made.rowcount == 1
+
+    def disclaim(self, server: str, process_id: int, began: object) -> None:
+        with _tolerated(), self._ledger.changing() as connection:
+            connection.execute(
+                "DELETE FROM strangers WHERE server = ? AND process_id = ? AND began = ?",
+                (server, process_id, str(began)),
+            )
+
     def forget_gone(self, server: str, before: float, present: frozenset[int]) -> None:
+        told = self._ledger.ask("SELECT process_id FROM strangers WHERE server = ?", server)
         found = self._ledger.ask(
             "SELECT number, process_id FROM backends WHERE gone AND server = ? AND known <= ?",
             server,
@@ -182,4 +197,8 @@ class SharedBackends(OwnBackends):
             connection.executemany(
                 "DELETE FROM backends WHERE number = ?",
                 [(number,) for number, process_id in found if process_id not in present],
+            )
+            connection.executemany(
+                "DELETE FROM strangers WHERE server = ? AND process_id = ?",
+                [(server, process_id) for (process_id,) in told if process_id not in present],
             )

@@ -127,7 +127,7 @@ class Watch:
             together += activity.backends
             others = [b for b in activity.backends if not _is_dbguards(b, activity, users)]
             for key, backend in self.strangers.found(site.server, others, looked):
-                if is_expected(backend, settings.watch.expected) or self._tell(site, backend):
+                if is_expected(backend, settings.watch.expected) or self._told(site, key, backend):
                     self.strangers.told(key)
         for server, backends in everybody.items():
             if backends is not None:
@@ -158,6 +158,15 @@ class Watch:
                 "to 0.",
             )
         return activity
+
+    def _told(self, site: Site, key: Key, backend: Backend) -> bool:
+        """Whether it is on record now, by this process or another."""
+        if not self.strangers.own.claim(*key):
+            return True
+        told = self._tell(site, backend)
+        if not told:
+            self.strangers.own.disclaim(*key)
+        return told
 
     def _tell(self, site: Site, backend: Backend) -> bool:
         """Whether it is on record now."""

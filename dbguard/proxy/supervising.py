@@ -145,9 +145,17 @@ def _place(settings: Settings, count: int) -> Iterator[Place]:
     """Where the workers meet; gone behind them."""
     folder = Path(tempfile.mkdtemp(prefix="dbguard-workers-"))  # for this user alone
     try:
+        yield _prepared(settings, folder, count)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepared(settings: Settings, folder: Path, count: int) -> Place:
+    """Raises ConfigurationError."""
+    try:
         # the state file is made by one, not by several at once
         DriftRegistry(settings.state.path, "").read_filled("", 0)
-        yield prepare(folder, count)
+        return prepare(folder, count)
     except StateUnavailable as error:
         raise ConfigurationError(error.message, detail=error.detail, hint=error.hint) from None
     except OSError as error:
@@ -156,8 +164,6 @@ def _place(settings: Settings, count: int) -> Iterator[Place]:
             f"workers: {folder} cannot be used: {reason}",
             hint="Check the system's folder of temporary files.",
         ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(slots=True)

@@ -47,3 +47,42 @@ def test_rows_of_version_1_belong_to_whoever_they_fit(tmp_path: Path) -> None:
     registry.write_remembered("clinic", 16384, REMEMBERED)
     assert DriftRegistry(path, "7002").read_filled("clinic", 16384) == ()
     assert DriftRegistry(path, "7001").read_filled("clinic", 16384) == (FILLING,)
+
+
+def test_a_filling_that_may_be_taken_back_is_so_in_its_run_only(tmp_path: Path) -> None:
+    one, other = (DriftRegistry(tmp_path / "state.db", "7001", "run") for _ in range(2))
+    written: list[None] = []
+
+    def note() -> None:
+        written.append(None)
+
+    made = one.exchange("clinic", 16384, lambda known: {**known, FILLING: "session"}, note)
+    assert made == other.read_shared("clinic", 16384) == {FILLING: "session"}
+    kept = other.exchange(
+        "clinic", 16384, lambda known: {f: s for f, s in known.items() if s}, note
+    )
+    assert kept == {FILLING: "session"}
+    assert len(written) == 1, "nothing was changed the second time"
+    later = DriftRegistry(tmp_path / "state.db", "7001", "another run")
+    assert later.read_shared("clinic", 16384) == {FILLING: ""}
+    assert one.read_filled("clinic", 16384) == (FILLING,)
+    assert DriftRegistry(tmp_path / "state.db", "7001").read_shared("clinic", 16384) == {
+        FILLING: ""
+    }
+    one.exchange("clinic", 16384, lambda known: dict.fromkeys(known, ""), note)
+    assert other.read_shared("clinic", 16384) == {FILLING: ""}
+
+
+def test_what_is_remembered_is_not_written_over_unseen(tmp_path: Path) -> None:
+    one, other = (DriftRegistry(tmp_path / "state.db", "7001", "run") for _ in range(2))
+
+    def note() -> None:
+        pass
+
+    assert one.replace_remembered("clinic", 16384, {}, REMEMBERED, note)
+    assert not other.replace_remembered("clinic", 16384, {}, {}, note)
+    assert other.replace_remembered("clinic", 16384, {}, REMEMBERED, note), (
+        "it is what stands there"
+    )
+    assert other.replace_remembered("clinic", 16384, REMEMBERED, {}, note)
+    assert one.read_remembered("clinic", 16384) == {}

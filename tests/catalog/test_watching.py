@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from dbguard.catalog.fingerprint import FINGERPRINT_QUERY
+from dbguard.catalog.generations import SharedGenerations
 from dbguard.catalog.watching import UNUSED_KEPT, Catalog
 from dbguard.errors import CatalogUnavailable
+from dbguard.sql.changes import EVERYTHING, CatalogChange
 from dbguard.sql.snapshot import Snapshot
 
 pytestmark = pytest.mark.pg
@@ -335,3 +338,38 @@ async def test_nobody_listens() -> None:
     catalog = Catalog("postgresql://nobody@127.0.0.1:1/postgres")
     with pytest.raises(CatalogUnavailable, match="cannot be read"):
         await catalog.refresh("postgres", "test")
+
+
+async def test_what_another_worker_did_is_unclear_until_it_was_looked_at(
+    database: Any, tmp_path: Path
+) -> None:
+    SharedGenerations.prepare(tmp_path / "generations")
+    one, other = (
+        Catalog(control(database), generations=SharedGenerations(tmp_path / "generations"))
+        for _ in range(2)
+    )
+    made = (CatalogChange("s", "made"),)
+    try:
+        for catalog in (one, other):
+            await catalog.snapshot(database.name)
+        one.note(database.name, made)
+        assert one.recent(database.name) == made
+        assert one.current(database.name) is not None, "it knows what it did itself"
+        assert other.current(database.name) is None
+        assert other.recent(database.name) == (EVERYTHING,)
+        database.execute("CREATE TABLE s.made (a int)")
+        seen = await other.refresh(database.name, "test")
+        assert ("s", "made") in seen.relation_by_name
+        assert other.recent(database.name) == ()
+        assert other.current(database.name) is seen
+
+        other.note(database.name, ())
+        one.note(database.name, ())
+        assert one.current(database.name) is None, "its own does not hide the other's"
+        assert one.recent(database.name)[-1] == EVERYTHING
+        await one.snapshot(database.name)
+        assert one.current(database.name) is not None
+        assert one.recent(database.name) == ()
+    finally:
+        await one.close()
+        await other.close()

@@ -123,7 +123,9 @@ class Guarded:
 
     def records(self, kind: str = "") -> list[dict[str, Any]]:
         found = []
-        for segment in sorted(self.audit.glob("audit-*.jsonl")):
+        # with workers (DBGUARD_WORKERS=2 in the environment), theirs are in chains of their own
+        chains = (self.audit, *sorted(self.audit.glob("w[0-9]")))
+        for segment in (s for chain in chains for s in sorted(chain.glob("audit-*.jsonl"))):
             written = segment.read_text("utf-8").rpartition("\n")[0]  # the next may be on its way
             for line in written.splitlines():
                 record = json.loads(line)

@@ -164,5 +164,9 @@ def test_a_session_of_another_worker_is_no_stranger(
         assert look() == [8]
         ledger_of(place, 1).forget(2)
         assert look() == [], "the server's process outlives its worker"
+    assert [worker.claim("s", 8, began) for worker in (one, other, one)] == [True, False, False]
+    other.disclaim("s", 8, began)
+    assert other.claim("s", 8, began)
     strangers.keep("s", [], one.now())
     assert one.known_at("s") == {}
+    assert one.claim("s", 8, began), "another process of the same number"
