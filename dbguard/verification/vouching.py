@@ -36,7 +36,8 @@ def never_signed(reading: ChainReading, coverage: Coverage, trust: Trust) -> lis
         sequence = key.sequence
         problem = (
             "this record says which key signs, and the first checkpoint is made at once, but none "
-            "that a given key signed covers any record of this chain: they were removed"
+            "that a given key signed covers any record of this chain: they were removed, or not "
+            "copied with the records"
         )
         honest = _first_moment(walk.marks, key, walk.sequence)
     elif reading.pruned is not None:
