@@ -42,7 +42,7 @@ def test_a_checkpoint_that_does_not_end_is_a_finding(trail: Path) -> None:
 def test_many_lines_in_one_frame_come_in_pieces(tmp_path: Path) -> None:
     ChainWriter(tmp_path, None).work(3)
     plain = tmp_path / "audit-000001.jsonl"
-    content = plain.read_bytes() + b"\n" * (5 << 20)
+    content = plain.read_bytes() + b"\n" * (5 << 19)
     plain.unlink()
     (tmp_path / "audit-000001.jsonl.zst").write_bytes(zstd.compress(content))
     result = verify(tmp_path)
