@@ -97,7 +97,7 @@ async def _serve(job: Job, channel: Channel) -> None:
         ready = asyncio.Event()
         serving = spawn(process.until_one_ends(listening, {}, ready.set, _close), "serving")
         obeying = spawn(
-            _obey(Following(job.number, job.place, process), channel, ready, serving), "obeying"
+            obey(Following(job.number, job.place, process), channel, ready, serving), "obeying"
         )
         try:
             await asyncio.wait((serving,))
@@ -113,9 +113,11 @@ def _close(listening: list[socket.socket]) -> None:
         one.close()
 
 
-async def _obey(
+async def obey(
     following: Following, channel: Channel, ready: asyncio.Event, serving: asyncio.Task[None]
 ) -> None:
+    """Answer until the supervisor is gone; `serving` is cancelled when it says so, and twice when
+    it can say nothing any more."""
     await ready.wait()
     await channel.reply(Reply())
     while (command := await channel.hear_command()) is not None:
