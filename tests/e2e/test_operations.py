@@ -416,12 +416,17 @@ def test_probes_and_metrics(module_clinic_database: Any, guard: Callable[..., Gu
         session.execute("SELECT last_name FROM clinic.patients WHERE id = 99")
         with pytest.raises(psycopg.Error):
             session.execute("DELETE FROM clinic.patients")
+        with closing(proxy.connect("analyst", autocommit=True)) as other:
+            # what a session has run before is not even looked up
+            other.execute("SELECT last_name FROM clinic.patients WHERE id = 77001234")
+            other.execute("SELECT last_name FROM clinic.patients WHERE id = 98")
+        within(10, lambda: "\ndbguard_connections 1.0\n" in get(port, "/metrics")[1])
         _, text = get(port, "/metrics")
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert samples['dbguard_statements_total{action="select",verdict="masked"}'] == "4.0"
+    assert samples['dbguard_statements_total{action="select",verdict="masked"}'] == "6.0"
     assert samples['dbguard_statements_total{action="delete",verdict="deny"}'] == "1.0"
-    assert float(samples['dbguard_plan_lookups_total{found="yes"}']) >= 2
-    assert float(samples['dbguard_plan_lookups_total{found="alike"}']) == 1
+    assert float(samples['dbguard_plan_lookups_total{found="yes"}']) >= 1
+    assert float(samples['dbguard_plan_lookups_total{found="alike"}']) >= 1
     assert samples["dbguard_connections"] == "1.0"
     assert samples["dbguard_audit_available"] == "1.0"
     assert float(samples['dbguard_wait_seconds_count{what="analysis"}']) >= 2
