@@ -38,6 +38,7 @@ class Drifts:
     def __init__(self, registry: DriftRegistry, generations: Generations | None = None) -> None:
         self._registry = registry
         self._generations = generations or Generations()
+        self._shared = registry.shared
         self._databases: dict[str, _Known] = {}
         self._own: dict[str, dict[Filling, None]] = {}
         """By session: what went into its temporary tables."""
@@ -86,10 +87,12 @@ class Drifts:
     @property
     def shared(self) -> bool:
         """Whether other workers use the same state file."""
-        return self._registry.shared
+        return self._shared
 
     def behind(self, database: str) -> bool:
         """Whether another worker may have learnt what is not known here."""
+        if not self._shared:  # asked before each statement
+            return False
         known = self._databases.get(database)
         return known is not None and known.generation != self._generations.of(_counter(database))
 
@@ -124,7 +127,7 @@ class Drifts:
         """
         arguments = (snapshot.database, snapshot.database_oid)
         known = self._databases[snapshot.database]
-        if not self._registry.shared:
+        if not self._shared:
             await asyncio.to_thread(self._registry.write_remembered, *arguments, remembered)
         else:
             async with known.lock:
@@ -161,7 +164,7 @@ class Drifts:
             return {**filled, **{f: "" if f.relation else session for f in new}}
 
         async with known.lock:
-            if lasting and (self._registry.shared or not known.filled.keys() >= set(lasting)):
+            if lasting and (self._shared or not known.filled.keys() >= set(lasting)):
                 await self._change(database, known, added)
         return new
 
@@ -237,7 +240,7 @@ class Drifts:
         self, database: str, known: _Known, change: Callable[[Filled], Filled]
     ) -> None:
         """On disk first: what would be forgotten must not have happened."""
-        if not self._registry.shared:
+        if not self._shared:
             filled = change(known.filled)
             await asyncio.to_thread(self._registry.write_filled, database, known.oid, filled)
         else:
