@@ -106,7 +106,7 @@ def proxy(
     module_clinic_database.execute("GRANT pg_read_all_stats TO dbguard")
     with ExitStack() as stack:
         stack.callback(module_clinic_database.execute, "REVOKE pg_read_all_stats FROM dbguard")
-        factory = Factory(stack, tmp_path_factory.mktemp("workers"))
+        factory = Factory(stack, tmp_path_factory.mktemp("workers"), whole=True)
         yield factory(
             module_clinic_database,
             rules=open_rules(tmp_path_factory.mktemp("workers")),
