@@ -8,6 +8,9 @@ client messages are generators that yield an *ask* (analyse this text, make that
 wait for the server) and are sent the answer. Nothing is forwarded before its decision record is
 durable: messages are *staged*, then released together.
 
+What was decided once and comes again unchanged takes the *lane* past all this, and is handed over
+to it where anything is unusual.
+
 Prepared statements and portals stand in a table of *names* as *changes* that can be taken back;
 what they were decided under is their *basis*, and a stale one is *refreshed* before it runs.
 
