@@ -159,7 +159,12 @@ def test_set_up_commands_stand_in_the_readme_word_by_word() -> None:
 def test_the_gate_runs_the_test_command_of_the_readme() -> None:
     gate = (ROOT / ".ci" / "run").read_text("utf-8")
     (extract,) = (line for line in gate.splitlines() if line.startswith("command=$("))
-    assert gate.rstrip().endswith('bash -c "$command"')
+    behind = gate.partition('bash -c "$command"')[2].splitlines()
+    assert behind == [  # nothing follows pytest's closing line but types that are wrong
+        " && tests=0 || tests=$?",
+        'wait "$types" || { cat "$work/mypy.log" >&2; exit 1; }',
+        'exit "$tests"',
+    ]
     script = extract.removeprefix("command=$(").removesuffix(")")
     found = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert found.stdout.startswith("python3 -m venv .venv && ")
