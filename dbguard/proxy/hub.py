@@ -49,6 +49,7 @@ from .impersonal import impersonal, personal
 from .metrics import Lookup, Metrics
 from .naming import recorded_column
 from .plan_cache import PlanCache
+from .under_way import UnderWay
 from .user_sessions import UserSessions
 from .world_cache import WorldCache
 
@@ -84,6 +85,7 @@ class Hub:
     cancels: CancelRegistry = field(default_factory=CancelRegistry)
     plans: PlanCache = field(default_factory=PlanCache)
     metrics: Metrics = field(default_factory=Metrics)
+    under_way: UnderWay = field(default_factory=UnderWay)
     users: UserSessions = field(default_factory=UserSessions)
     sealer: TextSealer | None = None
     """Keeps statements as they came, for an auditor."""
@@ -167,6 +169,26 @@ class Hub:
             known = self.known(request, key)
             if known is not None:
                 return personal(known, name)
+            place = self.plans.place(request, key)
+            if not await self.under_way.waited_for(place):
+                try:
+                    return await self._made(request, key, snapshot, name)
+                finally:
+                    self.under_way.over(place)
+            known = self.known(request, key)
+            if known is not None:
+                return personal(known, name)
+        return await self._made(request, key, snapshot, name)
+
+    async def _made(
+        self,
+        request: PlanRequest | FunctionCallRequest,
+        key: StateKey,
+        snapshot: Snapshot,
+        name: str,
+    ) -> Planned:
+        """A plan from a worker, for a request that `shared` gave."""
+        if isinstance(request, PlanRequest):
             self.metrics.looked_up(Lookup.NOT_FOUND)
         try:
             plan = await self._run(key, snapshot, request)

@@ -74,6 +74,11 @@ class PlanCache:
             found = self._used((*place, tuple([shape.literals[i] for i in found])))
         return found if isinstance(found, Stencil) else None
 
+    def place(self, request: PlanRequest, key: StateKey) -> Hashable:
+        """What requests have in common that a plan for one of them may be for."""
+        shape = shape_of(request.text)
+        return (request, key) if shape is None else _place(shape.blank, request, key)
+
     def put(self, request: PlanRequest, planned: Planned) -> None:
         """Keep a plan that was made for `request`."""
         size = _ENTRY_BYTES + sys.getsizeof(request.text) + planned.plan.size
