@@ -109,7 +109,9 @@ class Rig:
         made = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="dbguard-bench-"))
         self.folder = Path(made)
         self.folder.chmod(0o755)
-        settings = {"max_connections": str(self.connections + 20), "shared_buffers": "256MB"}
+        # PgBouncer keeps its connections open when its clients have gone
+        most = 2 * self.connections + 20
+        settings = {"max_connections": str(most), "shared_buffers": "256MB"}
         self.server = EmbeddedServer.create(
             self.folder / "server",
             password=PASSWORD,
