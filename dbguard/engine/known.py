@@ -225,7 +225,6 @@ def is_plain(plan: Plan, planned: Planned) -> bool:
         (effects and not controls)
         or statement.runs
         or statement.fills
-        or statement.shows
         or statement.wrapper
         or statement.doubtful
         or statement.changes

@@ -293,15 +293,9 @@ class Connection:
     async def _relay(self, session: Session) -> None:
         server = self._server
         assert server is not None
-        shortcut = Shortcut(
-            session,
-            self._client,
-            server,
-            (self._splitter, self._from_server),
-            self._hub.audit,
-            self._forwarded,
-            self._moved,
-        )
+        splitters = (self._splitter, self._from_server)
+        audit, forwarded = self._hub.audit, self._forwarded
+        shortcut = Shortcut(session, self._client, server, splitters, audit, forwarded, self._moved)
         shortcut.open()
         pump = spawn(self._pump_server(session, server, shortcut), f"server {self._id}")
         try:
@@ -342,6 +336,7 @@ class Connection:
                 break
             self._last_activity = time.monotonic()
             self._splitter.feed(data)
+            del data  # what a splitter has passed on nobody is to hold
 
     async def _pump_server(self, session: Session, server: Stream, shortcut: Shortcut) -> None:
         """Relay what the server says; however that ends, the session ends with it."""
@@ -354,6 +349,7 @@ class Connection:
                 if not data:
                     break
                 self._from_server.feed(data)
+                del data
                 try:
                     while (item := self._from_server.next()) is not None:
                         session.receive_from_server(item)

@@ -145,8 +145,11 @@ class Drifts:
         known.remembered = remembered
         return True
 
-    async def fill(self, database: str, session: str, fillings: Iterable[Filling]) -> list[Filling]:
-        """Keep these fillings; returns those that were not known.
+    async def fill(
+        self, database: str, session: str, fillings: Iterable[Filling], shown: Snapshot | None
+    ) -> list[Filling]:
+        """Keep these fillings; returns those that were not known. `shown` is the catalog that all
+        sessions share: what it does not show waits for the end of the session's transaction.
 
         Raises:
             StateUnavailable: the state file cannot be used.
@@ -161,7 +164,7 @@ class Drifts:
 
         def added(filled: Filled) -> Filled:
             new[:] = [f for f in dict.fromkeys(lasting) if f not in filled]
-            return {**filled, **{f: "" if f.relation else session for f in new}}
+            return {**filled, **{f: session if _is_new(f, shown) else "" for f in new}}
 
         async with known.lock:
             if lasting and (self._shared or not known.filled.keys() >= set(lasting)):
@@ -279,6 +282,12 @@ def _counter(database: str) -> str:
     """The generation of what has drifted, which is not that of the database's catalog: nobody has
     to read the one for a change of the other. No database has such a name."""
     return f"drift\0{database}"
+
+
+def _is_new(filling: Filling, shown: Snapshot | None) -> bool:
+    """Whether nobody but the session that fills the table has seen it committed."""
+    known = filling.relation and shown is not None and filling.relation in shown.relation_by_oid
+    return not known
 
 
 def _bound(filling: Filling, snapshot: Snapshot) -> Filling:

@@ -324,13 +324,14 @@ class Hub:
         Raises:
             StateUnavailable, AuditUnavailable: it cannot be kept, so it must not happen.
         """
-        for filling in await self.drifts.fill(principal.database, session, ask.fillings):
+        shown = self.catalog.current(principal.database)
+        for filling in await self.drifts.fill(principal.database, session, ask.fillings, shown):
             self._drift_event(
                 session,
                 user=principal.user,
                 **identity_fields(principal.identity),
                 database=principal.database,
-                column=recorded_column(filling, self.catalog.current(principal.database)),
+                column=recorded_column(filling, shown),
                 sources=", ".join(s.name for s in filling.sources),
                 tags=", ".join(sorted(filling.tags)),
                 why="filled with classified values, and not classified",

@@ -185,6 +185,8 @@ class _Window:
         """Bytes `start` to `end` of the window; everything before `end` is done with."""
         self._position = end
         held = self._data
+        if end == len(held):  # an idle connection holds nothing
+            self._data, self._position = b"", 0
         if isinstance(held, bytes):
             return held[start:end]
         with memoryview(held) as view:

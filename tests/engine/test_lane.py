@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbguard.audit.records import OutcomeRecord
+from dbguard.engine.asks import Planned
+from dbguard.engine.known import is_plain
 from dbguard.engine.link import Skip
 from dbguard.engine.pending import Owed, Pending
 from dbguard.policy.decision import Acting
+from dbguard.policy.drift import Filling
 from dbguard.sql.snapshot import SessionView
 
-from .playbook import Play, encode_frontend, temporary
+from .playbook import Play, encode_frontend, plan_of, temporary
 from .test_schedules import CYCLES, EXAMPLES, Schedule
 
 QUERY = """
@@ -348,6 +351,16 @@ def test_what_asks_or_changes_something_is_never_known(text: str) -> None:
     knowledge = play.session.lane.knowledge
     assert not knowledge._queries
     assert not knowledge._shapes
+
+
+def test_reading_classified_columns_is_plain_and_writing_them_elsewhere_is_not() -> None:
+    filling = Filling(5, 1, "public", "t", "a", False, (), frozenset({"phi.ssn"}))
+    plan = plan_of("rows")
+    for part, expected in (("shows", True), ("fills", False)):
+        statement = replace(plan.statements[0], **{part: (filling,)})
+        changed = replace(plan, statements=(statement,))
+        planned = Planned(changed, frozenset(), ("db", 1, "digest", 0))
+        assert is_plain(changed, planned) is expected
 
 
 def test_an_unnamed_statement_is_dropped_by_the_general_way() -> None:

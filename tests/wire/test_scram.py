@@ -9,6 +9,7 @@ import pytest
 import scramp
 from hypothesis import given
 from hypothesis import strategies as st
+from scramp.utils import saslprep as scramp_saslprep
 
 from dbguard.errors import DbguardError, FeatureNotSupported
 from dbguard.wire.scram import (
@@ -92,6 +93,8 @@ def test_both_sides_and_on_to_a_server_with_what_was_recovered(bound: bool) -> N
 def test_scramp_agrees_as_a_client(password: str, salt: bytes) -> None:
     verifier = make_verifier(password, salt, 4096)
     try:
+        if not scramp_saslprep(password):
+            return  # nothing is left of it: PostgreSQL takes it as it is
         theirs = scramp.ScramClient(["SCRAM-SHA-256"], "user", password, c_nonce="abc")
         first = theirs.get_client_first()
         ours = ScramServer(verifier, "xyz")
