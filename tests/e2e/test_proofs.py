@@ -292,8 +292,7 @@ def test_sessions_end_with_their_token(proofs: Proofs) -> None:
         for session, grace in ((idle, 0.0), (busy, 1.0)):
             with pytest.raises(psycopg.OperationalError, match="its token has expired"):
                 while True:
-                    session.execute(READ)
-                    busy.execute(READ)
+                    session.execute(READ)  # one alone: on a busy machine both may end at once
                     time.sleep(0.05)
             assert time.time() >= expiry + grace
     until = time.monotonic() + 90
