@@ -289,6 +289,7 @@ def test_sessions_end_with_their_token(proofs: Proofs) -> None:
     """One between transactions at once, one in a transaction after the grace."""
     idle, busy, expiry = begun(proofs)
     with closing(idle), closing(busy):
+        busy.execute(READ)  # begins its transaction
         for session, grace in ((idle, 0.0), (busy, 1.0)):
             with pytest.raises(psycopg.OperationalError, match="its token has expired"):
                 while True:
