@@ -10,6 +10,7 @@ from dbguard.audit.rendering import Rendered
 from dbguard.policy.decision import BackupRequirement
 from dbguard.policy.drift import Filling
 from dbguard.sql.changes import CatalogChange
+from dbguard.sql.destruction import Destruction
 from dbguard.sql.shape import Shape
 from dbguard.sql.snapshot import Snapshot
 
@@ -71,6 +72,8 @@ class AskRequirement:
     """Answered by a `RequirementAnswer`."""
 
     requirement: BackupRequirement
+    destroyed: Destruction
+    """What all statements under this decision can destroy together."""
 
 
 @dataclass(frozen=True, slots=True)

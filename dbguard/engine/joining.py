@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dbguard.policy.decision import Decision, ErrorTexts
 from dbguard.policy.drift import Filling
+from dbguard.sql.destruction import together
 from dbguard.sql.facts import EffectKind, SessionEffect
 
 from .names import NameTable
@@ -133,6 +134,7 @@ def _merge(outer: PlannedStatement, inner: PlannedStatement) -> PlannedStatement
         fills=(*(made for f in outer.fills for made in _stored(f, inner)), *inner.fills),
         shows=outer.shows or inner.shows,
         runs=(*outer.runs, *inner.runs),
+        destroys=together((outer.destroys, inner.destroys)),
     )
 
 

@@ -305,7 +305,7 @@ class Judging:
         unmet: RequirementAnswer | None = None
         if plan.refusal is None and phase != "parse":
             for requirement in dict.fromkeys(plan.requirements):
-                answer = yield AskRequirement(requirement)
+                answer = yield AskRequirement(requirement, plan.destroyed(requirement))
                 assert isinstance(answer, RequirementAnswer)
                 met.append(answer.how)
                 if not answer.satisfied:

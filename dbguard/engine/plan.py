@@ -8,6 +8,7 @@ from dbguard.audit.rendering import DecisionTemplate
 from dbguard.policy.decision import BackupRequirement, Decision, Effect, ErrorTexts, Principal
 from dbguard.policy.drift import Filling
 from dbguard.sql.changes import CatalogChange
+from dbguard.sql.destruction import ADDITIVE, Destruction, together
 from dbguard.sql.facts import Action, EffectKind, SessionEffect, Wrapper
 from dbguard.sql.snapshot import SessionView
 from dbguard.sql.splices import PositionMap, Splice
@@ -97,6 +98,8 @@ class PlannedStatement:
     """What its result would fill a table with: CREATE TABLE AS EXECUTE."""
     runs: tuple[Ran, ...] = ()
     """Prepared statements that it runs and that name something themselves."""
+    destroys: Destruction = ADDITIVE
+    """What it can destroy; told only where the decision requires a backup."""
     kept: tuple[StateKey, DecisionTemplate] | None = field(
         default=None, init=False, compare=False, repr=False
     )
@@ -178,6 +181,12 @@ class Plan:
     @property
     def requirements(self) -> tuple[BackupRequirement, ...]:
         return tuple(r for s in self.statements for r in s.decision.requirements)
+
+    def destroyed(self, requirement: BackupRequirement) -> Destruction:
+        """What all statements that `requirement` is about can destroy together."""
+        return together(
+            s.destroys for s in self.statements if requirement in s.decision.requirements
+        )
 
     @property
     def fillings(self) -> tuple[Filling, ...]:

@@ -145,13 +145,48 @@ class Reason:
     """`schema.name` of relations the reason is about."""
 
 
+class Verification(enum.StrEnum):
+    """How a backup was proven; each level includes those before it."""
+
+    EXISTS = "exists"
+    """It is there and whoever made it reported no error."""
+    CHECKSUM = "checksum"
+    """Its files are those that were written, by their checksums."""
+    TOOL = "tool"
+    """The check of the tool that made it found nothing: pg_verifybackup and the like."""
+    RESTORED = "restored"
+    """It was restored, and what came back was compared with what had been there."""
+
+    def reaches(self, wanted: Verification) -> bool:
+        """Whether this is enough where `wanted` is asked for."""
+        order = list(Verification)
+        return order.index(self) >= order.index(wanted)
+
+
+class OnMissing(enum.StrEnum):
+    """What becomes of a statement whose backup is missing."""
+
+    REFUSE = "refuse"
+    TAKE = "take"
+    """dbguard makes one while the client waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackupRequirement:
-    """A fresh, verified backup must exist before the statement runs."""
+    """A fresh, proven backup of what the statement destroys must exist before it runs."""
 
     rule: str
     max_age_seconds: int
-    on_missing: str = "refuse"
+    on_missing: OnMissing = OnMissing.REFUSE
+    min_verification: Verification = Verification.RESTORED
+    providers: tuple[str, ...] = ()
+    """Names of those whose backups count; empty: all that are configured."""
+    max_wal_bytes: int | None = None
+    """How much WAL may have been written since the backup; None: any amount."""
+    max_take_bytes: int | None = None
+    """`take`: the largest database to back up while a client waits; None: any size."""
+    unless_additive: bool = False
+    """Statements that destroy nothing need no backup."""
 
 
 class ErrorTexts(enum.StrEnum):

@@ -14,6 +14,7 @@ from dbguard.sql.facts import Action, ActionClass
 
 from .durations import parse_duration
 from .problems import did_you_mean
+from .sizes import parse_size
 
 ALL = "all"
 ACTION_WORDS = tuple(sorted({*map(str, Action), *map(str, ActionClass), ALL}))
@@ -42,6 +43,18 @@ def _duration(text: str) -> str:
     return text
 
 
+def _size(text: str) -> str:
+    try:
+        parse_size(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "not_a_size",
+            "not a size",
+            {"remedy": "write a whole number and kB, MB, GB or TB, as in 1GB"},
+        ) from None
+    return text
+
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 TagName = Annotated[str, Field(pattern=TAG_EXPRESSION)]
 TagReference = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*)$")]
@@ -50,6 +63,7 @@ ActionWord = Annotated[
     str, AfterValidator(_action_word), Field(json_schema_extra={"enum": list(ACTION_WORDS)})
 ]
 Duration = Annotated[str, AfterValidator(_duration), Field(examples=["1h", "30m", "2d"])]
+Size = Annotated[str, AfterValidator(_size), Field(examples=["64MB", "1GB"])]
 Year = Annotated[int, Field(ge=1800, le=2200, strict=True)]
 Length = Annotated[int, Field(ge=1, le=64, strict=True)]
 Prefix = Annotated[str, Field(pattern=r"^[0-9]{3}$")]
@@ -154,10 +168,14 @@ class ConditionShape(Shape):
 
 
 class BackupShape(Shape):
-    later: ClassVar[tuple[str, ...]] = ("covers", "provider")
+    later: ClassVar[tuple[str, ...]] = ("covers",)
 
     max_age: Duration
     on_missing: Literal["refuse"] = "refuse"
+    min_verification: Literal["exists", "checksum", "tool", "restored"] = "restored"
+    providers: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    max_wal: Size | None = None
+    max_take_size: Size | None = None
 
 
 class RequireShape(Shape):
@@ -169,7 +187,7 @@ class RequireShape(Shape):
 class RuleShape(Shape):
     later: ClassVar[tuple[str, ...]] = (
         "when", "expression", "rows", "row_filter", "filter", "uses", "mode", "signals", "limit",
-        "rate", "break_glass", "networks", "hours", "databases", "expires", "unless",
+        "rate", "break_glass", "networks", "hours", "databases", "expires",
     )  # fmt: skip
 
     id: Name
@@ -183,6 +201,7 @@ class RuleShape(Shape):
     environments: tuple[Name, ...] = ()
     masked: Name | None = None
     if_: ConditionShape | None = Field(default=None, alias="if")
+    unless: Literal["additive"] | None = None
     because: Text | None = None
 
 

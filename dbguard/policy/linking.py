@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from dbguard.sql.facts import Action, ActionClass
 
 from . import document
-from .decision import Mask
-from .document import TAG_EXPRESSION, FileShape, MaskShape, RuleShape
+from .decision import Mask, OnMissing, Verification
+from .document import TAG_EXPRESSION, BackupShape, FileShape, MaskShape, RuleShape
 from .durations import parse_duration
 from .masks import mask_of
 from .model import (
@@ -32,6 +32,7 @@ from .patterns import Pattern, parse_pattern
 from .problems import Place, Problem, did_you_mean
 from .shaping import Document, place_of
 from .signatures import parse_signature
+from .sizes import parse_size
 
 _RESERVED = ("defaults", "system", "internal")
 
@@ -222,13 +223,15 @@ class _Linker:
         self._check_references(doc, index, {"roles": shape.roles, "data": shape.data})
         if shape.masked is not None:
             self._check_masked(shape, place_of(doc, "rules", at, "masked"), profiles)
+        backup = shape.require.backup if shape.require else None
+        if backup is not None:
+            self._check_backup(backup, place_of(doc, "rules", at, "require", "backup"))
         places = [place_of(doc, "rules", at, "tables", i) for i in range(len(shape.tables))]
         tables = self._patterns(shape.tables, 2, places)
         if effect is None or len(self.problems) > before:
             return None
         if shape.masked is not None and shape.masked not in profiles:
             return None  # the profile is broken itself, and reported there
-        backup = shape.require.backup if shape.require else None
         return Rule(
             id=shape.id,
             effect=effect,
@@ -239,7 +242,8 @@ class _Linker:
             environments=frozenset(shape.environments),
             masked=profiles[shape.masked] if shape.masked else None,
             where_missing=shape.if_ is not None,
-            backup=Backup(parse_duration(backup.max_age), backup.on_missing) if backup else None,
+            backup=_backup(backup) if backup else None,
+            unless_additive=shape.unless == "additive",
             because=shape.because or "",
         )
 
@@ -278,11 +282,22 @@ class _Linker:
             self._report(place, f"rule {shape.id} names no actions", f"add some to {key}:")
         if effect is not RuleEffect.REQUIRE and shape.actions:
             self._report(place, f"rule {shape.id} has actions beside {key}", f"name them in {key}:")
+        if effect is not RuleEffect.REQUIRE and shape.unless is not None:
+            self._report(place, "unless: is only possible with require", "remove it")
         if effect is RuleEffect.ALLOW and shape.if_ is not None:
             self._report(place, "if: is only possible with deny and require", "remove it")
         if effect is not RuleEffect.ALLOW and shape.masked is not None:
             self._report(place, "masked is only possible with allow", "remove it")
         return effect
+
+    def _check_backup(self, shape: BackupShape, place: Place) -> None:
+        """What contradicts itself in a requirement."""
+        providers = shape.providers or ()
+        if twice := sorted({name for name in providers if providers.count(name) > 1}):
+            self._report(place, f"provider {twice[0]} is named twice", "keep one of them")
+        if shape.max_take_size is not None and OnMissing(shape.on_missing) is not OnMissing.TAKE:
+            what = "max_take_size is only possible with on_missing: take"
+            self._report(place, what, "remove it")
 
     def _check_masked(
         self, shape: RuleShape, place: Place, profiles: dict[str, MaskProfile]
@@ -336,6 +351,17 @@ class _Linker:
             unclassified=frozenset(ActionClass(name) for name, word in classes if word == "allow"),
             unparsed=given.unparsed == "allow",
         )
+
+
+def _backup(shape: BackupShape) -> Backup:
+    return Backup(
+        max_age_seconds=parse_duration(shape.max_age),
+        on_missing=OnMissing(shape.on_missing),
+        min_verification=Verification(shape.min_verification),
+        providers=frozenset(shape.providers or ()),
+        max_wal_bytes=parse_size(shape.max_wal) if shape.max_wal else None,
+        max_take_bytes=parse_size(shape.max_take_size) if shape.max_take_size else None,
+    )
 
 
 def _masks(masks: dict[str, MaskShape]) -> tuple[tuple[str, Mask], ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dbguard.sql.facts import Action, ActionClass
 
-from .decision import Mask, Principal
+from .decision import Mask, OnMissing, Principal, Verification
 from .patterns import Pattern
 
 EVERY_TAG = "*"
@@ -104,7 +104,12 @@ class Backup:
     """What `require: {backup: …}` asks for."""
 
     max_age_seconds: int
-    on_missing: str = "refuse"
+    on_missing: OnMissing = OnMissing.REFUSE
+    min_verification: Verification = Verification.RESTORED
+    providers: frozenset[str] = frozenset()
+    """Empty: all that are configured."""
+    max_wal_bytes: int | None = None
+    max_take_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,8 @@ class Rule:
     masked: MaskProfile | None = None
     where_missing: bool = False
     backup: Backup | None = None
+    unless_additive: bool = False
+    """It says nothing of statements that destroy nothing."""
     because: str = ""
 
     def about(self, tag: str | None, schema: str, table: str) -> bool:

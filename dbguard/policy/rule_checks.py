@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbguard.sql.facts import ColumnName
 
 from .decision import BackupRequirement, Reason
-from .model import Rule
+from .model import Backup, Rule
 from .verdict import Case, Verdict, described
 
 _OVERRIDES = "A denial overrides every grant; ask whoever keeps the rules."
@@ -47,11 +47,24 @@ def check_requirements(case: Case, verdict: Verdict) -> None:
     for rule in case.standing.requirements:
         if rule.actions.isdisjoint(case.lasting_actions):
             continue
+        if rule.unless_additive and case.facts.destroys.additive:
+            continue
         if rule.backup is not None and _matches(rule, case)[0]:
             verdict.rules.add(rule.id)
-            verdict.requirements.append(
-                BackupRequirement(rule.id, rule.backup.max_age_seconds, rule.backup.on_missing)
-            )
+            verdict.requirements.append(_requirement(rule, rule.backup))
+
+
+def _requirement(rule: Rule, backup: Backup) -> BackupRequirement:
+    return BackupRequirement(
+        rule=rule.id,
+        max_age_seconds=backup.max_age_seconds,
+        on_missing=backup.on_missing,
+        min_verification=backup.min_verification,
+        providers=tuple(sorted(backup.providers)),
+        max_wal_bytes=backup.max_wal_bytes,
+        max_take_bytes=backup.max_take_bytes,
+        unless_additive=rule.unless_additive,
+    )
 
 
 def _matches(rule: Rule, case: Case) -> tuple[bool, tuple[ColumnName, ...], tuple[str, ...]]:

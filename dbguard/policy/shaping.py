@@ -145,6 +145,8 @@ def _wording(detail: ErrorDetails, path: Path) -> tuple[str, str]:
             return f"{_called(path)} should be a text", remedy
         case "string_too_short":
             return f"{_called(path)} is empty", "write something or remove it"
+        case "too_short":
+            return f"{_called(path)} is empty", "name some or remove it"
         case "string_pattern_mismatch":
             return _malformed(value, path)
         case "tuple_type" | "list_type":

@@ -352,7 +352,7 @@ class Hub:
 
     async def requirement(self, ask: AskRequirement, database: str) -> RequirementAnswer:
         """Whether what a decision requires is there."""
-        verdict = await self.guard.check(ask.requirement, database)
+        verdict = await self.guard.check(ask.requirement, database, ask.destroyed)
         self.metrics.requirement(verdict.satisfied)
         return RequirementAnswer(
             satisfied=verdict.satisfied,

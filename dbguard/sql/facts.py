@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass, field
 
 from .changes import CatalogChange, Move
+from .destruction import Destruction, Reach
 
 
 class ActionClass(enum.StrEnum):
@@ -304,6 +305,9 @@ class MissingFunction:
     """1-based character offset in the whole text."""
 
 
+NOT_TOLD = Destruction(reach=Reach.DATABASE, reason="what it destroys is not known")
+
+
 @dataclass(frozen=True, slots=True)
 class StatementFacts:
     """Everything a decision may rest on."""
@@ -333,6 +337,8 @@ class StatementFacts:
     """Writes to a relation with triggers, rules or user-defined defaults: notices, errors and
     RETURNING may show what that code computed."""
     locks_rows: bool = False
+    destroys: Destruction = NOT_TOLD
+    """What cannot be got back from the database alone once it has run."""
     statement_tag: str = ""
     """The referee's node name, for people: `SelectStmt`."""
 

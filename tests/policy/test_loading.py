@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbguard.errors import ConfigurationError
-from dbguard.policy.decision import Mask, MaskKind
+from dbguard.policy.decision import Mask, MaskKind, OnMissing, Verification
 from dbguard.policy.document import json_schema
 from dbguard.policy.loading import load_documents, load_policy
-from dbguard.policy.model import Policy, RuleEffect
+from dbguard.policy.model import Backup, Policy, RuleEffect
 from dbguard.policy.safe_harbor import safe_harbor
+from dbguard.policy.sizes import describe_size, parse_size
 from dbguard.sql.facts import Action, ActionClass
 
 HIPAA = Path(__file__).parents[2] / "rules" / "hipaa"
@@ -80,6 +81,27 @@ def errors(*texts: str) -> list[str]:
          "x:1:45: not a duration; write a whole number and s, m, h or d, as in 1h"),
         ("rules: [{id: a, require: {backup: {max_age: 1h, on_missing: take}}, actions: [ddl]}]",
          "x:1:61: on_missing: take is not supported in this release; use 'refuse'"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, max_wal: 1}}, actions: [ddl]}]",
+         "x:1:58: max_wal should be a text"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, max_wal: 1 GiB}}, actions: [ddl]}]",
+         "x:1:58: not a size; write a whole number and kB, MB, GB or TB, as in 1GB"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, max_wal: 0MB}}, actions: [ddl]}]",
+         "x:1:58: not a size"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, min_verification: yes}}, actions: [ddl]}]",
+         "x:1:67: "),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, min_verification: tested}}, actions: [ddl]}]",
+         "x:1:67: 'tested' is not possible here; use 'exists', 'checksum', 'tool' or 'restored'"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, providers: []}}, actions: [ddl]}]",
+         "x:1:60: providers is empty; name some or remove it"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, providers: [x, x]}}, actions: [ddl]}]",
+         "x:1:35: provider x is named twice; keep one of them"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, max_take_size: 1GB}}, actions: [ddl]}]",
+         "x:1:35: max_take_size is only possible with on_missing: take; remove it"),
+        ("rules: [{id: a, deny: [ddl], unless: additive}]", "x:1:9: unless: is only possible with"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h}}, actions: [ddl], unless: harmless}]",
+         "x:1:75: 'harmless' is not possible here; use 'additive'"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, provider: x}}, actions: [ddl]}]",
+         "x:1:49: unknown key 'provider'; did you mean 'providers'?"),
         ("rules: [{id: a, allow: [read], tables: [x]}]",
          "x:1:41: pattern 'x' has 1 parts, not 2 (schema.table)"),
         ("classification: [{tag: Phi}]", "x:1:24: 'Phi' is not a tag; use lower-case words"),
@@ -369,3 +391,28 @@ def test_folders_below_are_loaded_too(tmp_path: Path) -> None:
     (tmp_path / "hipaa" / "a.yaml").write_text("rules: [{id: r, allow: [read]}]", "utf-8")
     (tmp_path / ".hidden" / "b.yaml").write_text("nonsense: 1", "utf-8")
     assert [rule.id for rule in load_policy(tmp_path).rules] == ["r"]
+
+
+def test_a_requirement_of_backups_in_all_its_parts() -> None:
+    policy = load_documents(
+        {
+            "x": "rules: [{id: a, require: {backup: {max_age: 90m, max_wal: 1 GB, min_verification: "
+            "tool, providers: [pgbackrest, barman]}}, actions: [ddl], unless: additive}]"
+        }
+    )
+    (rule,) = policy.rules
+    assert rule.unless_additive
+    assert rule.backup == Backup(
+        5400,
+        OnMissing.REFUSE,
+        Verification.TOOL,
+        frozenset({"pgbackrest", "barman"}),
+        1024**3,
+    )
+
+
+@pytest.mark.parametrize("size", [1024, 64 * 1024**2, 1024**3, 3 * 1024**4])
+def test_sizes_are_read_as_they_are_written(size: int) -> None:
+    assert (
+        parse_size(describe_size(size)) == parse_size(describe_size(size).replace(" ", "")) == size
+    )

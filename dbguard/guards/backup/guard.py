@@ -3,43 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Sequence
 
 import asyncpg
 
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import ServerAccess, disconnect, identify
-from dbguard.guards.backup.model import Backup, Clock, DatabaseIdentity
+from dbguard.guards.backup.evidence import Evidence, Provider
+from dbguard.guards.backup.model import Clock, DatabaseIdentity
+from dbguard.guards.backup.registered import RegisteredBackups, size_on_disk
 from dbguard.guards.backup.registry import BackupRegistry
-from dbguard.guards.backup.requirement import BackupVerdict, StoredBackup, command, evaluate
+from dbguard.guards.backup.requirement import BackupVerdict, Circumstances, command, evaluate
 from dbguard.policy.decision import BackupRequirement
+from dbguard.sql.destruction import Destruction
+
+__all__ = ["BackupGuard", "size_on_disk"]
 
 
 class BackupGuard:
-    """Answers from the registry; whatever keeps it from answering means "not satisfied".
+    """Answers from what providers tell; whatever keeps it from answering means "not satisfied".
 
     `access` is the control connection's: it tells which server and database is meant now.
     """
 
-    def __init__(self, registry: BackupRegistry, access: ServerAccess, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: BackupRegistry,
+        access: ServerAccess,
+        clock: Clock,
+        providers: Sequence[Provider] = (),
+    ) -> None:
         self._registry = registry
         self._access = access
         self._clock = clock
+        self._providers: tuple[Provider, ...] = (RegisteredBackups(registry), *providers)
 
-    async def check(self, requirement: BackupRequirement, database: str) -> BackupVerdict:
-        """Whether a backup of `database` satisfies `requirement` at this moment. Never raises."""
+    async def check(
+        self, requirement: BackupRequirement, database: str, destroyed: Destruction
+    ) -> BackupVerdict:
+        """Whether backups of `database` satisfy `requirement` at this moment, for a statement that
+        destroys `destroyed`. Never raises."""
         try:
-            identity, stored = await asyncio.gather(
-                self._identify(database), asyncio.to_thread(self._stored, database)
-            )
+            identity = await self._identify(database)
+            backups, silent = await self._backups(requirement, identity)
         except BackupError as error:
-            return BackupVerdict(
-                False,
-                message=f'cannot find out whether database "{database}" has a backup',
-                detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.detail}".rstrip(),
-                hint=error.hint or f"Run: {command(database)}",
-            )
-        return evaluate(requirement, stored, self._clock(), identity)
+            return _unknown(database, error)
+        circumstances = Circumstances(database, self._clock())
+        verdict = evaluate(requirement, backups, circumstances, destroyed)
+        if not verdict.satisfied and silent is not None:
+            return _unknown(database, silent)
+        return verdict
+
+    async def _backups(
+        self, requirement: BackupRequirement, identity: DatabaseIdentity
+    ) -> tuple[list[Evidence], BackupError | None]:
+        """What the providers that may count tell, and what kept one of them from telling."""
+        asked = [
+            p
+            for p in self._providers
+            if not requirement.providers or p.name in requirement.providers
+        ]
+        answers = await asyncio.gather(*(_told(p, identity) for p in asked))
+        found = [backup for backups, _ in answers for backup in backups]
+        return found, next((error for _, error in answers if error is not None), None)
 
     async def _identify(self, database: str) -> DatabaseIdentity:
         connection = await self._access.connect(database)
@@ -53,19 +79,20 @@ class BackupGuard:
         finally:
             await disconnect(connection)
 
-    def _stored(self, database: str) -> tuple[StoredBackup, ...]:
-        return tuple(
-            StoredBackup(backup, _size_of(backup)) for backup in self._registry.all(database)
-        )
 
-
-def _size_of(backup: Backup) -> int | None:
-    return size_on_disk(backup.path) if backup.path else None
-
-
-def size_on_disk(path: Path) -> int | None:
-    """Size of a regular file in bytes; None when there is none that can be seen."""
+async def _told(
+    provider: Provider, identity: DatabaseIdentity
+) -> tuple[Sequence[Evidence], BackupError | None]:
     try:
-        return path.stat().st_size if path.is_file() else None
-    except OSError:
-        return None
+        return await provider.backups(identity), None
+    except BackupError as error:
+        return (), error
+
+
+def _unknown(database: str, error: BackupError) -> BackupVerdict:
+    return BackupVerdict(
+        False,
+        message=f'cannot find out whether database "{database}" has a backup',
+        detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.detail}".rstrip(),
+        hint=error.hint or f"Run: {command(database)}",
+    )

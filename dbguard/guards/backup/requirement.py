@@ -1,4 +1,4 @@
-"""Does a backup satisfy a policy's requirement? Pure: what is on disk comes in as an argument."""
+"""Does a backup satisfy a policy's requirement? Pure: what is stored comes in as an argument."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity
-from dbguard.policy.decision import BackupRequirement
+from dbguard.guards.backup.evidence import Affected, Evidence
+from dbguard.policy.decision import BackupRequirement, Verification
+from dbguard.policy.sizes import describe_size
+from dbguard.sql.destruction import Destruction, Reach
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """A snapshot from further in the future means that a clock is wrong, and its age is unknown."""
+_WORDS: Final = {
+    Verification.EXISTS: "a backup",
+    Verification.CHECKSUM: "a backup with a good checksum",
+    Verification.TOOL: "a backup checked by its tool",
+    Verification.RESTORED: "a verified backup",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +28,13 @@ class BackupVerdict:
     """Whether a statement may run, in words for the client when not."""
 
     satisfied: bool
-    backup: Backup | None = None
+    backup: Evidence | None = None
     """The one that satisfies the requirement."""
     message: str = ""
     detail: str = ""
     hint: str = ""
+    why: str = ""
+    """How the requirement was met where no backup was needed."""
 
     @property
     def backup_id(self) -> str | None:
@@ -33,11 +43,19 @@ class BackupVerdict:
     @property
     def how(self) -> str:
         """How the requirement was met, for the record of the decision."""
-        if self.backup is None or self.backup.verified_at is None:
-            return "backup missing"
+        found = self.backup
+        if found is None:
+            return self.why or "backup missing"
+        verified = f" {_second(found.verified_at)}" if found.verified_at else ""
+        words = {
+            Verification.EXISTS: "not verified",
+            Verification.CHECKSUM: f"checksum verified{verified}",
+            Verification.TOOL: f"checked by its tool{verified}",
+            Verification.RESTORED: f"verified{verified}",
+        }
+        digest = f", sha256 {found.digest}" if found.digest else ""
         return (
-            f"backup {self.backup.id} of {_second(self.backup.snapshot_at)}, "
-            f"verified {_second(self.backup.verified_at)}"
+            f"backup {found.id} of {_second(found.taken_at)}, {words[found.verification]}{digest}"
         )
 
 
@@ -46,38 +64,45 @@ def _second(moment: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBackup:
-    """A backup and the size its file has now; None when there is no readable file."""
+class Circumstances:
+    """What backups are compared with: the moment, and the server at this moment."""
 
-    backup: Backup
-    size_on_disk: int | None
+    database: str
+    now: datetime
+    lsn: int | None = None
+    """Where the server's WAL is now, in bytes; None when it does not tell."""
+    affected: tuple[Affected, ...] = ()
+    """Every object that would be destroyed."""
 
 
 def evaluate(
     requirement: BackupRequirement,
-    backups: Iterable[StoredBackup],
-    now: datetime,
-    database: DatabaseIdentity,
+    backups: Iterable[Evidence],
+    circumstances: Circumstances,
+    destroyed: Destruction,
 ) -> BackupVerdict:
     """The newest backup that counts, or the reason why none does.
 
-    It counts when it is of this database on this server, was verified by restoring it, its
-    snapshot is not older than the requirement says, and its file is still there in full.
+    It counts when its provider finds no flaw in it, it is proven as far as the requirement says,
+    it is not older than that says, in time and in WAL, and it holds everything that would be
+    destroyed, as that is now.
     """
-    max_age = timedelta(seconds=requirement.max_age_seconds)
-    newest_first = sorted(backups, key=lambda stored: stored.backup.snapshot_at, reverse=True)
+    if requirement.unless_additive and destroyed.additive:
+        return BackupVerdict(True, why="no backup needed: nothing is destroyed")
+    database = circumstances.database
+    newest_first = sorted(backups, key=lambda found: found.taken_at, reverse=True)
     nearest = ""
-    for stored in newest_first:
-        objection = _objection(stored, now, database, max_age)
+    for found in newest_first:
+        objection = _objection(found, requirement, circumstances, destroyed)
         if objection is None:
-            return BackupVerdict(True, stored.backup)
-        nearest = nearest or f"Backup {stored.backup.id} does not count: {objection}."
+            return BackupVerdict(True, found)
+        nearest = nearest or f"Backup {found.id} does not count: {objection}."
     return BackupVerdict(
         False,
-        message=f'a verified backup of database "{database.name}" that is at most '
-        f"{describe(max_age)} old is required",
+        message=f'{_WORDS[requirement.min_verification]} of database "{database}" that is at most '
+        f"{describe(timedelta(seconds=requirement.max_age_seconds))} old is required",
         detail=nearest or "There is no backup of this database.",
-        hint=f"Run: {command(database.name)}",
+        hint=f"Run: {command(database)}",
     )
 
 
@@ -98,24 +123,52 @@ def describe(span: timedelta) -> str:
 
 
 def _objection(
-    stored: StoredBackup, now: datetime, database: DatabaseIdentity, max_age: timedelta
+    found: Evidence,
+    requirement: BackupRequirement,
+    circumstances: Circumstances,
+    destroyed: Destruction,
 ) -> str | None:
-    backup = stored.backup
-    age = now - backup.snapshot_at
-    if backup.database.server != database.server:
-        return "it is of another server"
-    if (backup.database.name, backup.database.oid) != (database.name, database.oid):
-        return "it is of another database, or of one that was dropped and created again since"
-    if backup.status is not BackupStatus.VERIFIED or backup.verified_at is None:
-        return "it failed" + (
-            f" ({backup.error.split('. ')[0].rstrip('.')})" if backup.error else ""
-        )
-    if age > max_age:
+    if requirement.providers and found.provider not in requirement.providers:
+        return f"it is of {found.provider}, which the rule does not name"
+    if found.flaw:
+        return found.flaw
+    age = circumstances.now - found.taken_at
+    if age > timedelta(seconds=requirement.max_age_seconds):
         return f"it is {describe(age)} old"
     if age < -CLOCK_TOLERANCE:
         return "its time is in the future, so a clock is wrong"
-    if stored.size_on_disk is None:
-        return "its file is missing"
-    if stored.size_on_disk != backup.bytes:
-        return "its file does not have the recorded size"
+    if not found.verification.reaches(requirement.min_verification):
+        return f"it was not proven as far as the rule asks ({requirement.min_verification})"
+    return _wal_objection(found, requirement, circumstances) or _loss(
+        found, circumstances, destroyed
+    )
+
+
+def _wal_objection(
+    found: Evidence, requirement: BackupRequirement, circumstances: Circumstances
+) -> str | None:
+    limit = requirement.max_wal_bytes
+    if limit is None:
+        return None
+    if found.lsn is None or circumstances.lsn is None:
+        return "how much was written since is not known"
+    written = circumstances.lsn - found.lsn
+    if written < 0:
+        return "its position is ahead of the server's, so it is of another history"
+    if written > limit:
+        return f"more than {describe_size(limit)} of WAL were written since"
+    return None
+
+
+def _loss(found: Evidence, circumstances: Circumstances, destroyed: Destruction) -> str | None:
+    """What would be destroyed and is not in the backup as it is now."""
+    if destroyed.reach is Reach.CLUSTER and not found.coverage.cluster:
+        return "it does not hold the whole server"
+    if destroyed.everything and not found.coverage.everything:
+        return "it holds a part of the database, and the statement may change all of it"
+    for affected in circumstances.affected:
+        if not found.coverage.holds(affected):
+            return f"{affected.kind} {affected.name} is not in it"
+        if affected.unchanged_since > found.taken_at:
+            return f"{affected.kind} {affected.name} was made or changed after it"
     return None

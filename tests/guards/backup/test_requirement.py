@@ -8,18 +8,48 @@ from pathlib import Path
 
 import pytest
 
+from dbguard.guards.backup.evidence import WHOLE, Affected, Coverage, Evidence
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity, RowCounts
-from dbguard.guards.backup.requirement import StoredBackup, describe, evaluate
-from dbguard.policy.decision import BackupRequirement
+from dbguard.guards.backup.registered import as_evidence
+from dbguard.guards.backup.requirement import (
+    BackupVerdict,
+    Circumstances,
+    describe,
+)
+from dbguard.guards.backup.requirement import evaluate as evaluated
+from dbguard.policy.decision import BackupRequirement, Verification
+from dbguard.sql.destruction import (
+    ADDITIVE,
+    DestroyedRelation,
+    Destruction,
+    Reach,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLINIC = DatabaseIdentity("7001", "clinic", 16400)
 RULE = BackupRequirement("ddl-needs-backup", 3600)
 
 
+CLAIMS = Destruction((DestroyedRelation(1, "clinic", "claims"),), reason="dropping clinic.claims")
+
+
+def evaluate(
+    requirement: BackupRequirement,
+    backups: list[Evidence],
+    now: datetime,
+    database: DatabaseIdentity,
+    destroyed: Destruction = CLAIMS,
+    affected: tuple[Affected, ...] = (),
+    lsn: int | None = None,
+) -> BackupVerdict:
+    return evaluated(
+        requirement, backups, Circumstances(database.name, now, lsn, affected), destroyed
+    )
+
+
 def stored(
     *, age: float = 60, size: int | None = 10, at: DatabaseIdentity = CLINIC, **fields: object
-) -> StoredBackup:
+) -> Evidence:
     snapshot_at = NOW - timedelta(seconds=age)
     backup = Backup(
         f"b{age}",
@@ -33,7 +63,12 @@ def stored(
         verified_at=NOW,
         counts=RowCounts.of({"t": 1}),
     )
-    return StoredBackup(replace(backup, **fields), size)  # type: ignore[arg-type]
+    return as_evidence(replace(backup, **fields), size, CLINIC)  # type: ignore[arg-type]
+
+
+def evidence(provider: str = "tool", *, age: float = 60, **fields: object) -> Evidence:
+    found = Evidence("e1", provider, NOW - timedelta(seconds=age), Verification.TOOL)
+    return replace(found, **fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("age", [0, 1, 3599, 3600, -4])
@@ -62,7 +97,7 @@ def test_counts(age: float) -> None:
         (stored(at=replace(CLINIC, name="other")), "another database"),
     ],
 )
-def test_does_not_count(backup: StoredBackup, because: str) -> None:
+def test_does_not_count(backup: Evidence, because: str) -> None:
     verdict = evaluate(RULE, [backup], NOW, CLINIC)
     assert not verdict.satisfied
     assert verdict.backup_id is None
@@ -101,3 +136,91 @@ def test_names_are_quoted_for_the_shell() -> None:
 )
 def test_describe(seconds: int, text: str) -> None:
     assert describe(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize("level", list(Verification))
+@pytest.mark.parametrize("wanted", list(Verification))
+def test_levels_of_proof_include_those_below(level: Verification, wanted: Verification) -> None:
+    order = list(Verification)
+    rule = replace(RULE, min_verification=wanted)
+    verdict = evaluate(rule, [evidence(verification=level)], NOW, CLINIC)
+    assert verdict.satisfied is (order.index(level) >= order.index(wanted))
+    if not verdict.satisfied:
+        assert f"not proven as far as the rule asks ({wanted})" in verdict.detail
+
+
+def test_only_named_providers_count() -> None:
+    rule = BackupRequirement("r", 3600, min_verification=Verification.TOOL, providers=("barman",))
+    verdict = evaluate(rule, [evidence("pgbackrest")], NOW, CLINIC)
+    assert "it is of pgbackrest, which the rule does not name" in verdict.detail
+    assert evaluate(rule, [evidence("pgbackrest"), evidence("barman")], NOW, CLINIC).satisfied
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "now", "because"),
+    [
+        (100, 100, None),
+        (100, 100 + 1024**3, None),
+        (100, 101 + 1024**3, "more than 1 GB of WAL were written since"),
+        (None, 100, "how much was written since is not known"),
+        (100, None, "how much was written since is not known"),
+        (101, 100, "its position is ahead of the server's"),
+    ],
+)
+def test_distance_in_wal(taken_at: int | None, now: int | None, because: str | None) -> None:
+    rule = BackupRequirement("r", 3600, min_verification=Verification.EXISTS, max_wal_bytes=1024**3)
+    verdict = evaluate(rule, [evidence(lsn=taken_at)], NOW, CLINIC, lsn=now)
+    assert verdict.satisfied is (because is None)
+    assert (because or "") in verdict.detail
+
+
+def claims(since: float, oid: int = 1) -> Affected:
+    return Affected("table", oid, "clinic", "clinic.claims", NOW - timedelta(seconds=since))
+
+
+@pytest.mark.parametrize(
+    ("coverage", "affected", "because"),
+    [
+        (WHOLE, claims(60), None),
+        (WHOLE, claims(61), None),
+        (WHOLE, claims(59), "table clinic.claims was made or changed after it"),
+        (Coverage(False, relations=frozenset({1})), claims(90), None),
+        (Coverage(False, relations=frozenset({2})), claims(90), "table clinic.claims is not in it"),
+        (Coverage(False, schemas=frozenset({"clinic"})), claims(90), None),
+        (Coverage(False, schemas=frozenset({"other"})), claims(90), "is not in it"),
+    ],
+)
+def test_every_object_has_to_be_in_it_as_it_is_now(
+    coverage: Coverage, affected: Affected, because: str | None
+) -> None:
+    rule = replace(RULE, min_verification=Verification.EXISTS)
+    found = evidence(age=60, coverage=coverage)
+    verdict = evaluate(rule, [found], NOW, CLINIC, affected=(affected,))
+    assert verdict.satisfied is (because is None)
+    assert (because or "") in verdict.detail
+
+
+def test_what_may_reach_everything_needs_everything() -> None:
+    rule = replace(RULE, min_verification=Verification.EXISTS)
+    part = evidence(coverage=Coverage(False, schemas=frozenset({"clinic"})))
+    everything, server = Destruction(reach=Reach.DATABASE), Destruction(reach=Reach.CLUSTER)
+    assert not evaluate(rule, [part], NOW, CLINIC, everything).satisfied
+    assert evaluate(rule, [evidence()], NOW, CLINIC, everything).satisfied
+    verdict = evaluate(rule, [evidence()], NOW, CLINIC, server)
+    assert "it does not hold the whole server" in verdict.detail
+    whole = evidence(coverage=Coverage(cluster=True))
+    assert evaluate(rule, [whole], NOW, CLINIC, server).satisfied
+
+
+def test_additive_statements_may_be_exempted() -> None:
+    verdict = evaluate(replace(RULE, unless_additive=True), [], NOW, CLINIC, ADDITIVE)
+    assert (verdict.satisfied, verdict.how) == (True, "no backup needed: nothing is destroyed")
+    assert not evaluate(RULE, [], NOW, CLINIC, ADDITIVE).satisfied
+    assert not evaluate(replace(RULE, unless_additive=True), [], NOW, CLINIC).satisfied
+
+
+def test_the_record_says_which_backup_and_what_was_stored() -> None:
+    verdict = evaluate(RULE, [stored(age=60, sha256="ab12")], NOW, CLINIC)
+    assert verdict.how == (
+        "backup b60 of 2026-03-01T11:59:00Z, verified 2026-03-01T12:00:00Z, sha256 ab12"
+    )

@@ -21,10 +21,12 @@ from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.model import BackupStatus
 from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
 from dbguard.policy.decision import BackupRequirement
+from dbguard.sql.destruction import Destruction
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("nothing_left")]
 
 HOUR = BackupRequirement("ddl-needs-backup", 3600)
+DROPPED = Destruction(reason="dropping what is there")
 
 
 async def real_program(context: BackupContext, name: str) -> Path:
@@ -76,9 +78,9 @@ async def test_backup_is_made_verified_and_satisfies_the_guard(
     assert stat.S_IMODE(context.registry.path.stat().st_mode) == 0o600
     assert context.registry.all() == (backup,)
 
-    verdict = await guard_of(context).check(HOUR, clinic.name)
+    verdict = await guard_of(context).check(HOUR, clinic.name, DROPPED)
     assert (verdict.satisfied, verdict.backup_id) == (True, backup.id)
-    late = await guard_of(context, timedelta(hours=2)).check(HOUR, clinic.name)
+    late = await guard_of(context, timedelta(hours=2)).check(HOUR, clinic.name, DROPPED)
     assert not late.satisfied
     assert "it is 2 h" in late.detail
 
@@ -151,14 +153,14 @@ async def test_damaged_file_does_not_count(
     else:
         path.unlink()
     if damage != "flip":  # the guard looks at the size; only verify reads the whole file
-        assert not (await guard_of(context).check(HOUR, clinic.name)).satisfied
+        assert not (await guard_of(context).check(HOUR, clinic.name, DROPPED)).satisfied
     with pytest.raises(BackupError) as caught:
         await verify_backup(backup.id, context)
     assert caught.value.hint
     found = context.registry.get(backup.id)
     assert found is not None
     assert found.status is BackupStatus.FAILED
-    assert not (await guard_of(context).check(HOUR, clinic.name)).satisfied
+    assert not (await guard_of(context).check(HOUR, clinic.name, DROPPED)).satisfied
 
 
 async def test_verify_again(context: BackupContext, clinic: Any) -> None:
@@ -177,7 +179,7 @@ async def test_backup_of_a_dropped_and_recreated_database_does_not_count(
     await take_backup(clinic.name, context)
     clinic.drop()
     pg_server.execute(f'CREATE DATABASE "{clinic.name}"')
-    verdict = await guard_of(context).check(HOUR, clinic.name)
+    verdict = await guard_of(context).check(HOUR, clinic.name, DROPPED)
     assert not verdict.satisfied
     assert "dropped and created again" in verdict.detail
 
@@ -231,7 +233,7 @@ async def test_failure_is_registered_with_its_reason_and_never_counts(
     assert reason in failed.error
     assert failed.path is None
     assert list(context.directory.glob("*.dump")) == []
-    verdict = await guard_of(context).check(HOUR, clinic.name)
+    verdict = await guard_of(context).check(HOUR, clinic.name, DROPPED)
     assert not verdict.satisfied
     assert "does not count: it failed" in verdict.detail
     assert verdict.hint == f"Run: dbguard backup now --database {clinic.name}"
@@ -304,7 +306,7 @@ async def test_connection_lost_while_dumping(
     with pytest.raises(BackupError) as caught:
         await take_backup(clinic.name, replace(slow, progress=cut))
     assert "snapshot" in caught.value.detail
-    assert not (await guard_of(context).check(HOUR, clinic.name)).satisfied
+    assert not (await guard_of(context).check(HOUR, clinic.name, DROPPED)).satisfied
 
 
 async def test_lock_held_by_somebody_else_ends_in_a_clear_error(
@@ -349,7 +351,7 @@ async def test_ordinary_role_with_the_documented_rights(
     role = ServerAccess(pg_server.dsn("backup_role"))
     backup = await take_backup(clinic.name, replace(context, access=role))
     assert backup.status is BackupStatus.VERIFIED
-    assert (await guard_of(context).check(HOUR, clinic.name)).satisfied
+    assert (await guard_of(context).check(HOUR, clinic.name, DROPPED)).satisfied
 
 
 async def test_missing_binary(context: BackupContext, clinic: Any, tmp_path: Path) -> None:
@@ -379,7 +381,7 @@ async def test_unreachable_server_and_wrong_names(
     with pytest.raises(BackupError, match="cannot be reached") as caught:
         await take_backup(clinic.name, replace(context, access=gone))
     assert "127.0.0.1:1" in caught.value.detail
-    verdict = await BackupGuard(context.registry, gone, context.clock).check(HOUR, "x")
+    verdict = await BackupGuard(context.registry, gone, context.clock).check(HOUR, "x", DROPPED)
     assert not verdict.satisfied
 
 
@@ -428,6 +430,6 @@ async def test_registry_that_cannot_be_written_leaves_no_dump(
     with pytest.raises(BackupError, match="registry"):
         await take_backup(clinic.name, context)
     assert list(context.directory.glob("*.dump")) == []
-    verdict = await guard_of(context).check(HOUR, clinic.name)
+    verdict = await guard_of(context).check(HOUR, clinic.name, DROPPED)
     assert not verdict.satisfied
     assert "registry" in verdict.detail
