@@ -10,4 +10,8 @@ control connection, `dbguard.guards` what a decision may require, `dbguard.cli` 
 Layers import downward only; `tests/test_architecture.py` holds the order.
 """
 
+from dbguard.running_path import use_compiled
+
 __version__ = "0.1.0"
+
+use_compiled()

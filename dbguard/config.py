@@ -29,6 +29,7 @@ from dbguard.config_file import (
     raise_problems,
     read_document,
 )
+from dbguard.running_path import UNCOMPILED
 from dbguard.server_settings import (
     BackupSettings,
     CatalogSettings,
@@ -69,9 +70,17 @@ PREFIX: Final = "DBGUARD_"
 ANY_NAME: Final = "NAME"
 """Stands in paths for the names that people give to sections."""
 NOT_SETTINGS: Final = frozenset(
-    {"DBGUARD_CONFIG", "DBGUARD_DEMO_HOME", "DBGUARD_PG_BIN", "DBGUARD_TEST_DSN"}
+    {
+        "DBGUARD_COMPILE",
+        "DBGUARD_CONFIG",
+        "DBGUARD_DEMO_HOME",
+        "DBGUARD_PG_BIN",
+        "DBGUARD_TEST_DSN",
+        UNCOMPILED,
+    }
 )
-"""Variables with the prefix that are read elsewhere: the command line, the backup tools, tests."""
+"""Variables with the prefix that are read elsewhere: the command line, the backup tools, tests, the
+installation."""
 _KUBERNETES: Final = re.compile(r"DBGUARD_(SERVICE_|PORT$|PORT_)")
 """Kubernetes sets these in every pod beside a service that is called dbguard."""
 

@@ -17,9 +17,9 @@ MAX_LINES = 450
 """A module that is longer has more than one subject."""
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools", "base", "core"}
 GROUND = (
-    "errors", "config_file", "routes", "setting_types", "server_settings",
-    "certificate_settings", "token_settings", "authentication_settings", "shipping_settings",
-    "audit_settings", "watch_settings", "settings", "config",
+    "running_path", "errors", "compiling", "config_file", "routes", "setting_types",
+    "server_settings", "certificate_settings", "token_settings", "authentication_settings",
+    "shipping_settings", "audit_settings", "watch_settings", "settings", "config",
 )  # fmt: skip
 """The modules beside the packages, lowest first: all of the layer "errors, config"."""
 
@@ -36,8 +36,9 @@ CLOCKS_AND_SOCKETS = {
 }  # fmt: skip
 """Of no use to a layer that gets time and randomness as arguments and does no I/O."""
 
-HANDS_ON_THE_ENVIRONMENT = {("proxy", "analysis_process")}
-"""Starts a process with the variables of this one, and reads none of them."""
+HANDS_ON_THE_ENVIRONMENT = {("proxy", "analysis_process"), ("running_path",), ("compiling",)}
+"""Starts a process with the variables of this one, and reads none of them; runs before anything
+else of dbguard is there, and when it is installed."""
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from dbguard import __version__
+from dbguard.running_path import described
 
 _PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 COMMANDS = {
@@ -64,7 +65,7 @@ def _loaded(place: str) -> typer.Typer | Callable[..., None]:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dbguard {__version__}")
+        typer.echo(f"dbguard {__version__} ({described()})")
         raise typer.Exit
 
 

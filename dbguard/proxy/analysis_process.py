@@ -22,6 +22,7 @@ from dbguard.proxy.analysis_frames import (
     STATE,
     STATE_HEAD,
 )
+from dbguard.running_path import UNCOMPILED
 
 START_SECONDS: Final = 60.0
 """Importing the parsers takes about a second; a machine under load takes its time."""
@@ -41,7 +42,10 @@ class WorkerGone(Exception):
 
 def worker_environment() -> dict[str, str]:
     """The variables that a process of dbguard's own gets."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(_WITHHELD)}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_WITHHELD)}
+    if UNCOMPILED in os.environ:
+        kept[UNCOMPILED] = os.environ[UNCOMPILED]
+    return kept
 
 
 class AnalysisProcess:
