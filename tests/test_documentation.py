@@ -78,6 +78,8 @@ def resolve(arguments: list[str]) -> None:
     """Let the command line parse `arguments` without running anything. Raises on a mistake."""
     command: Any = typer.main.get_command(app)
     rest = list(arguments)
+    if rest == ["--version"]:
+        return  # the program's only option of its own
     while hasattr(command, "commands"):
         if not rest or rest[0] == "ready":
             return  # a group as text mentions it, or the line that serve prints
