@@ -1,10 +1,12 @@
-"""The dump file: private, complete or absent, and recognisable when it was changed."""
+"""What is kept of a dump, one file or a folder of them: private, complete or absent, and
+recognisable when it was changed."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,10 +52,18 @@ def locked_directory(directory: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with what is in it, if it is there. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_partial_files(directory: Path) -> None:
     """Remove what killed runs left."""
     for path in directory.glob("*" + PARTIAL_SUFFIX):
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def create_private(path: Path) -> None:
@@ -61,12 +71,26 @@ def create_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
+def files_of(path: Path) -> list[Path]:
+    """The file, or those of the folder in order of their names. Raises OSError."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file())
+    return [path]
+
+
 def publish(partial: Path, final: Path) -> None:
     """Give a finished dump its name; after this it survives a power failure."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+    for one in files_of(partial):
+        with one.open("rb") as file:
+            os.fsync(file.fileno())
+    if partial.is_dir():
+        _sync_folder(partial)
     partial.rename(final)
-    directory = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(final.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
     finally:
@@ -74,9 +98,27 @@ def publish(partial: Path, final: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits. Raises OSError."""
+    """SHA-256 of a file in hexadecimal digits; of a folder, that of the list of its files with
+    theirs, as sha256sum writes it. Raises OSError."""
+    if path.is_dir():
+        lines = (f"{_sha256(file)}  {file.name}\n" for file in files_of(path))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a regular file, or of those of a folder; None when there is none to be seen."""
+    try:
+        if path.is_dir():
+            return sum(file.stat().st_size for file in files_of(path))
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None

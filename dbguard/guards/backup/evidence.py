@@ -31,6 +31,10 @@ class Affected:
     otherwise, or not at all."""
 
 
+_WITH_ROWS: Final = frozenset({"table", "large object"})
+"""What is more than its definition. A materialized view is made again from what it reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Which part of a database is in a backup."""
@@ -40,12 +44,16 @@ class Coverage:
     """Schemas with all that is in them."""
     relations: frozenset[int] = frozenset()
     """OIDs of relations with their rows and definitions."""
+    definitions: bool = False
+    """The definitions of everything are in it, with the rows of `relations` only."""
     cluster: bool = False
     """All databases of the server are in it, and what they share."""
 
     def holds(self, affected: Affected) -> bool:
         """Whether `affected` is in the backup, if it was there when that was made."""
         if self.everything or affected.oid in self.relations:
+            return True
+        if self.definitions and affected.kind not in _WITH_ROWS:
             return True
         return affected.schema in self.schemas
 

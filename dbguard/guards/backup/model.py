@@ -77,6 +77,44 @@ class RowCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Digests:
+    """What is compared besides numbers of rows: a digest for each thing by its name."""
+
+    of: tuple[tuple[str, str], ...] = ()
+    """Sorted pairs."""
+
+    def to_json(self) -> str:
+        return json.dumps(dict(self.of), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def made(cls, digests: Mapping[str, str]) -> Digests:
+        return cls(tuple(sorted(digests.items())))
+
+    @classmethod
+    def from_json(cls, text: str) -> Digests:
+        return cls.made({str(name): str(digest) for name, digest in json.loads(text).items()})
+
+    def difference(self, restored: Digests, what: str) -> str:
+        """The first names whose digests differ, as a sentence about `what` they are of; empty when
+        there is no difference."""
+        ours, theirs = dict(self.of), dict(restored.of)
+        changed = sorted(
+            name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
+        )
+        more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
+        return f"{what} of {', '.join(changed[:3])}{more} differ" if changed else ""
+
+
+class DumpFormat(enum.StrEnum):
+    """How pg_dump writes, as its option --format takes it."""
+
+    CUSTOM = "custom"
+    """One file."""
+    DIRECTORY = "directory"
+    """A file for each table, several written at a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backup:
     """One attempt to make a backup, as the registry remembers it."""
 
@@ -97,3 +135,13 @@ class Backup:
     """`pg_dump (PostgreSQL) 18.1` and the like."""
     error: str = ""
     """Why it failed, without any value from the database."""
+    format: DumpFormat = DumpFormat.CUSTOM
+    tables: tuple[int, ...] | None = None
+    """OIDs of the tables whose rows are in it, sorted; None: of all. The definitions of everything
+    are in it either way."""
+    checksums: Digests = Digests()
+    """Of each table's rows in the snapshot, whatever their order."""
+    definitions: Digests = Digests()
+    """Of what the catalog said of each object in the snapshot."""
+    key: str = ""
+    """Which key it is encrypted with (`Key.id`); empty when it is not."""

@@ -70,10 +70,14 @@ async def run_program(
     what: str,
     hint: str,
     harmless: Callable[[str], bool] = lambda messages: False,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int = asyncio.subprocess.DEVNULL,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a program to its end. `what` names the step in errors: `dump of database "clinic"`.
 
-    `harmless` may say of a failing program's messages that they are no failure.
+    `harmless` may say of a failing program's messages that they are no failure. `started` is called
+    once the program has its ends of `stdin` and `stdout`, or will never have them.
 
     Raises BackupError when it cannot be started, fails or is killed. When this call is cancelled
     the program is stopped first.
@@ -82,8 +86,8 @@ async def run_program(
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             env=dict(environment),
             umask=0o077,
@@ -96,6 +100,8 @@ async def run_program(
             detail=f"{argv[0]}: {(error.strerror or 'unknown error').lower()}.",
             hint="Install the PostgreSQL client programs, or set backup.binaries.",
         ) from None
+    finally:
+        started()
     try:
         said = await _read(process)
         code = await process.wait()

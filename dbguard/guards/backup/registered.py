@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dbguard.guards.backup.evidence import Evidence
+from dbguard.guards.backup.dump_file import size_of
+from dbguard.guards.backup.evidence import WHOLE, Coverage, Evidence
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.decision import Verification
@@ -42,6 +43,9 @@ def as_evidence(backup: Backup, size: int | None, database: DatabaseIdentity) ->
         verification=Verification.RESTORED,
         verified_at=backup.verified_at,
         digest=backup.sha256,
+        coverage=WHOLE
+        if backup.tables is None
+        else Coverage(False, relations=frozenset(backup.tables), definitions=True),
         flaw=_flaw(backup, size, database),
     )
 
@@ -62,8 +66,5 @@ def _flaw(backup: Backup, size: int | None, database: DatabaseIdentity) -> str:
 
 
 def size_on_disk(path: Path) -> int | None:
-    """Size of a regular file in bytes; None when there is none that can be seen."""
-    try:
-        return path.stat().st_size if path.is_file() else None
-    except OSError:
-        return None
+    """Size of what is kept of a dump in bytes; None when there is nothing that can be seen."""
+    return size_of(path)

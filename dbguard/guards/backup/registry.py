@@ -6,6 +6,7 @@ registered.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,17 @@ from pathlib import Path
 from typing import Final
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity, RowCounts
+from dbguard.guards.backup.model import (
+    Backup,
+    BackupStatus,
+    DatabaseIdentity,
+    Digests,
+    DumpFormat,
+    RowCounts,
+)
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""2 has how a dump was written, what is in it, and what was compared."""
 _COMPONENT: Final = "backups"
 _BUSY_SECONDS: Final = 5.0
 """How long to wait for another writer; writes take milliseconds."""
@@ -38,13 +47,27 @@ CREATE TABLE IF NOT EXISTS backups (
     row_counts TEXT NOT NULL,
     row_counts_digest TEXT NOT NULL,
     tool TEXT NOT NULL,
-    error TEXT NOT NULL
+    error TEXT NOT NULL,
+    format TEXT NOT NULL DEFAULT 'custom',
+    tables TEXT,
+    checksums TEXT NOT NULL DEFAULT '{}',
+    definitions TEXT NOT NULL DEFAULT '{}',
+    key TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS backups_by_database ON backups (database, snapshot_at);
 """
+_SINCE_2: Final = (
+    "format TEXT NOT NULL DEFAULT 'custom'",
+    "tables TEXT",
+    "checksums TEXT NOT NULL DEFAULT '{}'",
+    "definitions TEXT NOT NULL DEFAULT '{}'",
+    "key TEXT NOT NULL DEFAULT ''",
+)
+"""Columns that version 2 added."""
 _COLUMNS: Final = (
     "id, server, database, database_oid, snapshot_at, finished_at, status, path, bytes, sha256, "
-    "verified_at, row_counts, row_counts_digest, tool, error"
+    "verified_at, row_counts, row_counts_digest, tool, error, format, tables, checksums, "
+    "definitions, key"
 )
 
 
@@ -59,7 +82,7 @@ class BackupRegistry:
 
     def add(self, backup: Backup) -> None:
         """Enter a finished attempt."""
-        marks = ", ".join("?" * 15)
+        marks = ", ".join("?" * 20)
         with self._open(create=True) as connection:
             connection.execute(
                 f"INSERT INTO backups ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - constants
@@ -91,6 +114,11 @@ class BackupRegistry:
                 values,
             ).fetchall()
         return tuple(self._from_row(row) for row in rows)
+
+    def remove(self, backup_id: str) -> None:
+        """Forget an attempt whose file was removed."""
+        with self._open(create=True) as connection:
+            connection.execute("DELETE FROM backups WHERE id = ?", (backup_id,))
 
     def get(self, backup_id: str) -> Backup | None:
         """One attempt, by its id."""
@@ -144,12 +172,27 @@ class BackupRegistry:
             connection.execute(
                 "INSERT OR IGNORE INTO schema_versions VALUES (?, ?)", (_COMPONENT, VERSION)
             )
+        elif found[0] == 1:
+            self._bring_up_to_2(connection)
         elif found[0] != VERSION:
             raise BackupError(
                 f"backup registry has version {found[0]}",
                 detail=f"This release reads version {VERSION} ({self.path}).",
                 hint="Use the dbguard release that wrote it, or a newer one.",
             )
+
+    def _bring_up_to_2(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        (found,) = connection.execute(
+            "SELECT version FROM schema_versions WHERE component = ?", (_COMPONENT,)
+        ).fetchone()
+        if found == 1:  # nobody else did it meanwhile
+            for column in _SINCE_2:
+                connection.execute(f"ALTER TABLE backups ADD COLUMN {column}")
+            connection.execute(
+                "UPDATE schema_versions SET version = ? WHERE component = ?", (VERSION, _COMPONENT)
+            )
+        connection.commit()
 
     def _from_row(self, row: tuple[object, ...]) -> Backup:
         try:
@@ -179,12 +222,18 @@ def _to_row(backup: Backup) -> tuple[object, ...]:
         backup.counts.digest,
         backup.tool,
         backup.error,
+        backup.format.value,
+        None if backup.tables is None else json.dumps(backup.tables),
+        backup.checksums.to_json(),
+        backup.definitions.to_json(),
+        backup.key,
     )
 
 
 def _from_row(row: tuple[object, ...]) -> Backup:
     identifier, server, database, oid, snapshot, finished, status, path, size, sha256 = row[:10]
-    verified, counts_json, digest, tool, error = row[10:]
+    verified, counts_json, digest, tool, error = row[10:15]
+    form, tables, checksums, definitions, key = row[15:]
     counts = RowCounts.from_json(str(counts_json))
     if counts.digest != digest:
         raise ValueError("digest")
@@ -201,6 +250,11 @@ def _from_row(row: tuple[object, ...]) -> Backup:
         counts=counts,
         tool=str(tool),
         error=str(error),
+        format=DumpFormat(str(form)),
+        tables=None if tables is None else tuple(int(oid) for oid in json.loads(str(tables))),
+        checksums=Digests.from_json(str(checksums)),
+        definitions=Digests.from_json(str(definitions)),
+        key=str(key),
     )
 
 

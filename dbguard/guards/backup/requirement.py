@@ -166,6 +166,9 @@ def _loss(found: Evidence, circumstances: Circumstances, destroyed: Destruction)
         return "it does not hold the whole server"
     if destroyed.everything and not found.coverage.everything:
         return "it holds a part of the database, and the statement may change all of it"
+    for relation in () if found.coverage.everything else destroyed.relations:
+        if relation.oid not in found.coverage.relations and not circumstances.affected:
+            return f"{relation} is not in it"
     for affected in circumstances.affected:
         if not found.coverage.holds(affected):
             return f"{affected.kind} {affected.name} is not in it"

@@ -1,0 +1,151 @@
+"""Exported snapshots: dump, counts and checksums see the same rows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from dbguard.errors import BackupError
+from dbguard.guards.backup.access import Connection, disconnect, identify
+from dbguard.guards.backup.binaries import Binaries
+from dbguard.guards.backup.context import SERVER_ERRORS, BackupContext, Step, query_failed
+from dbguard.guards.backup.counting import count_rows
+from dbguard.guards.backup.definitions import describe_objects
+from dbguard.guards.backup.model import DatabaseIdentity, Digests, RowCounts
+
+_TABLES: Final = """
+SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
+       pg_catalog.pg_table_size(c.oid) AS bytes
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+"""
+_WITH_ROWS: Final = """
+WITH RECURSIVE reached (oid) AS (
+    SELECT pg_catalog.unnest($1::pg_catalog.oid[])
+  UNION
+    SELECT found.oid FROM reached, LATERAL (
+        -- partitions and children hold the rows
+        SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits i WHERE i.inhparent = reached.oid
+      UNION ALL
+        -- a materialized view's rows come back from what it reads
+        SELECT d.refobjid FROM pg_catalog.pg_class v
+        JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid
+        JOIN pg_catalog.pg_depend d ON d.objid = r.oid
+          AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        WHERE v.oid = reached.oid AND v.relkind IN ('m', 'v') AND d.refobjid <> v.oid
+    ) found
+)
+SELECT oid FROM reached
+"""
+MOST_EXCLUDED: Final = 5000
+"""Tables that pg_dump is told to leave out, each with an argument of its own of up to 300 bytes: a
+command line has room for two megabytes. Where there are more, all rows are dumped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported snapshot, and what is to be dumped of it."""
+
+    database: DatabaseIdentity
+    taken_at: datetime
+    name: str
+    """As pg_dump takes it."""
+    binaries: Binaries
+    tables: tuple[int, ...] | None
+    """OIDs of the tables whose rows are dumped; None: of all."""
+    left_out: tuple[str, ...]
+    """Names of the other tables, quoted by the server."""
+    bytes: int
+    """Size of the tables whose rows are dumped."""
+    counts: RowCounts
+    checksums: Digests
+    definitions: Digests
+
+
+@asynccontextmanager
+async def exported_snapshot(
+    database: str, context: BackupContext, rows_of: tuple[int, ...] | None, max_bytes: int | None
+) -> AsyncIterator[Exported]:
+    """A snapshot of the database, its rows counted; gone when the block ends.
+
+    `rows_of` are the OIDs of relations whose rows are wanted; None: of all. Raises BackupError,
+    also when the tables take more than `max_bytes`, or the disk has no room for them.
+    """
+    connection = await context.access.connect(database)
+    try:
+        binaries = await context.find_binaries(connection)
+        identity = await identify(connection, context.access)
+        context.progress(Step.COUNT)
+        # Before the first query, so that the age is never understated.
+        taken_at = context.clock().astimezone(UTC)
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await connection.execute(f"SET LOCAL lock_timeout = {context.lock_wait_milliseconds}")
+        tables, names, left_out, size = await _chosen(connection, rows_of)
+        _check_size(database, size, max_bytes)
+        _check_space(database, size, context)
+        exported = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
+        definitions = await describe_objects(connection)
+        counts, checksums = await count_rows(connection, names)
+        snapshot = Exported(
+            identity, taken_at, exported, binaries, tables, left_out, size, counts, checksums,
+            definitions,
+        )  # fmt: skip
+    except SERVER_ERRORS as error:
+        await disconnect(connection)
+        raise query_failed("rows could not be counted for the backup", error) from None
+    except BaseException:
+        await disconnect(connection)
+        raise
+    try:
+        yield snapshot
+    finally:
+        await disconnect(connection)
+
+
+async def _chosen(
+    connection: Connection, rows_of: tuple[int, ...] | None
+) -> tuple[tuple[int, ...] | None, frozenset[str] | None, tuple[str, ...], int]:
+    """The tables whose rows are dumped, by OID and by name, the others' names, and the bytes."""
+    found = await connection.fetch(_TABLES)
+    if rows_of is not None:
+        wanted = {row["oid"] for row in await connection.fetch(_WITH_ROWS, list(rows_of))}
+        ours = [row for row in found if row["oid"] in wanted]
+        others = tuple(row["name"] for row in found if row["oid"] not in wanted)
+        if others and len(others) <= MOST_EXCLUDED:
+            return (
+                tuple(sorted(row["oid"] for row in ours)),
+                frozenset(row["name"] for row in ours),
+                others,
+                sum(row["bytes"] for row in ours),
+            )
+    return None, None, (), sum(row["bytes"] for row in found)
+
+
+def _check_size(database: str, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise BackupError(
+            f'too much to back up in database "{database}" while a client waits',
+            detail=f"The tables take {_mib(size)} MiB, and the rule allows {_mib(most)} MiB.",
+            hint=f"Take it ahead: dbguard backup now --database {shlex.quote(database)}",
+        )
+
+
+def _check_space(database: str, needed: int, context: BackupContext) -> None:
+    """A dump is compressed and has no indexes, so the size of the tables is a safe bound."""
+    free = context.free_bytes(context.directory)
+    if free < needed:
+        raise BackupError(
+            f'not enough free space for a backup of database "{database}"',
+            detail=f"{context.directory} has {_mib(free)} MiB free, tables take {_mib(needed)}.",
+            hint="Remove old dumps, or set backup.directory to a larger disk.",
+        )
+
+
+def _mib(size: int) -> int:
+    return -(-size // 1024**2)
