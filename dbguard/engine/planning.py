@@ -21,7 +21,6 @@ from dbguard.policy.model import Policy
 from dbguard.policy.remembering import ColumnKey, Remembered
 from dbguard.sql.analysis import analyze
 from dbguard.sql.changes import CatalogChange, with_changes
-from dbguard.sql.destruction import ADDITIVE
 from dbguard.sql.facts import (
     Action,
     ActionClass,
@@ -290,7 +289,7 @@ def _planned(
         doubtful=any(o.construct == DOUBT for o in facts.opaque),
         fills=fills,
         shows=shows,
-        destroys=facts.destroys if decision.requirements else ADDITIVE,
+        destroys=decision.destroys,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbguard.sql.bodies import read_body
+from dbguard.sql.destruction import ADDITIVE
 from dbguard.sql.facts import FunctionTrust, StatementFacts
 
 from .access_checks import check_columns
@@ -19,7 +20,8 @@ from .drift_checks import check_drift
 from .exposure import error_texts
 from .masked_checks import check_definitions, check_flows, check_masked_uses
 from .relation_checks import check_relations, check_unclassified
-from .rule_checks import check_denials, check_requirements, report_denied
+from .requirement_checks import check_requirements, destroyed_by
+from .rule_checks import check_denials, report_denied
 from .verdict import Case, Verdict, listed
 
 _CHECKS = (
@@ -120,6 +122,7 @@ def _decide(case: Case) -> Decision:
         reasons=reasons,
         masks=tuple(verdict.masks.values()) if allowed else (),
         requirements=tuple(verdict.requirements),
+        destroys=destroyed_by(case) if verdict.requirements else ADDITIVE,
         notices=tuple(verdict.notices) if allowed else (),
         error_texts=error_texts(case),
         tags=tuple((name, tuple(sorted(tags))) for name, tags in verdict.tags.items()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
+from dbguard.sql.destruction import ADDITIVE, Destruction
 from dbguard.sql.facts import ColumnName
 
 
@@ -207,6 +208,8 @@ class Decision:
     masks: tuple[MaskedColumn, ...] = ()
     """Columns the statement refers to that this principal may only see masked."""
     requirements: tuple[BackupRequirement, ...] = ()
+    destroys: Destruction = ADDITIVE
+    """What the statement can destroy; told where something is required."""
     notices: tuple[str, ...] = ()
     """Sentences to show as NOTICE (comparisons on masked values)."""
     error_texts: ErrorTexts = ErrorTexts.SHOW

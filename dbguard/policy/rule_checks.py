@@ -1,11 +1,11 @@
-"""Denials and requirements: rules that speak for themselves, whatever is granted."""
+"""Denials: rules that speak for themselves, whatever is granted; what rules are about."""
 
 from __future__ import annotations
 
 from dbguard.sql.facts import ColumnName
 
-from .decision import BackupRequirement, Reason
-from .model import Backup, Rule
+from .decision import Reason
+from .model import Rule
 from .verdict import Case, Verdict, described
 
 _OVERRIDES = "A denial overrides every grant; ask whoever keeps the rules."
@@ -15,7 +15,7 @@ _ANY: frozenset[str | None] = frozenset({None})
 def check_denials(case: Case, verdict: Verdict) -> None:
     """A denial that matches refuses, whatever else is granted."""
     for rule in case.standing.denials:
-        matched, columns, relations = _matches(rule, case)
+        matched, columns, relations = matches(rule, case)
         if not matched:
             continue
         actions = sorted(case.actions & rule.actions)
@@ -42,32 +42,7 @@ def _hint(rule: Rule) -> str:
     return _OVERRIDES
 
 
-def check_requirements(case: Case, verdict: Verdict) -> None:
-    """Requirements accumulate: all that match have to be met."""
-    for rule in case.standing.requirements:
-        if rule.actions.isdisjoint(case.lasting_actions):
-            continue
-        if rule.unless_additive and case.facts.destroys.additive:
-            continue
-        if rule.backup is not None and _matches(rule, case)[0]:
-            verdict.rules.add(rule.id)
-            verdict.requirements.append(_requirement(rule, rule.backup))
-
-
-def _requirement(rule: Rule, backup: Backup) -> BackupRequirement:
-    return BackupRequirement(
-        rule=rule.id,
-        max_age_seconds=backup.max_age_seconds,
-        on_missing=backup.on_missing,
-        min_verification=backup.min_verification,
-        providers=tuple(sorted(backup.providers)),
-        max_wal_bytes=backup.max_wal_bytes,
-        max_take_bytes=backup.max_take_bytes,
-        unless_additive=rule.unless_additive,
-    )
-
-
-def _matches(rule: Rule, case: Case) -> tuple[bool, tuple[ColumnName, ...], tuple[str, ...]]:
+def matches(rule: Rule, case: Case) -> tuple[bool, tuple[ColumnName, ...], tuple[str, ...]]:
     """Whether the statement is the rule's subject, and the columns and relations that make it so.
 
     A rule with `data` is about what carries these tags, one with `tables` about these tables, one

@@ -17,11 +17,14 @@ class Reach(enum.IntEnum):
 
     NAMED = 0
     """What is named, and no more."""
-    DEPENDANTS = 1
+    OWNED = 1
+    """What is named and what goes along with it without being asked for: indexes, triggers, owned
+    sequences, partitions."""
+    DEPENDANTS = 2
     """What is named and what depends on it: CASCADE."""
-    DATABASE = 2
+    DATABASE = 3
     """Anything in this database: code that analysis cannot see through, DROP OWNED."""
-    CLUSTER = 3
+    CLUSTER = 4
     """The database as a whole, another one, or what all databases share: roles, tablespaces."""
 
 

@@ -319,6 +319,8 @@ class StatementFacts:
     relations: tuple[RelationUse, ...] = ()
     columns: tuple[ColumnUse, ...] = ()
     functions: tuple[FunctionUse, ...] = ()
+    behind: frozenset[FunctionUse] = frozenset()
+    """Those of `functions` that run without being called: triggers, defaults, checks, policies."""
     outputs: tuple[OutputColumn, ...] = ()
     flows: tuple[Flow, ...] = ()
     objects: tuple[ObjectName, ...] = ()

@@ -82,6 +82,7 @@ def note_call(
         else:
             ctx.ledger.note(f'function "{name}" in this notation', ctx.position(location))
     ctx.ledger.functions.setdefault(found.use)
+    ctx.ledger.behind.discard(found.use)
     unseen = found.use.trust is FunctionTrust.UNKNOWN and found.use.volatile
     if unseen or (found.use.name in RUNS_TEXTS and found.use.trust is FunctionTrust.REACHES):
         ctx.ledger.effect(SessionEffect(EffectKind.PATH))

@@ -82,6 +82,8 @@ class Ledger:
     uses: dict[Key, set[Use]] = field(default_factory=dict)
     relation_actions: dict[tuple[int, str, str, Action], RelationUse] = field(default_factory=dict)
     functions: dict[FunctionUse, None] = field(default_factory=dict)
+    behind: set[FunctionUse] = field(default_factory=set)
+    """Those of `functions` that no name in the text calls."""
     opaque: dict[Opaque, None] = field(default_factory=dict)
     missing: dict[MissingFunction, None] = field(default_factory=dict)
     objects: dict[ObjectName, None] = field(default_factory=dict)
@@ -164,7 +166,9 @@ class Ledger:
         if RULE in found:
             self.note("writing where a rewrite rule applies")
         for use in unseen_calls(self.snapshot, sorted(found - {RULE})):
-            self.functions.setdefault(use)
+            if use not in self.functions:
+                self.functions[use] = None
+                self.behind.add(use)
 
     def effect(self, effect: SessionEffect) -> None:
         if effect not in self.effects:

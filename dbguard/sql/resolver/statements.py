@@ -9,6 +9,7 @@ from dbguard.sql.snapshot import SessionView, Snapshot
 
 from .completeness import check_complete
 from .context import Context
+from .destroying import destroyed
 from .earlier import Names
 from .kinds import outcome_of
 from .ledger import Ledger
@@ -53,6 +54,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         relations=tuple(ledger.relation_actions.values()),
         columns=ledger.column_uses(),
         functions=tuple(ledger.functions),
+        behind=frozenset(ledger.behind),
         outputs=tuple(ledger.output(c) for c in outcome.columns),
         flows=ledger.settled_flows(),
         objects=tuple(ledger.objects),
@@ -64,6 +66,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         has_where=ledger.has_where,
         runs_hidden_code=ledger.runs_hidden_code,
         locks_rows=ledger.locks_rows,
+        destroys=destroyed(ctx, statement.tag, statement.node),
         statement_tag=statement.tag,
     )
     return Reading(

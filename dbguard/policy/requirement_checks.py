@@ -1,0 +1,108 @@
+"""Requirements: what has to be there before a statement runs, whatever is granted.
+
+Code that cannot be seen through may do whatever a requirement is about, so it meets them all.
+"""
+
+from __future__ import annotations
+
+from dbguard.sql.destruction import Destruction, Reach, together
+from dbguard.sql.facts import (
+    Action,
+    ActionClass,
+    FunctionTrust,
+    FunctionUse,
+    StatementFacts,
+    Wrapper,
+)
+
+from .code_checks import declared_safe
+from .decision import BackupRequirement
+from .model import Backup, Rule
+from .rule_checks import matches
+from .verdict import Case, Verdict
+
+_CHANGING = frozenset(
+    action
+    for action in Action
+    if action.action_class
+    in (
+        ActionClass.WRITE,
+        ActionClass.DDL,
+        ActionClass.PRIVILEGE,
+        ActionClass.CODE,
+        ActionClass.MAINTENANCE,
+    )
+)
+"""What code can do that leaves something changed."""
+_ROWS_ONLY = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+"""Statements that change rows at most, whatever their names mean and functions they call do."""
+_ROWS = frozenset({"writing where a rewrite rule applies", "COPY with a file on the server"})
+"""Constructs that change rows at most: rules hold queries only."""
+_NOT_RUN = frozenset({"the body of a rule"})
+_WRITING = frozenset(action for action in _CHANGING if action.action_class is ActionClass.WRITE)
+
+
+def check_requirements(case: Case, verdict: Verdict) -> None:
+    """Requirements accumulate: all that match have to be met."""
+    hidden, _ = _hidden(case)
+    for rule in case.standing.requirements:
+        if rule.backup is None:
+            continue
+        named = not rule.actions.isdisjoint(case.lasting_actions) and matches(rule, case)[0]
+        if not named and (rule.where_missing or rule.actions.isdisjoint(hidden)):
+            continue
+        if rule.unless_additive and destroyed_by(case).additive:
+            continue
+        verdict.rules.add(rule.id)
+        verdict.requirements.append(_requirement(rule, rule.backup))
+
+
+def destroyed_by(case: Case) -> Destruction:
+    """What the statement can destroy, code that it runs unseen included."""
+    hidden, reason = _hidden(case)
+    if not hidden:
+        return case.facts.destroys
+    return together((case.facts.destroys, Destruction(reach=Reach.DATABASE, reason=reason)))
+
+
+def _hidden(case: Case) -> tuple[frozenset[Action], str]:
+    """What the statement may do beyond what its text tells, and where that hides."""
+    facts = case.facts
+    unread = {o.construct for o in facts.opaque} - _NOT_RUN
+    only_rows = facts.statement_tag in _ROWS_ONLY or bool(unread and unread <= _ROWS)
+    if facts.action in (Action.DO, Action.CALL, Action.LOAD) and not only_rows:
+        return _CHANGING, f"{min(unread, default='code')} may change anything"
+    if unread and not only_rows:
+        return _CHANGING, f"{min(unread)} may change anything"
+    for function in facts.functions:
+        if function.trust is FunctionTrust.UNKNOWN and _may_change(case, facts, function):
+            name = f"{function.schema}.{function.name}" if function.schema else function.name
+            return _CHANGING, f"function {name} may change anything"
+    return (_WRITING, f"{min(unread)} may change any rows") if unread else (frozenset(), "")
+
+
+def _may_change(case: Case, facts: StatementFacts, function: FunctionUse) -> bool:
+    """Whether a function that the text calls may change something.
+
+    One that is declared STABLE or IMMUTABLE is taken at its word where the principal may not make
+    functions; code behind tables (triggers, defaults) is that of whoever may alter them.
+    """
+    if function in facts.behind or declared_safe(case, function):
+        return False
+    if function.volatile:
+        return facts.wrapper is not Wrapper.EXPLAIN  # the planner evaluates calm ones only
+    granted = case.standing.may_unclassified(Action.CREATE_FUNCTION, "", "")
+    return granted is not None
+
+
+def _requirement(rule: Rule, backup: Backup) -> BackupRequirement:
+    return BackupRequirement(
+        rule=rule.id,
+        max_age_seconds=backup.max_age_seconds,
+        on_missing=backup.on_missing,
+        min_verification=backup.min_verification,
+        providers=tuple(sorted(backup.providers)),
+        max_wal_bytes=backup.max_wal_bytes,
+        max_take_bytes=backup.max_take_bytes,
+        unless_additive=rule.unless_additive,
+    )
