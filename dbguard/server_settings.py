@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from .provider_settings import ProviderSettings
 from .routes import NAME_BYTES
-from .setting_types import Host, Names, Ports, ReadableFile, ResolvedPath, Secret
+from .setting_types import Host, Names, Ports, ProviderName, ReadableFile, ResolvedPath, Secret
+from .setting_types import Section as Section
+from .setting_types import check_dsn as check_dsn
+
+OWN_PROVIDER: Final = "pg_dump"
+"""How rules name the backups that dbguard makes itself."""
+MOST_PROVIDERS: Final = 16
+"""All are asked at once before a statement; each is a program or a connection."""
 
 
 class TlsVersion(enum.StrEnum):
@@ -53,30 +61,6 @@ class TargetSessionAttrs(enum.StrEnum):
     PRIMARY = "primary"
     STANDBY = "standby"
     PREFER_STANDBY = "prefer-standby"
-
-
-class Section(BaseModel):
-    """Frozen, no unknown keys, defaults checked (and their paths resolved) like given values."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
-
-
-def check_dsn(secret: SecretStr) -> SecretStr:
-    """A PostgreSQL URL with a user. No message may quote it: it may hold a password."""
-    text = secret.get_secret_value()
-    try:
-        url = urlsplit(text)
-        user = url.username or parse_qs(url.query).get("user", [""])[0]
-        _ = url.port
-    except ValueError:
-        raise ValueError("is not a valid PostgreSQL URL") from None
-    if url.scheme not in ("postgresql", "postgres"):
-        raise ValueError("must be a PostgreSQL URL (postgresql://…)")
-    if not user:
-        raise ValueError("must name a user (postgresql://USER@HOST:PORT/DATABASE)")
-    return secret
 
 
 def as_text(value: object) -> object:
@@ -154,14 +138,34 @@ class CatalogSettings(Section):
 
 
 class BackupSettings(Section):
-    """How `dbguard backup` reaches the database and where dumps go."""
+    """How `dbguard backup` reaches the database, where dumps go, whose backups count besides."""
 
-    dsn: Secret = Field(examples=["file:backup-dsn.txt"])
+    dsn: Secret | None = Field(default=None, examples=["file:backup-dsn.txt"])
     """A role that may read everything and create databases; the database name is replaced."""
     directory: ResolvedPath = Field(default=Path("backups"), examples=["backups/"])
     binaries: ResolvedPath | None = Field(default=None, examples=["/usr/lib/postgresql/17/bin"])
+    providers: dict[ProviderName, ProviderSettings] = Field(
+        default={}, max_length=MOST_PROVIDERS, examples=["{main: {kind: pgbackrest, stanza: main}}"]
+    )
+    """Tools whose backups count as well, by the names under which refusals speak of them."""
 
-    _check = field_validator("dsn")(check_dsn)
+    @field_validator("providers")
+    @classmethod
+    def _not_own(cls, value: dict[str, ProviderSettings]) -> dict[str, ProviderSettings]:
+        if OWN_PROVIDER in value:
+            raise ValueError(f"{OWN_PROVIDER} is the name of dbguard's own backups")
+        return value
+
+    @field_validator("dsn")
+    @classmethod
+    def _check(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else check_dsn(value)
+
+    @model_validator(mode="after")
+    def _something(self) -> BackupSettings:
+        if self.dsn is None and not self.providers:
+            raise ValueError("needs dsn for backups of dbguard's own, or providers")
+        return self
 
 
 class NamedUpstreamSettings(UpstreamSettings):

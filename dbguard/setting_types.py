@@ -1,4 +1,4 @@
-"""How single settings are written: sizes, durations, paths, secrets, networks."""
+"""How settings are written: sections, and in them sizes, durations, paths, secrets, networks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,38 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
 _UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DAYS: Final = {"d": 1, "w": 7}
 MOST_WORKERS: Final = 64
+
+
+class Section(BaseModel):
+    """Frozen, no unknown keys, defaults checked (and their paths resolved) like given values."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+
+def check_dsn(secret: SecretStr) -> SecretStr:
+    """A PostgreSQL URL with a user. No message may quote it: it may hold a password."""
+    text = secret.get_secret_value()
+    try:
+        url = urlsplit(text)
+        user = url.username or parse_qs(url.query).get("user", [""])[0]
+        _ = url.port
+    except ValueError:
+        raise ValueError("is not a valid PostgreSQL URL") from None
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError("must be a PostgreSQL URL (postgresql://…)")
+    if not user:
+        raise ValueError("must name a user (postgresql://USER@HOST:PORT/DATABASE)")
+    return secret
 
 
 def _number(value: object) -> object:
@@ -164,6 +189,20 @@ def _networks(value: object) -> object:
     return tuple(value)
 
 
+def _words(value: object) -> object:
+    """A program and its arguments: a list, or one text with quotes as a shell reads them."""
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError:
+            raise ValueError("has a quote that is not closed") from None
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+        raise ValueError("must be a program and its arguments")
+    if not value or not value[0] or any("\0" in word for word in value):
+        raise ValueError("must name a program")
+    return tuple(value)
+
+
 def _ports(value: object) -> object:
     """A port, or several with commas as libpq takes them."""
     if isinstance(value, str):
@@ -204,6 +243,9 @@ Ports = Annotated[tuple[int, ...], BeforeValidator(_ports)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 UpstreamName = Annotated[str, Field(max_length=40, pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$")]
 """Part of a variable's name: no two underscores in a row."""
+ProviderName = Annotated[str, Field(max_length=40, pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$")]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""Run as it is, never by a shell."""
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 Host = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\s\x00]+$")]
 

@@ -18,8 +18,9 @@ MAX_LINES = 450
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools", "base", "core"}
 GROUND = (
     "running_path", "errors", "compiling", "config_file", "routes", "setting_types",
-    "server_settings", "certificate_settings", "token_settings", "authentication_settings",
-    "shipping_settings", "audit_settings", "watch_settings", "settings", "config",
+    "provider_settings", "server_settings", "certificate_settings", "token_settings",
+    "authentication_settings", "shipping_settings", "audit_settings", "watch_settings", "settings",
+    "config",
 )  # fmt: skip
 """The modules beside the packages, lowest first: all of the layer "errors, config"."""
 

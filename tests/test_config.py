@@ -84,6 +84,7 @@ def test_everything(tmp_path: Path) -> None:
     assert settings.rules.resolve() == tmp_path.parent / "policy"
     assert settings.state.path == Path("/var/lib/dbguard/state.db")
     assert settings.backup is not None
+    assert settings.backup.dsn is not None
     assert settings.backup.dsn.get_secret_value() == DSN
     assert settings.backup.binaries == tmp_path / "bin"
     assert settings.limits.statement_bytes == 2 * 1024**2
@@ -187,7 +188,7 @@ CASES = [
         "dbguard.yaml:2:35: upstream.tls.minimum_version: ",
     ),
     ("audit: {durability: fast}", "dbguard.yaml:2:21: audit.durability: must be 'durable' or"),
-    ("backup: {directory: x}", "dbguard.yaml:2:9: backup.dsn: required. Add dsn: file:backup-ds"),
+    ("backup: {directory: x}", "dbguard.yaml:2:9: backup: needs dsn for backups of dbguard's own"),
     (
         "backup: {dsn: 'env:NOSUCH'}",
         "dbguard.yaml:2:15: backup.dsn: secret comes from the variable NOSUCH, which is not set",

@@ -147,10 +147,10 @@ def _context(settings: Settings, database: str) -> BackupContext:
     """How backups of a database are made: as the settings of its upstream say."""
     name = settings.routes.upstream_of(database)
     backup = settings.upstreams[name].backup if name else settings.backup
-    if backup is None:
+    if backup is None or backup.dsn is None:
         place = f"upstreams.{name}.backup" if name else "backup"
         raise ConfigurationError(
-            f"{place}: required for this command",
+            f"{place}{'.dsn' if backup else ''}: required for this command",
             hint='Add backup: {dsn: "file:backup-dsn.txt", directory: backups/} to the settings'
             + (f" of upstream {name}." if name else "."),
         )

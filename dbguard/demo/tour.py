@@ -181,6 +181,7 @@ async def backup(tour: Tour) -> Finding:
     """A backup is made, restored into a scratch database and compared"""
     settings = tour.demo.settings
     assert settings.backup is not None
+    assert settings.backup.dsn is not None
     made = await take_backup(
         DATABASE,
         BackupContext(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ SECONDS: Final = 5.0
 """For the whole answer: somebody who wants to log in waits for it."""
 READ_BYTES: Final = 16384
 HEADER_BYTES: Final = 64 * 1024
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class NotFetched(Exception):
@@ -30,15 +33,22 @@ class NotFetched(Exception):
         self.reason = reason
 
 
-async def fetch(url: str, context: ssl.SSLContext, most: int, seconds: float = SECONDS) -> bytes:
-    """The document at `url`, which `check_url` has accepted, of at most `most` bytes.
+async def fetch(
+    url: str,
+    context: ssl.SSLContext,
+    most: int,
+    seconds: float = SECONDS,
+    headers: Mapping[str, str] = _NONE,
+) -> bytes:
+    """The document at `url`, which `check_url` has accepted, of at most `most` bytes. `headers` are
+    sent along.
 
     Raises:
         NotFetched: there is none.
     """
     try:
         async with asyncio.timeout(seconds):
-            return await _fetch(url, context, most)
+            return await _fetch(url, context, most, headers)
     except TimeoutError:
         raise NotFetched(f"no whole answer within {seconds:g} s") from None
     except ssl.SSLCertVerificationError:
@@ -51,7 +61,7 @@ async def fetch(url: str, context: ssl.SSLContext, most: int, seconds: float = S
         raise NotFetched("it does not speak HTTP") from None
 
 
-async def _fetch(url: str, context: ssl.SSLContext, most: int) -> bytes:
+async def _fetch(url: str, context: ssl.SSLContext, most: int, headers: Mapping[str, str]) -> bytes:
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     reader, writer = await asyncio.open_connection(
@@ -72,6 +82,7 @@ async def _fetch(url: str, context: ssl.SSLContext, most: int) -> bytes:
                 ("Accept-Encoding", "identity"),
                 ("User-Agent", f"dbguard/{__version__}"),
                 ("Connection", "close"),
+                *headers.items(),
             ],
         )
         writer.write(connection.send(request) + connection.send(h11.EndOfMessage()))

@@ -31,9 +31,21 @@ def parse_object(data: bytes) -> Mapping[str, object]:
     Raises:
         NotJson: it is none.
     """
+    value = parse_value(data)
+    if not isinstance(value, dict):
+        raise NotJson("no JSON object")
+    return value
+
+
+def parse_value(data: bytes) -> object:
+    """What `data` is the text of.
+
+    Raises:
+        NotJson: it is no JSON.
+    """
     _check_depth(data)
     try:
-        value = json.loads(
+        value: object = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique,
             parse_constant=_no_constant,
@@ -41,8 +53,6 @@ def parse_object(data: bytes) -> Mapping[str, object]:
         )
     except (ValueError, RecursionError):
         raise NotJson("no JSON object, or one with a name twice") from None
-    if not isinstance(value, dict):
-        raise NotJson("no JSON object")
     return value
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from dbguard.guards.backup.providers.making import check_providers
+from dbguard.provider_settings import ProviderSettings
 from dbguard.routes import Routes
 from dbguard.server_settings import (
     NamedUpstreamSettings,
@@ -56,6 +59,10 @@ class Servers:
     def __init__(self, settings: Settings) -> None:
         self._routes: Routes = settings.routes
         dsn = settings.catalog.dsn.get_secret_value()
+        self.providers = _providers(settings)
+        """Of backups, by name of upstream."""
+        for one in self.providers.values():
+            check_providers(one)
         self.clusters = {
             name: _cluster(name, upstream, dsn) for name, upstream in settings.servers.items()
         }
@@ -82,6 +89,13 @@ class Servers:
     def of(self, database: str) -> Cluster:
         """Where a database is that a client names."""
         return self.clusters[self._routes.upstream_of(database)]
+
+
+def _providers(settings: Settings) -> dict[str, Mapping[str, ProviderSettings]]:
+    sections = {DEFAULT_UPSTREAM: settings.backup} | {
+        name: upstream.backup for name, upstream in settings.upstreams.items()
+    }
+    return {name: one.providers if one else {} for name, one in sections.items()}
 
 
 def _cluster(name: str, upstream: UpstreamSettings, default_dsn: str) -> Cluster:

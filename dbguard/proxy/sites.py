@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +24,10 @@ from dbguard.catalog.watching import Catalog
 from dbguard.errors import BackupError, CatalogUnavailable, ConfigurationError
 from dbguard.guards.backup.access import ServerAccess, disconnect, identify
 from dbguard.guards.backup.guard import BackupGuard
+from dbguard.guards.backup.providers.making import Providers, make_providers
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.model import Policy
+from dbguard.provider_settings import ProviderSettings
 from dbguard.sql.snapshot import Snapshot
 
 from .backends import OwnBackend
@@ -54,13 +56,27 @@ class Site:
     server: str
     """How the server identifies itself."""
     watching: asyncio.Task[None] = field(repr=False)
+    providers: Providers
+    """Of backups."""
+    settings: Mapping[str, ProviderSettings] = field(repr=False)
+    """Theirs."""
     sessions: int = 0
 
     async def close(self) -> None:
         self.watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.watching
+        await self.providers.close()
         await self.hub.catalog.close()
+
+    async def use_providers(self, settings: Mapping[str, ProviderSettings]) -> None:
+        """Ask other providers of backups from now on, if they are others."""
+        if settings == self.settings:
+            return
+        before, self.settings = self.providers, settings
+        self.providers = make_providers(settings, (self.place.host, self.place.port), _now)
+        self.hub.guard.use(self.providers.all)
+        await before.close()
 
 
 MakeHub = Callable[[str, Policy, str, Catalog, BackupGuard, Drifts], Hub]
@@ -91,6 +107,7 @@ class Sites:
         """By server, as it identifies itself: standbys share their primary's."""
         self._numbers = itertools.count(1)
         self._current: frozenset[Place] = frozenset()
+        self._providers: Mapping[str, Mapping[str, ProviderSettings]] = {}
         self.choosing = Choosing()
         self.verifiers = AskedVerifiers()
         self.attempts = sharing.attempts
@@ -114,6 +131,7 @@ class Sites:
             ConfigurationError: nothing of the default upstream can be reached.
         """
         self._current = servers.places
+        self._providers = servers.providers
         for cluster in servers.clusters.values():
             try:
                 hub = await self._prove(cluster)
@@ -193,6 +211,7 @@ class Sites:
     async def use(self, servers: Servers, policy: Policy, environment: str) -> None:
         """From now on these servers are the ones named, and this policy is in force everywhere."""
         self._current = servers.places
+        self._providers = servers.providers
         self._policy, self._environment = policy, environment
         self.choosing.forget(self._current)
         hubs = {id(hub): hub for hub in (self.front, *(s.hub for s in self._sites.values()))}
@@ -200,6 +219,8 @@ class Sites:
             hub.use_policy(policy)
             hub.environment = environment
         await self._end_unused()
+        for site in list(self._sites.values()):
+            await site.use_providers(self._providers.get(site.place.name, {}))
 
     async def close(self) -> None:
         await self.verifiers.close()
@@ -225,10 +246,17 @@ class Sites:
             log.info("catalog changed", database=snapshot.database, epoch=snapshot.epoch)
 
         catalog = Catalog(place.dsn, on_change=changed, generations=generations)
-        guard = BackupGuard(BackupRegistry(self._state), access, lambda: datetime.now(UTC))
+        settings = self._providers.get(place.name, {})
+        providers = make_providers(settings, (place.host, place.port), _now)
+        guard = BackupGuard(BackupRegistry(self._state), access, _now, providers.all)
         site = f"{next(self._numbers)}"
         hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)
-        return Site(place, hub, server, spawn(catalog.watch(), "catalog watch"))
+        watching = spawn(catalog.watch(), "catalog watch")
+        return Site(place, hub, server, watching, providers, settings)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _check_same_server(site: Site) -> None:

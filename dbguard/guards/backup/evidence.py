@@ -31,6 +31,8 @@ class Affected:
     otherwise, or not at all."""
 
 
+_NAMED: Final = frozenset({"table", "materialized view", "sequence"})
+"""What somebody who speaks of the tables in a backup may mean."""
 _WITH_ROWS: Final = frozenset({"table", "large object"})
 """What is more than its definition. A materialized view is made again from what it reads."""
 
@@ -46,6 +48,8 @@ class Coverage:
     """OIDs of relations with their rows and definitions."""
     definitions: bool = False
     """The definitions of everything are in it, with the rows of `relations` only."""
+    tables: frozenset[str] = frozenset()
+    """The same by name, `schema.name` as the server writes it, where a provider knows no OIDs."""
     cluster: bool = False
     """All databases of the server are in it, and what they share."""
 
@@ -54,6 +58,8 @@ class Coverage:
         if self.everything or affected.oid in self.relations:
             return True
         if self.definitions and affected.kind not in _WITH_ROWS:
+            return True
+        if affected.kind in _NAMED and affected.name in self.tables:
             return True
         return affected.schema in self.schemas
 
@@ -80,6 +86,11 @@ class Evidence:
     flaw: str = ""
     """Why it does not count, whatever is asked for: `its file is missing`. Lower case, no full
     stop, no value."""
+    finished_at: datetime | None = None
+    size: int | None = None
+    """Bytes of the data that are in it."""
+    note: str = ""
+    """Why it is not proven further, as a line for people: its check is under way."""
 
 
 class Provider(Protocol):

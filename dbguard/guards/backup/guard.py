@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import asyncpg
 
@@ -45,27 +46,40 @@ class BackupGuard:
         destroys `destroyed`. Never raises."""
         try:
             identity = await self._identify(database)
-            backups, silent = await self._backups(requirement, identity)
+            backups, silent, asked = await self._backups(requirement, identity)
         except BackupError as error:
             return _unknown(database, error)
         circumstances = Circumstances(database, self._clock())
         verdict = evaluate(requirement, backups, circumstances, destroyed)
-        if not verdict.satisfied and silent is not None:
-            return _unknown(database, silent)
-        return verdict
+        if verdict.satisfied or not silent:
+            return verdict
+        if len(silent) == asked:
+            return _unknown(database, silent[0])
+        return replace(verdict, detail=" ".join([verdict.detail, *map(_said, silent)]))
+
+    def use(self, providers: Sequence[Provider]) -> None:
+        """From now on these are asked, beside dbguard's own registry."""
+        self._providers = (self._providers[0], *providers)
 
     async def _backups(
         self, requirement: BackupRequirement, identity: DatabaseIdentity
-    ) -> tuple[list[Evidence], BackupError | None]:
-        """What the providers that may count tell, and what kept one of them from telling."""
+    ) -> tuple[list[Evidence], list[BackupError], int]:
+        """What the providers that may count tell, what kept some of them from telling, and how many
+        were asked. Raises BackupError when there is none."""
         asked = [
             p
             for p in self._providers
             if not requirement.providers or p.name in requirement.providers
         ]
+        if not asked:
+            raise BackupError(
+                "none of the providers that the rule names is there",
+                detail=f"Rule {requirement.rule} names {', '.join(requirement.providers)}.",
+                hint="Add them to backup.providers in dbguard's settings, or correct the rule.",
+            )
         answers = await asyncio.gather(*(_told(p, identity) for p in asked))
         found = [backup for backups, _ in answers for backup in backups]
-        return found, next((error for _, error in answers if error is not None), None)
+        return found, [error for _, error in answers if error is not None], len(asked)
 
     async def _identify(self, database: str) -> DatabaseIdentity:
         connection = await self._access.connect(database)
@@ -89,10 +103,14 @@ async def _told(
         return (), error
 
 
+def _said(error: BackupError) -> str:
+    return f"{error.message[:1].upper()}{error.message[1:]}. {error.detail}".rstrip()
+
+
 def _unknown(database: str, error: BackupError) -> BackupVerdict:
     return BackupVerdict(
         False,
         message=f'cannot find out whether database "{database}" has a backup',
-        detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.detail}".rstrip(),
+        detail=_said(error),
         hint=error.hint or f"Run: {command(database)}",
     )

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from dbguard.guards.backup.dump_file import size_of
 from dbguard.guards.backup.evidence import WHOLE, Coverage, Evidence
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.policy.decision import Verification
-
-NAME: Final = "pg_dump"
+from dbguard.server_settings import OWN_PROVIDER
 
 
 class RegisteredBackups:
     """The provider `pg_dump`: backups that `dbguard backup` made."""
 
-    name = NAME
+    name = OWN_PROVIDER
 
     def __init__(self, registry: BackupRegistry) -> None:
         self._registry = registry
@@ -38,7 +36,7 @@ def as_evidence(backup: Backup, size: int | None, database: DatabaseIdentity) ->
     """`backup` as it counts for `database`; `size` is that of its file now, None without one."""
     return Evidence(
         id=backup.id,
-        provider=NAME,
+        provider=OWN_PROVIDER,
         taken_at=backup.snapshot_at,
         verification=Verification.RESTORED,
         verified_at=backup.verified_at,

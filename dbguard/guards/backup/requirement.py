@@ -11,6 +11,7 @@ from typing import Final
 from dbguard.guards.backup.evidence import Affected, Evidence
 from dbguard.policy.decision import BackupRequirement, Verification
 from dbguard.policy.sizes import describe_size
+from dbguard.server_settings import OWN_PROVIDER
 from dbguard.sql.destruction import Destruction, Reach
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
@@ -53,10 +54,10 @@ class BackupVerdict:
             Verification.TOOL: f"checked by its tool{verified}",
             Verification.RESTORED: f"verified{verified}",
         }
-        digest = f", sha256 {found.digest}" if found.digest else ""
-        return (
-            f"backup {found.id} of {_second(found.taken_at)}, {words[found.verification]}{digest}"
-        )
+        kind = "sha256" if found.provider == OWN_PROVIDER else "digest"
+        digest = f", {kind} {found.digest}" if found.digest else ""
+        at = _second(found.taken_at)
+        return f"backup {_named(found)} of {at}, {words[found.verification]}{digest}"
 
 
 def _second(moment: datetime) -> str:
@@ -91,19 +92,27 @@ def evaluate(
         return BackupVerdict(True, why="no backup needed: nothing is destroyed")
     database = circumstances.database
     newest_first = sorted(backups, key=lambda found: found.taken_at, reverse=True)
-    nearest = ""
+    nearest: dict[str, str] = {}
     for found in newest_first:
         objection = _objection(found, requirement, circumstances, destroyed)
         if objection is None:
             return BackupVerdict(True, found)
-        nearest = nearest or f"Backup {found.id} does not count: {objection}."
+        note = f" ({found.note})" if found.note else ""
+        nearest.setdefault(
+            found.provider, f"Backup {_named(found)} does not count: {objection}{note}."
+        )
     return BackupVerdict(
         False,
         message=f'{_WORDS[requirement.min_verification]} of database "{database}" that is at most '
         f"{describe(timedelta(seconds=requirement.max_age_seconds))} old is required",
-        detail=nearest or "There is no backup of this database.",
+        detail=" ".join(nearest.values()) or "There is no backup of this database.",
         hint=f"Run: {command(database)}",
     )
+
+
+def _named(found: Evidence) -> str:
+    """Its id, and whose it is where it is none of dbguard's own."""
+    return found.id if found.provider == OWN_PROVIDER else f"{found.id} of {found.provider}"
 
 
 def command(database: str) -> str:
