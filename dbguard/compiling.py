@@ -32,6 +32,8 @@ _PACKAGE = Path(__file__).parent
 _TYPED = re.compile(r"^cdef class (\w+)", re.MULTILINE)
 _DATACLASS = re.compile(r"^@dataclass\((.*)\)\nclass (\w+)", re.MULTILINE)
 _FLAGS = ("-O2", "-fPIC", "-fno-strict-aliasing", "-fwrapv", "-DNDEBUG", "-w")
+_PLACED = re.compile(r"\S+:\d+:\d+: (?!\(|.*[wW]arning)")
+"""How both compilers begin a line that says what is wrong where."""
 _SECONDS = 600.0
 _WITHOUT = "Install a C compiler and Python's headers, or do without: nothing else needs them."
 
@@ -96,7 +98,8 @@ def _run(command: Sequence[str], root: Path) -> None:
             f"cannot run {command[0]}", detail=f"{error}.", hint=_WITHOUT
         ) from None
     if ran.returncode:
-        said = [line for line in ran.stderr.splitlines() if "rror" in line] or ["It says nothing."]
+        lines = ran.stderr.splitlines()
+        said = [line for line in lines if _PLACED.match(line)] or lines[-1:] or ["It says nothing."]
         raise ConfigurationError(
             f"{Path(command[0]).name} has failed", detail=said[0].strip(), hint=_WITHOUT
         )

@@ -22,7 +22,13 @@ from types import ModuleType
 MODULES = (
     "audit.linking",
     "audit.rendering",
+    "engine.answers",
+    "engine.known",
     "engine.lane",
+    "engine.link",
+    "engine.names",
+    "engine.outcomes",
+    "engine.scope",
 )
 """Those that are compiled. C types stand beside each in a file of the same name that ends in .pxd,
 if it has any."""

@@ -22,12 +22,15 @@ from .records import (
 )
 
 
-class Rendered(NamedTuple):
+class Rendered:
     """A record ready for the writer."""
 
-    body: bytes
-    counted: tuple[str, str] | None = None
-    """Action and verdict, where it is a decision."""
+    __slots__ = ("body", "counted")
+
+    def __init__(self, body: bytes, counted: tuple[str, str] | None = None) -> None:
+        self.body = body
+        self.counted = counted
+        """Action and verdict, where it is a decision."""
 
 
 _PHASES: Final = {phase.value: b'"%b' % phase.value.encode() for phase in Phase}
@@ -156,7 +159,7 @@ def outcome(record: OutcomeRecord) -> Rendered:
     return rendered_outcome(
         rendered_text(record.session),
         record.decision,
-        record.command_tag,
+        rendered_text(record.command_tag),
         record.rows,
         record.sqlstate,
         record.duration_microseconds,
@@ -167,24 +170,17 @@ def outcome(record: OutcomeRecord) -> Rendered:
 def rendered_outcome(
     session: bytes,
     decision: int,
-    command_tag: str,
+    command_tag: bytes,
     rows: int,
     sqlstate: str,
     duration_microseconds: int,
     size: int,
 ) -> Rendered:
-    """An `OutcomeRecord` by its members; the session as `rendered_text` gives it, once for all."""
+    """An `OutcomeRecord` by its members; session and tag as `rendered_text` gives them, once for
+    all."""
+    code = rendered_text(sqlstate) if sqlstate else b'""'
     return Rendered(
-        _OUTCOME
-        % (
-            size,
-            rendered_text(command_tag),
-            decision,
-            duration_microseconds,
-            rows,
-            session,
-            rendered_text(sqlstate) if sqlstate else b'""',
-        )
+        _OUTCOME % (size, command_tag, decision, duration_microseconds, rows, session, code)
     )
 
 

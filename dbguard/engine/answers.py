@@ -197,7 +197,7 @@ class Answers:
             # what it shows next may wait for long, and what it set is set
             planned = head.plan.statements[0]
             self._completed(tuple(e for e in planned.effects if e.sets_names), planned.changes)
-        self.outcomes.record(head, 0, "SUSPENDED", "")
+        self.outcomes.record(head, 0, b"SUSPENDED", "")
         self._show(head, frame.raw)
         self.link.queue.finish()
 
@@ -211,8 +211,7 @@ class Answers:
                 self.statement_ran(head.plan.statements[index])
                 if self.completed is not None:
                     self.completed(head, index)
-        tag = frame.payload.rstrip(b"\0").decode("ascii", "replace")
-        self.outcomes.record(head, index, tag, "")
+        self.outcomes.record(head, index, frame.payload, "")
 
     def statement_ran(self, statement: PlannedStatement) -> None:
         """Note what it has done, apart from names of statements and portals."""
@@ -255,7 +254,7 @@ class Answers:
         if head.plan is not None:
             self._completed(head.plan.effects, None)
         head.bytes = len(frame.payload)
-        self.outcomes.record(head, 0, "FUNCTION CALL", "")
+        self.outcomes.record(head, 0, b"FUNCTION CALL", "")
         self._show(head, frame.raw)
 
     # -- errors, notices, state -----------------------------------------------
@@ -272,7 +271,7 @@ class Answers:
         fields = _error_fields(frame)
         if head is None or fields.severity in ("FATAL", "PANIC"):
             if head is not None:
-                self.outcomes.record(head, head.statement, "", fields.sqlstate)
+                self.outcomes.record(head, head.statement, b"", fields.sqlstate)
                 head.failed = True
             shown = client_error(fields, None, withhold=self._withhold(head))
             if shown.sqlstate.startswith("57"):  # PostgreSQL's fixed words on a session's end
@@ -288,7 +287,7 @@ class Answers:
             words = interrupted(head, fields)
             head.interrupted = words is not None
             shown = client_error(words or fields, head.plan, withhold=self._withhold(head))
-            self.outcomes.record(head, head.statement, "", fields.sqlstate)
+            self.outcomes.record(head, head.statement, b"", fields.sqlstate)
         if head.resync is not None:
             raise ProtocolViolation("the server's answer does not fit what was sent to it")
         if head.plan is not None and _commits_itself(head.plan, head.statement):
@@ -335,16 +334,18 @@ class Answers:
 
     def at_ready(self, status: bytes, cycle: int) -> None:
         """ReadyForQuery has come for what is of this cycle: note what that ends."""
-        self.link.status = self.scope.status = status
-        self.scope.session_said = None  # the server has told of it by now
+        scope = self.scope
+        self.link.status = scope.status = status
+        scope.session_said = None  # the server has told of it by now
         if status == b"I":
-            self.raw_access &= not self.scope.role_set
+            self.raw_access = self.raw_access and not scope.role_set
             self.names.end_transaction(cycle)
-            self.scope.transaction_ended(committed=True)
-            self._tell_changes()
+            scope.transaction_ended(True)
+            if scope.committed:
+                self._tell_changes()
             self.withhold_until_end = False
-        self.scope.failed = False
-        self.scope.ready()
+        scope.failed = False
+        scope.ready()
 
     def _resyncing(self, frame: Frame) -> bool:
         """Whether the message answers the question about Syncs inside a failed COPY."""

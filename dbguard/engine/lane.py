@@ -12,7 +12,6 @@ what is on its way, as if it had sent it itself (`materialise`).
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 
 from dbguard.errors import ProtocolViolation
@@ -32,12 +31,23 @@ _DESCRIBE = b"D\0\0\0\x06P\0"
 _EXECUTE = b"E\0\0\0\x09\0"
 """Of the unnamed portal; how many rows stands in four bytes behind it."""
 _SYNC = b"S\0\0\0\x04"
+_READY = b"Z\0\0\0\x05"
 _TAIL = len(_EXECUTE) + 4 + len(_SYNC)
 _PARSED, _BOUND = b"1\0\0\0\x04", b"2\0\0\0\x04"
 _NO_DATA, _SUSPENDED = b"n\0\0\0\x04", b"s\0\0\0\x04"
 _QUERY, _PARSE, _BIND = ord("Q"), ord("P"), ord("B")
+_ROW_DESCRIPTION, _DATA_ROW, _COMPLETE = ord("T"), ord("D"), ord("C")
+_NOTHING = Skip.NOTHING
 _ANSWER_BYTES = 1 << 16
 """Longer answers are relayed run by run."""
+
+
+def end_of(data: bytes, start: int) -> int:
+    """Where the message that begins at `start` ends; far behind all data if its length is not
+    there, or beyond what passes here."""
+    if start + HEADER_BYTES > len(data) or data[start + 1]:
+        return len(data) + _ANSWER_BYTES
+    return start + 1 + (data[start + 2] << 16 | data[start + 3] << 8 | data[start + 4])
 
 
 @dataclass(slots=True, eq=False)
@@ -96,29 +106,26 @@ class Lane:
             if found is None:
                 return None
             known, sent = found
-            if "" in self.names.statements or not self._holds(known):
+            if "" in self.names.statements.data or not self._holds(known):
                 return None
-            return self._take(known, sent, data)
+            return self._take(known, sent, data, False, None)
         if kind not in (_BIND, _PARSE):
             return None
-        begin = 0 if kind == _BIND else int.from_bytes(data[1:5], "big") + 1
-        end, tail = (
-            begin + int.from_bytes(data[begin + 1 : begin + 5], "big") + 1,
-            len(data) - _TAIL,
-        )
+        begin = 0 if kind == _BIND else end_of(data, 0)
+        end, tail = end_of(data, begin), len(data) - _TAIL
         described = end == tail - len(_DESCRIBE) and data.startswith(_DESCRIBE, end)
         if end != tail and not described:
             return None
         if not data.startswith(_EXECUTE, tail) or not data.endswith(_SYNC) or data[begin + 5]:
             return None
-        if len(self.names.portals) >= self.names.limit:
+        if len(self.names.portals.data) >= self.names.limit:
             return None
         if kind == _PARSE:
             return self._parsed(data, begin, described)
         bound = self.knowledge.statement(data[6 : data.find(b"\0", 6, end)])
         if bound is None or not self._holds(bound):
             return None
-        return self._take(bound, data, data, described=described, prepared=bound.prepared)
+        return self._take(bound, data, data, described, bound.prepared)
 
     def _parsed(self, data: bytes, bind: int, described: bool) -> int | None:
         """Parse and Bind of the unnamed statement; Bind begins at `bind`.
@@ -150,7 +157,7 @@ class Lane:
         link, scope, basis = self.link, self.scope, known.basis
         if (
             self.group is not None
-            or link.skip is not Skip.NOTHING
+            or link.skip is not _NOTHING
             or link.closed
             or link.passing
             or link.pipeline_open
@@ -158,24 +165,26 @@ class Lane:
             or link.queue.entries
             or link.status == b"E"
             or scope.status != link.status
-            or not scope.settled
+            or not scope.settled()
             or (scope.view is not basis.view and scope.view != basis.view)
-            or scope.texts != known.texts
+            or (scope.texts is not known.texts and scope.texts != known.texts)
             or self.identity.principal is not known.principal
             or (known.names_masks and not self.answers.masks_named)
             or self.surroundings.recent()
         ):
             return False
         key = self.surroundings.state_key()
-        return key == basis.key and (scope.said is None or scope.seen == key)
+        if key is not basis.key and key != basis.key:
+            return False
+        return scope.said is None or scope.seen is key or scope.seen == key
 
     def _take(
         self,
         known: Known,
         sent: bytes,
         received: bytes,
-        described: bool = False,
-        prepared: Prepared | None = None,
+        described: bool,
+        prepared: Prepared | None,
     ) -> int:
         answers, plan, surroundings = self.answers, known.plan, self.surroundings
         answers.restricted, answers.raw_access = known.basis.restricted, plan.raw_access
@@ -211,11 +220,14 @@ class Lane:
 
         If not, it is for the general way, which knows by now what was sent.
         """
-        if self.sent:
-            with contextlib.suppress(ProtocolViolation):  # the general way says it
-                if len(data) <= _ANSWER_BYTES and self._is_whole(data):
-                    return True
-            self.materialise()
+        if not self.sent:
+            return False
+        try:
+            if len(data) <= _ANSWER_BYTES and self._is_whole(data):
+                return True
+        except ProtocolViolation:
+            pass  # the general way says it
+        self.materialise()
         return False
 
     def _is_whole(self, data: bytes) -> bool:
@@ -227,7 +239,7 @@ class Lane:
                 return False
             position = len(_PARSED)
         shows = group.prepared is None
-        if group.prepared is not None:
+        if not shows:
             if not data.startswith(_BOUND, position):
                 return False
             position += len(_BOUND)
@@ -235,27 +247,28 @@ class Lane:
                 position, columns = position + len(_NO_DATA), b""
             elif group.described:
                 shows = True
-                if not data.startswith(b"T", position):
+                if data[position : position + 1] != b"T":
                     return False
-        if shows and data.startswith(b"T", position):
-            end = position + 1 + int.from_bytes(data[position + 1 : position + 5], "big")
-            columns = data[position + 5 : end]
+        size = len(data)
+        if shows and position < size and data[position] == _ROW_DESCRIPTION:
+            end = end_of(data, position)
+            columns = data[position + HEADER_BYTES : end]
             if columns != known.columns and not self._shows_nothing(known, columns):
                 return False
             position = end
         first, rows = position, 0
-        while data.startswith(b"D", position):
-            position += 1 + int.from_bytes(data[position + 1 : position + 5], "big")
+        while position < size and data[position] == _DATA_ROW:
+            position = end_of(data, position)
             rows += 1
         of_rows = position - first - HEADER_BYTES * rows
-        if data.startswith(b"C", position):
-            end = position + 1 + int.from_bytes(data[position + 1 : position + 5], "big")
-            tag = data[position + 5 : end]
+        if position < size and data[position] == _COMPLETE:
+            end = end_of(data, position)
+            tag = data[position + HEADER_BYTES : end]
         elif data.startswith(_SUSPENDED, position) and group.prepared is not None:
             end, tag = position + len(_SUSPENDED), b""
         else:
             return False
-        if len(data) != end + 6 or not data.startswith(b"Z\0\0\0\x05", end):
+        if size != end + 6 or not data.startswith(_READY, end):
             return False
         status = data[end + 5 :]
         if status != self.link.status and not (known.effects and status in (b"I", b"T")):
@@ -283,7 +296,7 @@ class Lane:
             self.answers.statement_ran(known.plan.statements[0])
         elif tag and known.withholds:
             self.answers.withhold_until_end = True
-        words = tag.rstrip(b"\0").decode("ascii", "replace") or "SUSPENDED"
+        words = tag or b"SUSPENDED"
         self.answers.outcomes.ended(group.decision, group.started, words, rows, size, "")
         if prepared is not None:
             if columns is not None:

@@ -180,7 +180,7 @@ class NameTable:
 
         Portals of a later cycle were made by messages that are already on their way.
         """
-        if not self.portals:
+        if not self.portals.data:
             return
         ended = [n for n, p in self.portals.items() if not p.holdable and p.cycle <= cycle]
         for name in ended:  # in place: ways back hold on to the table

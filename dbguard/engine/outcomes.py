@@ -6,8 +6,8 @@ was no more than prepared.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dbguard.audit.members import rendered_text
 from dbguard.audit.rendering import rendered_outcome
@@ -19,6 +19,15 @@ from .server_codes import recorded_code
 
 UNKNOWN = "08006"
 """Connection failure: the session was over before the server had said how it went."""
+
+
+@lru_cache(maxsize=256)
+def _read(tag: bytes) -> tuple[bytes, int]:
+    """A tag as records have it, and the number it ends with; -1 when there is none. The same few
+    come again and again."""
+    text = tag.rstrip(b"\0").decode("ascii", "replace")
+    last = text.rsplit(" ", 1)[-1]
+    return rendered_text(text), int(last) if last.isdigit() else -1
 
 
 @dataclass(slots=True)
@@ -33,34 +42,38 @@ class Outcomes:
     def __post_init__(self) -> None:
         self._rendered = rendered_text(self.session)
 
-    def record(self, entry: Pending, index: int, tag: str, sqlstate: str) -> None:
+    def record(self, entry: Pending, index: int, tag: bytes, sqlstate: str) -> None:
         """Statement `index` of `entry` has ended, or its portal waits for the next Execute."""
         rows, size = entry.rows, entry.bytes
         entry.rows = entry.bytes = 0
         if index >= len(entry.decisions):
             return
-        self.ended(entry.decisions[index], entry.started, tag, rows, size, recorded_code(sqlstate))
+        code = recorded_code(sqlstate)
+        self.ended(entry.decisions[index], entry.started, tag, rows, size, code)
 
     def ended(
-        self, decision: int, started: float, tag: str, rows: int, size: int, sqlstate: str
+        self, decision: int, started: float, tag: bytes, rows: int, size: int, sqlstate: str
     ) -> None:
         """What became of the statement of that decision; `rows` where its tag tells no number.
 
-        `started`: monotonic seconds; `size`: bytes.
+        `started`: monotonic seconds; `size`: bytes; `tag`: as CommandComplete has it.
         """
-        last = tag.rsplit(" ", 1)[-1]
-        elapsed = self.surroundings.monotonic() - started
+        surroundings = self.surroundings
+        words, number = _read(tag)
+        elapsed = int((surroundings.monotonic() - started) * 1_000_000)
         outcome = rendered_outcome(
             self._rendered,
             decision,
-            tag,
-            int(last) if last.isdigit() else rows,
+            words,
+            rows if number < 0 else number,
             sqlstate,
-            max(0, int(elapsed * 1_000_000)),
+            elapsed if elapsed > 0 else 0,
             size,
         )
-        with contextlib.suppress(AuditUnavailable):  # the decision is on disk, and it has run
-            self.surroundings.record(outcome)
+        try:  # noqa: SIM105 - `suppress` is an object more
+            surroundings.record(outcome)
+        except AuditUnavailable:
+            pass  # the decision is on disk, and it has run
 
     def abandon(self, queue: Queue) -> None:
         """The session is over: what the server owes an answer to may have run, or may yet."""
@@ -69,4 +82,4 @@ class Outcomes:
             for index in range(entry.statement, len(entry.decisions)):
                 if not entry.failed and entry.decisions[index] not in told:
                     told.add(entry.decisions[index])
-                    self.record(entry, index, "", UNKNOWN)
+                    self.record(entry, index, b"", UNKNOWN)

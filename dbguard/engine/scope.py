@@ -113,8 +113,13 @@ class Scope:
     """Transaction status as far as it is known: ReadyForQuery's, and what statements of an open
     pipeline have done to it since."""
 
+    texts: tuple[str | None, ...] = field(init=False)
+    """The reported settings that decide how bytes are read: client_encoding and
+    standard_conforming_strings."""
+
     def __post_init__(self) -> None:
         self.first_user = self.session_user
+        self.texts = self._texts()
 
     @property
     def session_user(self) -> str:
@@ -130,7 +135,6 @@ class Scope:
         """The server has to be asked before a text can be planned."""
         return self.view is None or (self.needs_overlay and self.overlay_stale)
 
-    @property
     def settled(self) -> bool:
         """What texts mean is known, and neither an end of a transaction nor ReadyForQuery will
         change it: nothing was set, made or reported that waits for one."""
@@ -147,9 +151,7 @@ class Scope:
             or self.session_said is not None
         )
 
-    @property
-    def texts(self) -> tuple[str | None, ...]:
-        """The reported settings that decide how bytes are read."""
+    def _texts(self) -> tuple[str | None, ...]:
         get = self.parameters.get
         return get("client_encoding"), get("standard_conforming_strings")
 
@@ -241,7 +243,7 @@ class Scope:
                 case EffectKind.COMMIT | EffectKind.ROLLBACK:
                     committed = effect.kind is EffectKind.COMMIT and self.status != b"E"
                     self.status = b"I"
-                    self.transaction_ended(committed=committed)
+                    self.transaction_ended(committed)
                 case EffectKind.ROLLBACK_TO:
                     self.status = b"T"
                     if self.temporary_touched:
@@ -316,6 +318,7 @@ class Scope:
     def tells(self, name: str, value: str) -> None:
         """The server reports a setting by itself, just ahead of ReadyForQuery."""
         self.parameters[name] = value
+        self.texts = self._texts()
         if name == "session_authorization":
             self.role_unsure = True
             self.view = self.recalled = None
@@ -344,7 +347,7 @@ class Scope:
             self.temporary = None if self.temporary is None else ()
             self.view = None
 
-    def transaction_ended(self, *, committed: bool) -> None:
+    def transaction_ended(self, committed: bool) -> None:
         """The transaction is over: what was local to it, or not committed, may be gone."""
         self.role_unsure |= self.role_touched
         self._names_ended(undone=self.failed or not committed)
@@ -357,7 +360,8 @@ class Scope:
             elif not committed:
                 self.temporary = self.temporary_before
             elif self.temporary is not None:
-                self.temporary = tuple(c for c in self.temporary if not c.passing)
+                lasting = [c for c in self.temporary if not c.passing]
+                self.temporary = tuple(lasting)
             self._temporary_changed()
         if self.catalog_touched:
             self.catalog_touched = False

@@ -73,7 +73,7 @@ def test_identities_that_are_none(decision: DecisionRecord, broken: object) -> N
 def test_members_are_sorted_so_that_equal_records_are_equal_bytes() -> None:
     one = EventRecord(RecordKind.BACKUP, "", (("a", "1"), ("b", "2")))
     two = EventRecord(RecordKind.BACKUP, "", (("b", "2"), ("a", "1")))
-    assert render(one) == render(two)
+    assert render(one).body == render(two).body
 
 
 @given(

@@ -118,7 +118,7 @@ def test_outcomes_are_canonical(record: OutcomeRecord) -> None:
         == rendered_outcome(
             rendered_text(record.session),
             record.decision,
-            record.command_tag,
+            rendered_text(record.command_tag),
             record.rows,
             record.sqlstate,
             record.duration_microseconds,

@@ -93,7 +93,7 @@ def turns(log: AuditLog, records: int, sessions: int) -> Result:
     for _ in range(records // (2 * sessions)):
         for _ in range(sessions):
             number = log.append(decision.fill(session, "query", ""))
-            log.append(rendered_outcome(name, number, "SELECT 1", 1, "", 250, 64))
+            log.append(rendered_outcome(name, number, b'"SELECT 1"', 1, "", 250, 64))
         log.commit()
     own = time.thread_time() - own
     log.wait(log.append(RECORD))

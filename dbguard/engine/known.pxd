@@ -1,0 +1,36 @@
+cimport cython
+
+from dbguard.engine.names cimport NameTable, Prepared
+from dbguard.engine.scope cimport Scope
+
+cdef class Known:
+    cdef public object plan
+    cdef public object basis
+    cdef public object principal
+    cdef public object texts
+    cdef public object decision
+    cdef public bint names_masks
+    cdef public object effects
+    cdef public bint withholds
+    cdef public bytes data
+    cdef public Prepared prepared
+    cdef public object of_parse
+    cdef public object stencil
+    cdef public object fixed
+    cdef public object columns
+
+cdef class Knowledge:
+    cdef public object identity
+    cdef public Scope scope
+    cdef public NameTable names
+    cdef public object surroundings
+    cdef public dict _queries
+    cdef public dict _shapes
+    cdef public dict _statements
+    cdef public dict _texts
+
+    @cython.locals(known=Known)
+    cpdef object query(self, bytes data)
+    @cython.locals(known=Known, prepared=Prepared)
+    cpdef Known statement(self, bytes name)
+    cpdef Known text(self, bytes parse)
