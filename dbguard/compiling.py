@@ -48,6 +48,8 @@ def compile_to(folder: Path, package: Path = _PACKAGE) -> list[Path]:
         raise ConfigurationError(
             "modules are not compiled without Cython", hint="Run `pip install cython`."
         )
+    if shutil.which(_linking()[0]) is None:
+        raise ConfigurationError(f"there is no {_linking()[0]}", hint=_WITHOUT)
     with tempfile.TemporaryDirectory(prefix="dbguard-compiling-") as made:
         root = Path(made)
         for source in sources(package):
@@ -80,12 +82,15 @@ def _compile(module: str, root: Path, folder: Path) -> Path:
     code, extension = source.with_suffix(".c"), place_of(module, folder)
     cython = [sys.executable, "-m", "cython", "-3", "-X", "annotation_typing=False"]
     _run([*cython, "--module-name", f"dbguard.{module}", "-o", str(code), str(source)], root)
-    # As Python itself was built and links its own extensions; LDSHARED names the compiler first.
-    link = shlex.split(sysconfig.get_config_var("LDSHARED") or "cc -shared")
     given = shlex.split(os.environ.get("CFLAGS", ""))
     include = f"-I{sysconfig.get_path('include')}"
-    _run([*link, *_FLAGS, *given, include, str(code), "-o", str(extension)], root)
+    _run([*_linking(), *_FLAGS, *given, include, str(code), "-o", str(extension)], root)
     return extension
+
+
+def _linking() -> list[str]:
+    """How Python links its own extensions; the compiler comes first."""
+    return shlex.split(sysconfig.get_config_var("LDSHARED") or "cc -shared")
 
 
 def _run(command: Sequence[str], root: Path) -> None:

@@ -171,7 +171,7 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
     files += [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "pyproject.toml"]
     wrong = []
     for path in files:
-        if "__pycache__" in path.parts or not path.exists():
+        if {"__pycache__", "_compiled"} & {*path.parts} or not path.exists():
             continue
         text = path.read_text("utf-8", errors="ignore")
         wrong += [f"{path.relative_to(ROOT)}: {home}" for home in homes if home in text]
