@@ -65,6 +65,8 @@ class Destruction:
     schemas: tuple[str, ...] = ()
     """Schemas that go with all that is in them."""
     reach: Reach = Reach.NAMED
+    database: str = ""
+    """The one database that goes as a whole: DROP DATABASE."""
     reason: str = ""
     """Why, in some words for records and refusals: `dropping clinic.claims with what depends on
     it`. Lower case, no full stop, no value."""
@@ -101,5 +103,5 @@ def together(parts: Iterable[Destruction]) -> Destruction:
         tuple(dict.fromkeys(o for part in found for o in part.objects)),
         tuple(dict.fromkeys(s for part in found for s in part.schemas)),
         max(part.reach for part in found),
-        "; ".join(dict.fromkeys(part.reason for part in found if part.reason)),
+        reason="; ".join(dict.fromkeys(part.reason for part in found if part.reason)),
     )

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import asyncpg
-
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import ServerAccess, disconnect, identify
+from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.evidence import Evidence, Provider
+from dbguard.guards.backup.looking import look
 from dbguard.guards.backup.model import Clock, DatabaseIdentity
+from dbguard.guards.backup.observing import CatalogMemory
 from dbguard.guards.backup.registered import RegisteredBackups, size_on_disk
 from dbguard.guards.backup.registry import BackupRegistry
-from dbguard.guards.backup.requirement import BackupVerdict, Circumstances, command, evaluate
+from dbguard.guards.backup.requirement import BackupVerdict, command, evaluate
 from dbguard.policy.decision import BackupRequirement
-from dbguard.sql.destruction import Destruction
+from dbguard.sql.destruction import Destruction, Reach
 
 __all__ = ["BackupGuard", "size_on_disk"]
 
@@ -37,6 +37,7 @@ class BackupGuard:
         self._registry = registry
         self._access = access
         self._clock = clock
+        self._memory = CatalogMemory(registry.path)
         self._providers: tuple[Provider, ...] = (RegisteredBackups(registry), *providers)
 
     async def check(
@@ -44,12 +45,16 @@ class BackupGuard:
     ) -> BackupVerdict:
         """Whether backups of `database` satisfy `requirement` at this moment, for a statement that
         destroys `destroyed`. Never raises."""
+        if destroyed.database:  # all of that one, whichever the statement is sent to
+            database = destroyed.database
+            destroyed = Destruction(reach=Reach.DATABASE, reason=destroyed.reason)
         try:
-            identity = await self._identify(database)
+            identity, circumstances = await look(
+                self._access, self._memory, self._clock, database, destroyed
+            )
             backups, silent, asked = await self._backups(requirement, identity)
         except BackupError as error:
             return _unknown(database, error)
-        circumstances = Circumstances(database, self._clock())
         verdict = evaluate(requirement, backups, circumstances, destroyed)
         if verdict.satisfied or not silent:
             return verdict
@@ -80,18 +85,6 @@ class BackupGuard:
         answers = await asyncio.gather(*(_told(p, identity) for p in asked))
         found = [backup for backups, _ in answers for backup in backups]
         return found, [error for _, error in answers if error is not None], len(asked)
-
-    async def _identify(self, database: str) -> DatabaseIdentity:
-        connection = await self._access.connect(database)
-        try:
-            return await identify(connection, self._access)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            raise BackupError(
-                "server does not say which database it is",
-                hint="Check the control connection (catalog.dsn) and try again.",
-            ) from None
-        finally:
-            await disconnect(connection)
 
 
 async def _told(

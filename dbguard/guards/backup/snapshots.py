@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,10 +13,12 @@ from typing import Final
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import Connection, disconnect, identify
 from dbguard.guards.backup.binaries import Binaries
+from dbguard.guards.backup.catalog_states import read_states
 from dbguard.guards.backup.context import SERVER_ERRORS, BackupContext, Step, query_failed
 from dbguard.guards.backup.counting import count_rows
 from dbguard.guards.backup.definitions import describe_objects
 from dbguard.guards.backup.model import DatabaseIdentity, Digests, RowCounts
+from dbguard.guards.backup.observing import CatalogMemory
 
 _TABLES: Final = """
 SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
@@ -91,6 +94,9 @@ async def exported_snapshot(
         _check_space(database, size, context)
         exported = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
         definitions = await describe_objects(connection)
+        states = await read_states(connection)
+        memory = CatalogMemory(context.registry.path)
+        await asyncio.to_thread(memory.observe, identity, states, taken_at)
         counts, checksums = await count_rows(connection, names)
         snapshot = Exported(
             identity, taken_at, exported, binaries, tables, left_out, size, counts, checksums,

@@ -70,6 +70,19 @@ _DESTROYING = {
 }
 """For words; what stands in neither table destroys as well."""
 
+WITH_OWNED = frozenset(
+    {
+        "AT_ChangeOwner",
+        "AT_DropColumn",
+        "AT_DropConstraint",
+        "AT_DropIdentity",
+        "AT_SetIdentity",
+        "AT_SetLogged",
+        "AT_SetUnLogged",
+    }
+)
+"""Commands that change or drop what belongs to the table as well: sequences, indexes."""
+
 _SERIAL = frozenset(
     {"serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"},
 )

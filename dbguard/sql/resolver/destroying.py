@@ -22,7 +22,7 @@ from dbguard.sql.facts import Action
 from dbguard.sql.referee import Node
 from dbguard.sql.snapshot import Relation
 
-from .altering import objection_to
+from .altering import WITH_OWNED, objection_to
 from .context import Context
 from .outcome import option_is_on
 
@@ -39,6 +39,8 @@ _OVERWRITING = {
     ),
 }
 """The server's own functions that put something in the place of a value that is kept."""
+_PARTS = frozenset({"policy", "rule", "trigger"})
+"""What is dropped of a relation that stays."""
 _SHARED = frozenset({"role", "database", "tablespace", "parameter"})
 """Objects that all databases of a server share."""
 
@@ -105,6 +107,8 @@ def _told(found: Destruction, verb: str) -> Destruction:
 def _drop(ctx: Context, fields: Node) -> Destruction:
     reach = Reach.DEPENDANTS if fields.get("behavior") == _CASCADE else Reach.OWNED
     kind = str(fields.get("removeType", "")).removeprefix("OBJECT_").lower()
+    if reach is Reach.OWNED and kind in _PARTS:
+        reach = Reach.NAMED
     relations = relations_of(ctx, Action.DROP)
     if kind == "schema":
         names = tuple(o.name for o in objects_of(ctx, "schema") if not _is_own(o.name))
@@ -172,8 +176,8 @@ def _alter_table(ctx: Context, fields: Node) -> Destruction:
     if not objections:
         return ADDITIVE
     cascade = any(c.get("behavior") == _CASCADE for c in commands)
-    drops = any(c.get("subtype") in ("AT_DropColumn", "AT_DropConstraint") for c in commands)
-    reach = Reach.DEPENDANTS if cascade else Reach.OWNED if drops else Reach.NAMED
+    more = any(c.get("subtype") in WITH_OWNED for c in commands)
+    reach = Reach.DEPENDANTS if cascade else Reach.OWNED if more else Reach.NAMED
     return changed(" and ".join(dict.fromkeys(objections)), reach)(ctx, fields)
 
 
@@ -242,6 +246,10 @@ def _shared(verb: str) -> Finder:
         return _told(Destruction(objects=named, reach=Reach.CLUSTER), verb)
 
     return find
+
+
+def _drop_database(ctx: Context, fields: Node) -> Destruction:
+    return replace(_shared("dropping")(ctx, fields), database=fields["dbname"])
 
 
 def _grant_role(ctx: Context, fields: Node) -> Destruction:
@@ -376,7 +384,7 @@ _FINDERS: Mapping[str, Finder] = {
     "GrantRoleStmt": _grant_role,
     "AlterDefaultPrivilegesStmt": _default_privileges,
     "RenameStmt": changed("renaming", whole_schemas=True),
-    "AlterObjectSchemaStmt": changed("moving"),
+    "AlterObjectSchemaStmt": changed("moving", Reach.OWNED),
     "AlterOwnerStmt": changed("changing the owner of"),
     "AlterDomainStmt": _domain,
     "AlterEnumStmt": _enum,
@@ -394,7 +402,8 @@ _FINDERS: Mapping[str, Finder] = {
     **_listed("DropSubscriptionStmt DropUserMappingStmt", changed("dropping")),
     **_listed("AlterRoleStmt AlterRoleSetStmt AlterDatabaseStmt", _role_settings),
     **_listed("AlterDatabaseSetStmt AlterTableSpaceOptionsStmt", _role_settings),
-    **_listed("DropRoleStmt DropdbStmt DropTableSpaceStmt", _shared("dropping")),
+    **_listed("DropRoleStmt DropTableSpaceStmt", _shared("dropping")),
+    "DropdbStmt": _drop_database,
     "AlterSystemStmt": _cluster("changing the server's configuration"),
     "DropOwnedStmt": _everything("dropping everything that a role owns"),
     "ReassignOwnedStmt": _everything("changing the owner of everything that a role owns"),
