@@ -331,11 +331,11 @@ class Connection:
             shortcut.client_waits = True
             data = await self._client.read()
             shortcut.client_waits = False
-            await shortcut.sent()
+            withdrawn = await shortcut.withdrawn()
             if not data:
                 break
             self._last_activity = time.monotonic()
-            self._splitter.feed(data)
+            self._splitter.feed(withdrawn + data if withdrawn else data)
             del data  # what a splitter has passed on nobody is to hold
 
     async def _pump_server(self, session: Session, server: Stream, shortcut: Shortcut) -> None:

@@ -4,7 +4,6 @@ bring them, while the connection's own tasks sleep."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -46,45 +45,64 @@ class Shortcut:
         """The task that reads the client has done all it had to do."""
         self.server_waits = False
         """The same of the server's."""
-        self._sent = asyncio.Event()
-        self._sent.set()
+        self._undecided: asyncio.Future[None] | None = None
+        """Who waits until the decision on what was taken is kept."""
+        self._taken = False
+        """Something of the client's was taken, and nothing has become of it yet."""
+        self._withdrawn = b""
+        """What has to go before all that was read since."""
 
     def open(self) -> None:
         """Begin."""
-        self._client.tap(lambda data: self._passes(self._take, data))
-        self._server.tap(lambda data: self._passes(self._give, data))
+        self._client.tap(self._from_the_client)
+        self._server.tap(self._from_the_server)
 
     def close(self) -> None:
         """Take nothing more."""
         self._client.tap(None)
         self._server.tap(None)
 
-    async def sent(self) -> None:
-        """Return when nothing is held that has to go first."""
-        await self._sent.wait()
+    async def withdrawn(self) -> bytes:
+        """Wait until nothing is held that has to go first, and return what the lane has taken and
+        could not send: it comes before all that was read since."""
+        if self._taken:
+            self._undecided = asyncio.get_running_loop().create_future()
+            await self._undecided
+        data, self._withdrawn = self._withdrawn, b""
+        return data
 
-    def _passes(self, way: Callable[[bytes], bool], data: bytes) -> bool:
-        """The border: fail closed, tell nobody a value."""
+    def _from_the_client(self, data: bytes) -> bool:
         try:
-            return way(data)
+            return self._take(data)
         except Exception as error:  # noqa: BLE001
-            log.error("connection failed", error=type(error).__name__, where=places(error))
-            self._session.link.closed = True
-            self._client.abort()
-            return True
+            return self._failed(error)
+
+    def _from_the_server(self, data: bytes) -> bool:
+        try:
+            return self._give(data)
+        except Exception as error:  # noqa: BLE001
+            return self._failed(error)
+
+    def _failed(self, error: Exception) -> bool:
+        """The border: fail closed, tell nobody a value."""
+        log.error("connection failed", error=type(error).__name__, where=places(error))
+        self._session.link.closed = True
+        self._client.abort()
+        return True
 
     def _take(self, data: bytes) -> bool:
         """Whether what the client has sent goes this way."""
-        if not self.client_waits or not self._sent.is_set():
+        if not self.client_waits or self._taken:
             return False
         if not self._from_client.between_messages or self._server.holds:
             return False
-        decision = None
-        with contextlib.suppress(AuditUnavailable):  # the general way tells it
+        try:
             decision = self._lane.offer(data)
+        except AuditUnavailable:
+            return False  # the general way tells it
         if decision is None:
             return False
-        self._sent.clear()
+        self._taken = True
         self._forwarded.clear()
         self._moved()
         self._audit.when_known(decision, self._decided)
@@ -92,12 +110,20 @@ class Shortcut:
 
     def _decided(self, kept: bool) -> None:
         """The decision's record is on disk, or lost."""
-        if not self._session.link.closed:
-            if kept:
+        self._taken = False
+        try:
+            if self._session.link.closed:
+                pass
+            elif kept:
                 self._server.write(self._lane.send())
-            else:
+            elif self.client_waits:
                 self._client.put_back(self._lane.withdraw())
-        self._sent.set()
+            else:
+                self._withdrawn = self._lane.withdraw()
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+        if self._undecided is not None and not self._undecided.done():
+            self._undecided.set_result(None)
         self._forwarded.set()
 
     def _give(self, data: bytes) -> bool:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from dbguard.errors import ProtocolViolation
 
@@ -19,9 +19,15 @@ ALPN_POSTGRESQL: Final = "postgresql"
 """What clients and servers of PostgreSQL 17 and later name in TLS; older ones ignore it."""
 KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6))
 """A peer that vanished is noticed within two minutes; the system's own default is two hours."""
-READ_BYTES = 1 << 18
-BUFFER_LIMIT = 1 << 16
-"""Twice as many bytes are held for a slow reader before the other side is no longer read."""
+READ_BYTES: Final = 1 << 16
+"""What is read at once. Whatever waits for a slow reader is held in pieces of this size."""
+BUFFER_LIMIT: Final = 1 << 16
+"""Unread bytes above which the peer is no longer read."""
+WRITE_HIGH: Final = 1 << 16
+"""Bytes held for the peer above which `drain` waits, ..."""
+WRITE_LOW: Final = 1 << 14
+"""... until it is down to these."""
+CLOSE_SECONDS: Final = 2.0
 
 
 def unencrypted_data(request: str) -> ProtocolViolation:
@@ -32,55 +38,59 @@ def unencrypted_data(request: str) -> ProtocolViolation:
     )
 
 
-class CountingReader(asyncio.StreamReader):
-    """A StreamReader that counts what it was fed and what was taken."""
+class Stream(asyncio.Protocol):
+    """One TCP connection, plain or TLS: a protocol of asyncio's that coroutines can read from, and
+    that can have what comes in looked at in the callback that brings it (`tap`)."""
 
-    def __init__(self) -> None:
-        super().__init__(limit=BUFFER_LIMIT)
-        self._unread = 0
-        self._ended = False
-        self.tap: Callable[[bytes], bool] | None = None
+    __slots__ = (
+        "_accepted",
+        "_drained",
+        "_ended",
+        "_failure",
+        "_left",
+        "_lost",
+        "_paused",
+        "_read",
+        "_taken",
+        "_tap",
+        "_transport",
+        "_unread",
+        "_waiting_for_end",
+        "peer",
+        "uses_tls",
+    )
 
-    def feed_data(self, data: Any) -> None:
-        if self._ended:
-            return
-        if self.tap is not None and not self._unread and self.tap(bytes(data)):
-            return
-        self.put(data)
+    _transport: asyncio.Transport
 
-    def put(self, data: Any) -> None:
-        """Leave `data` to whoever reads."""
-        self._unread += len(data)
-        super().feed_data(data)
-
-    def end(self) -> None:
-        """Nothing more is wanted: a pending read ends, what still comes is dropped."""
-        self._ended = True
-        self.feed_eof()
-
-    async def take(self, most: int = READ_BYTES) -> bytes:
-        """Up to `most` bytes, b"" at the end of the stream."""
-        data = await self.read(most)
-        self._unread -= len(data)
-        return data
-
-    @property
-    def has_unread(self) -> bool:
-        return self._unread > 0
-
-
-class Stream:
-    """One TCP connection, plain or TLS."""
-
-    def __init__(self, reader: CountingReader, writer: asyncio.StreamWriter, peer: str) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, peer: str, *, accepted: bool = False) -> None:
+        """`accepted`: the other side has connected, so this one is TLS's server."""
         self.peer = peer
         """Address of the other side, without the port; `local` on a Unix socket."""
         self.uses_tls = False
+        self._accepted = accepted
+        self._unread = b""
+        self._tap: Callable[[bytes], bool] | None = None
+        self._read: asyncio.Future[None] | None = None
+        """Who waits for something to read."""
+        self._drained: asyncio.Future[None] | None = None
+        """Set while the transport holds much for the peer: who waits until it holds less."""
+        self._waiting_for_end: asyncio.Future[None] | None = None
+        self._ended = False
+        """Nothing more comes, or is wanted."""
+        self._lost = False
+        self._failure: Exception | None = None
+        """What the connection was lost for."""
+        self._paused = False
+        """The transport does not read at present."""
         self._left = 0
         self._taken = time.monotonic()
-        connection = writer.get_extra_info("socket")
+
+    # -- from the transport -----------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._use(transport)
+        connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
             # asyncio sets it only where the protocol is named, which it is not behind accept():
             # a second short answer waited for the client's delayed acknowledgement, 40 ms
@@ -90,83 +100,159 @@ class Stream:
                 if hasattr(socket, name):
                     connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
+    def _use(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.uses_tls = transport.get_extra_info("sslcontext") is not None
+        transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
+        if hasattr(transport, "max_size"):  # of asyncio's own transports: what one recv() takes
+            transport.max_size = READ_BYTES
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended or (self._tap is not None and not self._unread and self._tap(data)):
+            return
+        self._unread = self._unread + data if self._unread else data
+        if not self._paused and len(self._unread) > BUFFER_LIMIT:
+            self._transport.pause_reading()
+            self._paused = True
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more, and may still read; TLS knows no such state."""
+        self._ended = True
+        self._wake()
+        return not self.uses_tls
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost, self._ended, self._failure = True, True, exc
+        self._wake()
+        self.resume_writing()
+        if self._waiting_for_end is not None and not self._waiting_for_end.done():
+            self._waiting_for_end.set_result(None)
+
+    def pause_writing(self) -> None:
+        if self._drained is None:
+            self._drained = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    def _wake(self) -> None:
+        if self._read is not None and not self._read.done():
+            self._read.set_result(None)
+
+    # -- what is known of the connection ----------------------------------------
+
     @property
     def alpn(self) -> str | None:
         """The protocol that both sides of TLS agreed on."""
-        encrypted = self._writer.get_extra_info("ssl_object")
+        encrypted = self._transport.get_extra_info("ssl_object")
         return encrypted.selected_alpn_protocol() if encrypted is not None else None
 
     @property
     def certificate(self) -> bytes | None:
         """What the other side has shown, in DER; None without TLS, or when it showed none."""
-        encrypted = self._writer.get_extra_info("ssl_object")
+        encrypted = self._transport.get_extra_info("ssl_object")
         return encrypted.getpeercert(binary_form=True) if encrypted is not None else None
 
     @property
     def tls_version(self) -> str:
         """`TLSv1.3`; empty without TLS."""
-        encrypted = self._writer.get_extra_info("ssl_object")
+        encrypted = self._transport.get_extra_info("ssl_object")
         return (encrypted.version() or "") if encrypted is not None else ""
 
     @property
     def is_protected(self) -> bool:
         """Nobody on the way can read along: TLS, or a Unix socket of this machine."""
-        connection = self._writer.get_extra_info("socket")
+        connection = self._transport.get_extra_info("socket")
         return self.uses_tls or (connection is not None and connection.family == socket.AF_UNIX)
+
+    # -- reading ------------------------------------------------------------------
 
     def tap(self, takes: Callable[[bytes], bool] | None) -> None:
         """Have `takes` called with what comes in while nothing is unread: what it takes, nobody
         reads."""
-        self._reader.tap = takes
+        self._tap = takes
 
     def put_back(self, data: bytes) -> None:
-        """Leave what was taken to whoever reads."""
-        self._reader.put(data)
+        """Leave what was taken to whoever reads, ahead of all that came since."""
+        self._unread = data + self._unread
+        self._wake()
+
+    async def _take(self, most: int | None = None) -> bytes:
+        """Up to `most` bytes, b"" at the end of the stream."""
+        while not self._unread and not self._ended:
+            assert self._read is None, "two read at once"
+            self._read = asyncio.get_running_loop().create_future()
+            try:
+                await self._read
+            finally:
+                self._read = None
+        data = self._unread
+        if most is None or len(data) <= most:
+            self._unread = b""
+        else:
+            data, self._unread = data[:most], data[most:]
+        if self._paused and len(self._unread) <= BUFFER_LIMIT:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        return data
 
     async def read(self) -> bytes:
-        try:
-            return await self._reader.take()
-        except (ConnectionError, ssl.SSLError, TimeoutError):
-            return b""
+        """What has come in, b"" at the end of the stream, however that came."""
+        return await self._take()
 
     async def read_byte(self) -> bytes:
-        """The single byte that answers SSLRequest."""
-        return await self._reader.take(1)
+        """The single byte that answers SSLRequest. Raises OSError when the connection broke."""
+        data = await self._take(1)
+        if not data and self._failure is not None:
+            raise self._failure
+        return data
 
     @property
     def has_unread(self) -> bool:
         """Whether bytes have come in that nobody has read yet."""
-        return self._reader.has_unread
+        return bool(self._unread)
+
+    def abort_reading(self) -> None:
+        """Nothing more is wanted from this side: a pending read ends, what still comes is
+        dropped."""
+        self._ended = True
+        self._wake()
+
+    # -- writing ------------------------------------------------------------------
 
     @property
     def is_full(self) -> bool:
         """More is held for the peer than it has taken lately: `drain` waits."""
-        transport = self._writer.transport
-        return transport.get_write_buffer_size() > transport.get_write_buffer_limits()[0]
+        return self._transport.get_write_buffer_size() > WRITE_LOW
 
     @property
     def holds(self) -> int:
         """Bytes that the peer has not taken yet."""
-        return self._writer.transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size()
 
     @property
     def last_taken(self) -> float:
         """When the peer was last seen to take something of what is held for it (monotonic
         seconds). Only looking tells, so this has to be asked now and then."""
-        left = self._writer.transport.get_write_buffer_size()
+        left = self._transport.get_write_buffer_size()
         if left != self._left:
             self._left, self._taken = left, time.monotonic()
         return self._taken
 
     def write(self, data: bytes) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(data)
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     async def drain(self) -> None:
-        try:
-            await self._writer.drain()
-        except (ConnectionError, ssl.SSLError, TimeoutError):
-            return  # the reading side sees the end of the stream
+        """Wait while the transport holds much; a connection that is lost holds nothing."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+
+    # -- TLS, and the end -----------------------------------------------------------
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
         """Switch to TLS.
@@ -175,28 +261,33 @@ class Stream:
             ProtocolViolation: bytes came in before the handshake.
             ssl.SSLError, ConnectionError: the handshake failed.
         """
-        transport = self._writer.transport
-        if isinstance(transport, asyncio.ReadTransport):
-            transport.pause_reading()
-        if self._reader.has_unread:
+        transport = self._transport
+        if transport.is_closing():
+            raise ConnectionResetError("the connection ended before the handshake")
+        transport.pause_reading()
+        if self._unread:
             raise unencrypted_data("SSL request")
-        await self._writer.start_tls(context, server_hostname=server_name)
-        self.uses_tls = True
+        await self.drain()
+        encrypted = await asyncio.get_running_loop().start_tls(
+            transport, self, context, server_side=self._accepted, server_hostname=server_name
+        )
+        if encrypted is None:
+            raise ConnectionResetError("the connection ended during the handshake")
+        self._use(encrypted)
 
     async def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
+        if self._lost:
+            return
+        self._waiting_for_end = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(2):
-                await self._writer.wait_closed()
-        except (ConnectionError, ssl.SSLError, TimeoutError):
-            self._writer.transport.abort()
-
-    def abort_reading(self) -> None:
-        """Nothing more is wanted from this side: a pending read ends."""
-        self._reader.end()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._waiting_for_end
+        except TimeoutError:
+            self._transport.abort()
 
     def abort(self) -> None:
-        self._writer.transport.abort()
+        self._transport.abort()
 
 
 async def attach(
@@ -208,18 +299,9 @@ async def attach(
         ssl.SSLError, OSError: the handshake failed; the socket is closed.
     """
     loop = asyncio.get_running_loop()
-    reader = CountingReader()
-    made: list[asyncio.StreamWriter] = []
-
-    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """That the protocol has such a callback makes a later start_tls the server's side."""
-        made.append(writer)
-
-    await loop.connect_accepted_socket(
-        lambda: asyncio.StreamReaderProtocol(reader, accepted), connection, ssl=context
+    _, stream = await loop.connect_accepted_socket(
+        lambda: Stream(peer, accepted=True), connection, ssl=context
     )
-    stream = Stream(reader, made[0], peer)
-    stream.uses_tls = context is not None
     return stream
 
 
@@ -233,18 +315,12 @@ async def connect(host: str, port: int, context: ssl.SSLContext | None = None) -
         UnicodeError: `host` is no name.
     """
     loop = asyncio.get_running_loop()
-    reader = CountingReader()
-
-    def factory() -> asyncio.StreamReaderProtocol:
-        return asyncio.StreamReaderProtocol(reader)
-
-    transport: asyncio.Transport
     if host.startswith("/"):
-        transport, protocol = await loop.create_unix_connection(factory, f"{host}/.s.PGSQL.{port}")
-    else:
-        transport, protocol = await loop.create_connection(
-            factory, host, port, ssl=context, server_hostname=host if context else None
+        _, stream = await loop.create_unix_connection(
+            lambda: Stream(host), f"{host}/.s.PGSQL.{port}"
         )
-    stream = Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), host)
-    stream.uses_tls = context is not None
+    else:
+        _, stream = await loop.create_connection(
+            lambda: Stream(host), host, port, ssl=context, server_hostname=host if context else None
+        )
     return stream

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Callable
 
-from dbguard.proxy.streams import Stream, attach, connect
+import pytest
+
+from dbguard.proxy.streams import BUFFER_LIMIT, READ_BYTES, Stream, attach, connect
 
 
 async def test_short_answers_are_not_held_back() -> None:
@@ -16,7 +19,7 @@ async def test_short_answers_are_not_held_back() -> None:
         connection, _ = await asyncio.get_running_loop().sock_accept(listener)
         streams: list[Stream] = [await attach(connection, "somebody"), await opening]
     for stream in streams:
-        found = stream._writer.get_extra_info("socket")
+        found = stream._transport.get_extra_info("socket")
         assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await stream.close()
 
@@ -31,3 +34,127 @@ async def test_what_nobody_can_read_on_its_way() -> None:
         assert (local.is_protected, remote.is_protected, other.is_protected) == (True, False, False)
         for stream in (local, remote, other):
             await stream.close()
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[tuple[Stream, socket.socket]]:
+    """A stream, and its peer as a plain socket."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    stream = await attach(ours, "x")
+    with theirs:
+        yield stream, theirs
+        await stream.close()
+
+
+async def until(true: Callable[[], object]) -> None:
+    while not true():
+        await asyncio.sleep(0.001)
+
+
+async def test_what_came_before_the_end_is_read(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    peer.sendall(b"last words")
+    peer.close()
+    await until(lambda: stream.has_unread)
+    assert await stream.read() == b"last words"
+    assert [await stream.read(), await stream.read()] == [b"", b""]
+
+
+async def test_who_sends_no_more_may_still_read(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    peer.shutdown(socket.SHUT_WR)
+    assert await stream.read() == b""
+    stream.write(b"an answer")
+    assert await asyncio.get_running_loop().sock_recv(peer, 100) == b"an answer"
+
+
+async def test_single_bytes_leave_the_rest(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    peer.sendall(b"Srest")
+    assert await stream.read_byte() == b"S"
+    assert stream.has_unread
+    assert await stream.read() == b"rest"
+    assert not stream.has_unread
+
+
+async def test_what_is_put_back_comes_first(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    taken: list[bytes] = []
+    stream.tap(lambda data: not taken and not taken.append(data))  # type: ignore[func-returns-value]
+    peer.sendall(b"first,")
+    await until(lambda: taken)
+    peer.sendall(b"second")
+    await until(lambda: stream.has_unread)
+    stream.put_back(taken[0])
+    assert await stream.read() == b"first,second"
+
+
+async def test_a_read_that_is_given_up_leaves_what_comes_then(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, peer = pair
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await stream.read()
+    peer.sendall(b"later")
+    assert await stream.read() == b"later"
+
+
+async def test_nothing_more_is_wanted(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    reading = asyncio.create_task(stream.read())
+    await asyncio.sleep(0)
+    stream.abort_reading()
+    assert await reading == b""
+    seen: list[bytes] = []
+    stream.tap(lambda data: bool(seen.append(data)))  # type: ignore[func-returns-value]
+    peer.sendall(b"too late")
+    await asyncio.sleep(0.05)
+    assert not seen
+    assert not stream.has_unread
+
+
+async def test_a_peer_that_nobody_reads_is_held_back(pair: tuple[Stream, socket.socket]) -> None:
+    """And read again, all of it, when somebody does."""
+    stream, peer = pair
+    loop, size = asyncio.get_running_loop(), 4 << 20
+    sending = asyncio.create_task(loop.sock_sendall(peer, b"x" * size))
+    await until(lambda: stream._paused)
+    held = len(stream._unread)
+    assert BUFFER_LIMIT < held <= BUFFER_LIMIT + READ_BYTES
+    await asyncio.sleep(0.05)
+    assert len(stream._unread) == held
+    assert not sending.done()
+    received = 0
+    while received < size:
+        received += len(await stream.read())
+    await sending
+
+
+async def test_drain_waits_for_a_slow_peer(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    await stream.drain()  # nothing is held
+    stream.write(b"x" * (4 << 20))
+    assert stream.is_full
+    waiting = [asyncio.create_task(stream.drain()) for _ in range(2)]
+    await asyncio.sleep(0.02)
+    assert not any(task.done() for task in waiting)
+    waiting.pop().cancel()  # the other one still waits
+    loop, received = asyncio.get_running_loop(), 0
+    while received < 4 << 20:
+        received += len(await loop.sock_recv(peer, 1 << 20))
+    await waiting[0]
+    assert not stream.holds
+
+
+async def test_drain_does_not_outlast_the_connection(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    stream.write(b"x" * (4 << 20))
+    waiting = asyncio.create_task(stream.drain())
+    await asyncio.sleep(0)
+    peer.close()
+    await waiting
+    stream.write(b"nobody gets it")
+    await stream.drain()
+    assert await stream.read() == b""
