@@ -74,6 +74,7 @@ NOT_SETTINGS: Final = frozenset(
         "DBGUARD_COMPILE",
         "DBGUARD_CONFIG",
         "DBGUARD_DEMO_HOME",
+        "DBGUARD_EVENT_LOOP",
         "DBGUARD_PG_BIN",
         "DBGUARD_TEST_DSN",
         UNCOMPILED,

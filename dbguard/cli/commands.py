@@ -6,6 +6,7 @@ are wanted: of one, when its name is the first argument.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Annotated
@@ -14,6 +15,8 @@ import typer
 
 from dbguard import __version__
 from dbguard.running_path import described
+
+from .event_loop import chosen
 
 _PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 COMMANDS = {
@@ -65,7 +68,8 @@ def _loaded(place: str) -> typer.Typer | Callable[..., None]:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dbguard {__version__} ({described()})")
+        path = f"{described()}; event loop: {chosen(os.environ).description}"
+        typer.echo(f"dbguard {__version__} ({path})")
         raise typer.Exit
 
 

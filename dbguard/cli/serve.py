@@ -18,6 +18,7 @@ from dbguard.proxy.serving import serve as run_proxy
 from dbguard.proxy.supervising import supervise, worker_count
 from dbguard.settings import Settings
 
+from . import event_loop
 from .logs import configure_logs
 from .supervisor import Supervisor
 
@@ -50,7 +51,7 @@ def serve(
     def load() -> Settings:
         return load_settings(config, os.environ)
 
-    asyncio.run(until_stopped(load(), load, log_level))
+    event_loop.run(until_stopped(load(), load, log_level), os.environ)
 
 
 async def until_stopped(

@@ -15,6 +15,7 @@ import sys
 from dbguard.proxy.worker import work
 from dbguard.proxy.worker_channel import Channel, Job
 
+from . import event_loop
 from .logs import configure_logs
 
 
@@ -34,7 +35,7 @@ async def obey(descriptor: int) -> None:
 
 def main() -> None:
     """Run until the supervisor has had enough, or is gone."""
-    asyncio.run(obey(int(sys.argv[1])))
+    event_loop.run(obey(int(sys.argv[1])), os.environ)
     os._exit(0)  # a thread may hang in a file system that is gone
 
 

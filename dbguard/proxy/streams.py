@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from dbguard.errors import ProtocolViolation
 
@@ -88,8 +88,7 @@ class Stream(asyncio.Protocol):
     # -- from the transport -----------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._use(transport)
+        self._use(cast(asyncio.Transport, transport))  # uvloop's are none by name
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
             # asyncio sets it only where the protocol is named, which it is not behind accept():
@@ -298,10 +297,9 @@ async def attach(
     Raises:
         ssl.SSLError, OSError: the handshake failed; the socket is closed.
     """
+    stream = Stream(peer, accepted=True)  # uvloop returns another protocol behind TLS
     loop = asyncio.get_running_loop()
-    _, stream = await loop.connect_accepted_socket(
-        lambda: Stream(peer, accepted=True), connection, ssl=context
-    )
+    await loop.connect_accepted_socket(lambda: stream, connection, ssl=context)
     return stream
 
 
@@ -314,13 +312,11 @@ async def connect(host: str, port: int, context: ssl.SSLContext | None = None) -
         OSError: it cannot be opened; ssl.SSLError is one.
         UnicodeError: `host` is no name.
     """
-    loop = asyncio.get_running_loop()
+    loop, stream = asyncio.get_running_loop(), Stream(host)
     if host.startswith("/"):
-        _, stream = await loop.create_unix_connection(
-            lambda: Stream(host), f"{host}/.s.PGSQL.{port}"
-        )
+        await loop.create_unix_connection(lambda: stream, f"{host}/.s.PGSQL.{port}")
     else:
-        _, stream = await loop.create_connection(
-            lambda: Stream(host), host, port, ssl=context, server_hostname=host if context else None
+        await loop.create_connection(
+            lambda: stream, host, port, ssl=context, server_hostname=host if context else None
         )
     return stream
