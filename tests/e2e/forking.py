@@ -41,10 +41,11 @@ class Nursery:
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
 
-    def start(self, arguments: list[str], folder: Path, errors: IO[Any]) -> Forked:
-        """`dbguard` with `arguments` in `folder`, with the variables of this process as of now."""
+    def start(
+        self, arguments: list[str], folder: Path, errors: IO[Any], environment: dict[str, str]
+    ) -> Forked:
+        """`dbguard` with `arguments` in `folder`."""
         ours, theirs = os.pipe()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         request = {"arguments": arguments, "folder": str(folder), "environment": environment}
         with self._lock:
             socket.send_fds(self._socket, [json.dumps(request).encode()], [theirs, errors.fileno()])

@@ -14,11 +14,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import psycopg
 
+from dbguard.cli.event_loop import VARIABLE, EventLoop
 from dbguard.verification.findings import Verification
 from dbguard.verification.inputs import load_keys
 from dbguard.verification.trail import verify
@@ -53,6 +56,15 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def event_loop() -> dict[str, str]:
+    """The variable that chooses a proxy's event loop: half of the test files have one, the other
+    half the other, and every file always the same. DBGUARD_EVENT_LOOP gives all the same."""
+    if VARIABLE in os.environ or find_spec("uvloop") is None:
+        return {}
+    file = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+    return {VARIABLE: tuple(EventLoop)[crc32(Path(file).name.encode()) % 2]}
 
 
 @dataclass
@@ -95,9 +107,10 @@ class Guarded:
 
     def start(self, *options: str) -> None:
         arguments = ["serve", "--config", str(self.config), *options]
+        environment = {**os.environ, **event_loop(), "PYTHONPATH": str(ROOT)}
         with self.log.open("a") as log:
             if self.nursery is not None:
-                self.process = self.nursery.start(arguments, self.folder, log)
+                self.process = self.nursery.start(arguments, self.folder, log, environment)
             else:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "dbguard", *arguments],
@@ -105,7 +118,7 @@ class Guarded:
                     stderr=log,
                     text=True,
                     cwd=self.folder,
-                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                    env=environment,
                 )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
