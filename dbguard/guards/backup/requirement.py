@@ -106,13 +106,19 @@ def evaluate(
         message=f'{_WORDS[requirement.min_verification]} of database "{database}" that is at most '
         f"{describe(timedelta(seconds=requirement.max_age_seconds))} old is required",
         detail=" ".join(nearest.values()) or "There is no backup of this database.",
-        hint=f"Run: {command(database)}",
+        hint=_hint(requirement, database),
     )
 
 
 def _named(found: Evidence) -> str:
     """Its id, and whose it is where it is none of dbguard's own."""
     return found.id if found.provider == OWN_PROVIDER else f"{found.id} of {found.provider}"
+
+
+def _hint(requirement: BackupRequirement, database: str) -> str:
+    if requirement.providers and OWN_PROVIDER not in requirement.providers:
+        return f"Make a backup with {' or '.join(requirement.providers)}, and try again."
+    return f"Run: {command(database)}"
 
 
 def command(database: str) -> str:

@@ -224,3 +224,66 @@ def test_the_record_says_which_backup_and_what_was_stored() -> None:
     assert verdict.how == (
         "backup b60 of 2026-03-01T11:59:00Z, verified 2026-03-01T12:00:00Z, sha256 ab12"
     )
+
+
+def foreign(provider: str, age: float, **fields: object) -> Evidence:
+    taken_at = NOW - timedelta(seconds=age)
+    found = Evidence("f1", provider, taken_at, Verification.EXISTS)
+    return replace(found, **fields)  # type: ignore[arg-type]
+
+
+def test_the_nearest_miss_of_each_provider_is_told() -> None:
+    verdict = evaluate(
+        replace(RULE, min_verification=Verification.TOOL),
+        [
+            foreign("rest", 10, flaw="it failed"),
+            foreign("rest", 20),
+            foreign("barman", 60, note="barman verify-backup is under way"),
+            stored(age=7200),
+        ],
+        NOW,
+        CLINIC,
+    )
+    assert not verdict.satisfied
+    assert verdict.detail == (
+        "Backup f1 of rest does not count: it failed. "
+        "Backup f1 of barman does not count: it was not proven as far as the rule asks (tool) "
+        "(barman verify-backup is under way). "
+        "Backup b7200 does not count: it is 2 h old."
+    )
+
+
+def test_the_newest_that_counts_is_taken_whosever_it_is() -> None:
+    rule = replace(RULE, min_verification=Verification.EXISTS)
+    verdict = evaluate(rule, [stored(age=100), foreign("rest", 50)], NOW, CLINIC)
+    assert verdict.backup is not None
+    assert verdict.backup.provider == "rest"
+    assert verdict.how == "backup f1 of rest of 2026-03-01T11:59:10Z, not verified"
+    verdict = evaluate(rule, [stored(age=100), foreign("rest", 150)], NOW, CLINIC)
+    assert verdict.backup_id == "b100"
+
+
+def test_the_hint_is_for_those_whose_backups_count() -> None:
+    rule = replace(RULE, providers=("rest", "barman"))
+    assert evaluate(rule, [], NOW, CLINIC).hint == (
+        "Make a backup with rest or barman, and try again."
+    )
+    rule = replace(RULE, providers=("rest", "pg_dump"))
+    assert evaluate(rule, [], NOW, CLINIC).hint == "Run: dbguard backup now --database clinic"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "held"),
+    [
+        ("table", "clinic.patients", True),
+        ("table", "clinic.claims", False),
+        ("table", "billing.invoices", True),
+        ("sequence", "clinic.patients", True),
+        ("function", "clinic.patients", False),
+        ("view", "clinic.patients", False),
+    ],
+)
+def test_tables_by_name(kind: str, name: str, held: bool) -> None:
+    coverage = Coverage(False, frozenset({"billing"}), tables=frozenset({"clinic.patients"}))
+    long_ago = NOW - timedelta(days=1)
+    assert coverage.holds(Affected(kind, 7, name.partition(".")[0], name, long_ago)) is held
