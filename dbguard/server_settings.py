@@ -14,7 +14,19 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 
 from .provider_settings import ProviderSettings
 from .routes import NAME_BYTES
-from .setting_types import Host, Names, Ports, ProviderName, ReadableFile, ResolvedPath, Secret
+from .setting_types import (
+    Count,
+    Days,
+    Host,
+    Names,
+    Ports,
+    ProviderName,
+    ReadableFile,
+    ReadSecret,
+    ResolvedPath,
+    Seconds,
+    Secret,
+)
 from .setting_types import Section as Section
 from .setting_types import check_dsn as check_dsn
 
@@ -137,6 +149,33 @@ class CatalogSettings(Section):
     _check = field_validator("dsn")(check_dsn)
 
 
+class BackupFormat(enum.StrEnum):
+    """pg_dump's formats that can be restored in part."""
+
+    CUSTOM = "custom"
+    """One file."""
+    DIRECTORY = "directory"
+    """A folder with a file for each table."""
+
+
+class TakeScope(enum.StrEnum):
+    """What is in a backup that is taken while a client waits."""
+
+    OBJECTS = "objects"
+    """The rows that the statement can destroy, and the definitions of everything."""
+    DATABASE = "database"
+
+
+class KeepSettings(Section):
+    """Which backups pruning leaves; the newest proven one of a database in any
+    case."""
+
+    days: Days | None = Field(default=None, ge=1, le=36_600, examples=["30d"])
+    """Those that are not older."""
+    count: Count | None = Field(default=None, ge=1, le=100_000, examples=["10"])
+    """The newest so many of each database."""
+
+
 class BackupSettings(Section):
     """How `dbguard backup` reaches the database, where dumps go, whose backups count besides."""
 
@@ -148,6 +187,15 @@ class BackupSettings(Section):
         default={}, max_length=MOST_PROVIDERS, examples=["{main: {kind: pgbackrest, stanza: main}}"]
     )
     """Tools whose backups count as well, by the names under which refusals speak of them."""
+    format: BackupFormat = Field(default=BackupFormat.CUSTOM, examples=["directory"])
+    jobs: Count = Field(default=1, ge=1, le=64, examples=["4"])
+    """Connections that pg_dump uses at a time, in the directory format."""
+    key: ReadSecret | None = Field(default=None, examples=["file:backup.key"])
+    """32 bytes in base64 or hexadecimal digits: dumps are encrypted with it."""
+    take: TakeScope = Field(default=TakeScope.OBJECTS, examples=["database"])
+    take_timeout: Seconds = Field(default=900.0, ge=1, le=86_400, examples=["15m"])
+    """How long a backup may take that a client waits for."""
+    keep: KeepSettings = Field(default=KeepSettings(), examples=["{days: 7}"])
 
     @field_validator("providers")
     @classmethod

@@ -37,7 +37,12 @@ CLOCKS_AND_SOCKETS = {
 }  # fmt: skip
 """Of no use to a layer that gets time and randomness as arguments and does no I/O."""
 
-HANDS_ON_THE_ENVIRONMENT = {("proxy", "analysis_process"), ("running_path",), ("compiling",)}
+HANDS_ON_THE_ENVIRONMENT = {
+    ("proxy", "analysis_process"),
+    ("proxy", "backup_takers"),
+    ("running_path",),
+    ("compiling",),
+}
 """Starts a process with the variables of this one, and reads none of them; runs before anything
 else of dbguard is there, and when it is installed."""
 

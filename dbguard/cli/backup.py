@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,11 +21,12 @@ from rich.text import Text
 
 from dbguard.config import Settings, load_settings
 from dbguard.errors import BackupError, ConfigurationError, DbguardError
-from dbguard.guards.backup.access import ServerAccess, disconnect, identify
+from dbguard.guards.backup.access import disconnect, identify
 from dbguard.guards.backup.guard import size_on_disk
 from dbguard.guards.backup.model import Backup, BackupStatus
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
+from dbguard.proxy.backup_takers import context_of
 
 from .backup_records import BackupRecords
 
@@ -154,14 +155,7 @@ def _context(settings: Settings, database: str) -> BackupContext:
             hint='Add backup: {dsn: "file:backup-dsn.txt", directory: backups/} to the settings'
             + (f" of upstream {name}." if name else "."),
         )
-    return BackupContext(
-        access=ServerAccess(backup.dsn.get_secret_value()),
-        directory=backup.directory,
-        registry=BackupRegistry(settings.state.path),
-        clock=lambda: datetime.now(UTC),
-        environ=os.environ,
-        binaries=backup.binaries,
-    )
+    return context_of(backup, settings)
 
 
 async def _check_home(backup: Backup, context: BackupContext) -> None:

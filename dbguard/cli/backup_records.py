@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from dbguard.audit.own_chain import operator_chain
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit_settings import AuditSettings
 from dbguard.errors import DbguardError
+from dbguard.guards.backup.describing import described
 from dbguard.guards.backup.model import Backup
 
 _PATIENCE = 10.0
@@ -48,7 +48,7 @@ class BackupRecords:
 
     def succeeded(self, backup: Backup) -> None:
         """Record what is there now."""
-        self._write(event=self._act, **_described(backup))
+        self._write(event=self._act, **described(backup))
 
     def _write(self, **fields: str) -> None:
         log = operator_chain(self._settings)
@@ -57,22 +57,3 @@ class BackupRecords:
             log.wait(log.append(record), _PATIENCE)
         finally:
             log.close()
-
-
-def _described(backup: Backup) -> dict[str, str]:
-    return {
-        "backup": backup.id,
-        "database": backup.database.name,
-        "server": backup.database.server,
-        "snapshot_at": _time(backup.snapshot_at),
-        "verified_at": _time(backup.verified_at) if backup.verified_at else "",
-        "bytes": str(backup.bytes),
-        "sha256": backup.sha256,
-        "tables": str(max(0, len(backup.counts.tables) - 1)),
-        "rows": str(backup.counts.rows),
-        "tool": backup.tool,
-    }
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

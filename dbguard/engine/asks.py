@@ -77,6 +77,17 @@ class AskRequirement:
 
 
 @dataclass(frozen=True, slots=True)
+class AskTake:
+    """A backup is to be taken while the client waits, since there is none. Nothing is on its way
+    to the server or from it. Answered by a `RequirementAnswer`."""
+
+    requirement: BackupRequirement
+    destroyed: Destruction
+    seconds: float | None
+    """How long the client's statement_timeout lets it wait; None: for ever."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskFilling:
     """Columns are about to be filled with classified values; answered by None once that will not
     be forgotten."""
@@ -93,9 +104,10 @@ class RequirementAnswer:
     detail: str = ""
     """Sentences; the rule stands before them."""
     hint: str = ""
+    sqlstate: str = "42501"
 
 
-Ask = AskPlan | AskDurable | AskServer | AskFreshCatalog | AskRequirement | AskFilling
+Ask = AskPlan | AskDurable | AskServer | AskFreshCatalog | AskRequirement | AskTake | AskFilling
 Answer = Planned | bool | RequirementAnswer | None
 
 

@@ -23,7 +23,6 @@ from .asks import (
     Ask,
     AskDurable,
     AskFilling,
-    AskRequirement,
     Planned,
     RequirementAnswer,
     Surroundings,
@@ -38,6 +37,7 @@ from .plan import Basis, Plan, Refusal
 from .recording import Recording
 from .refreshing import Refreshing, ServerRefused
 from .replies import refusal_fields
+from .requiring import requirements_met
 from .scope import Scope
 from .server_words import same_mistake, server_words
 from .settling import Settling
@@ -301,20 +301,14 @@ class Judging:
         Raises:
             StatementError: a requirement is not met, or the audit log cannot be written.
         """
-        met: list[str] = []
+        met: tuple[str, ...] = ()
         unmet: RequirementAnswer | None = None
         if plan.refusal is None and phase != "parse":
-            for requirement in dict.fromkeys(plan.requirements):
-                answer = yield AskRequirement(requirement, plan.destroyed(requirement))
-                assert isinstance(answer, RequirementAnswer)
-                met.append(answer.how)
-                if not answer.satisfied:
-                    unmet = answer
-                    break
+            met, unmet = yield from requirements_met(plan, self.link, self.scope)
         if unmet is not None:
             rules = ", ".join(sorted({r.rule for r in plan.requirements}))
             refusal = Refusal(
-                "42501",
+                unmet.sqlstate,
                 unmet.message,
                 f"rule {rules}",
                 unmet.hint,
@@ -322,13 +316,13 @@ class Judging:
                 because=unmet.detail,
             )
             refused = replace(plan, refusal=refusal)
-            decisions = self._recording.decided(refused, planned.key, phase, statement, tuple(met))
+            decisions = self._recording.decided(refused, planned.key, phase, statement, met)
             raise RefusedWithRecord(refusal, decisions[0])
         if plan.refusal is None and phase != "parse" and (filled := plan.fillings):
             if any(filling.temporary for filling in filled):
                 self.scope.temporary = None  # what is in them now, only the session's view tells
             yield AskFilling(filled)
-        return self._recording.decided(plan, planned.key, phase, statement, tuple(met))
+        return self._recording.decided(plan, planned.key, phase, statement, met)
 
     # -- refusals -------------------------------------------------------------
 

@@ -171,7 +171,7 @@ class BackupShape(Shape):
     later: ClassVar[tuple[str, ...]] = ("covers",)
 
     max_age: Duration
-    on_missing: Literal["refuse"] = "refuse"
+    on_missing: Literal["refuse", "take"] = "refuse"
     min_verification: Literal["exists", "checksum", "tool", "restored"] = "restored"
     providers: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     max_wal: Size | None = None

@@ -181,7 +181,7 @@ def _malformed(value: object, path: Path) -> tuple[str, str]:
 
 
 def _not_a_choice(name: str, value: object, expected: str) -> tuple[str, str]:
-    if (name, value) in (("mode", "observe"), ("on_missing", "take")):
+    if (name, value) == ("mode", "observe"):
         return f"{name}: {value} is {_NOT_SUPPORTED}", f"use {expected}"
     if name == "classified":
         return "defaults.classified can't be loosened", "grant access by rules instead"

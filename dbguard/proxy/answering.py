@@ -11,14 +11,16 @@ from dbguard.engine.asks import (
     AskPlan,
     AskRequirement,
     AskServer,
+    AskTake,
 )
 from dbguard.engine.session import Session
 from dbguard.errors import AuditUnavailable
 
 from .hub import Hub
+from .taking import Waiting, take
 
 
-async def answer(hub: Hub, session: Session, ask: Ask) -> Answer:
+async def answer(hub: Hub, session: Session, ask: Ask, waiting: Waiting) -> Answer:
     """The answer to whatever is not the server's to say.
 
     Raises:
@@ -51,5 +53,8 @@ async def answer(hub: Hub, session: Session, ask: Ask) -> Answer:
         case AskRequirement():
             with hub.metrics.waiting("requirement"):
                 return await hub.requirement(ask, principal.database)
+        case AskTake():
+            with hub.metrics.waiting("backup"):
+                return await take(hub.guard, hub.taker, ask, principal.database, waiting)
         case AskServer():
             raise AssertionError("the connection waits for the server itself")

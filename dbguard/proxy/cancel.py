@@ -7,6 +7,7 @@ a session that is just closing, may share one: the secret decides.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import secrets
 import time
@@ -31,6 +32,8 @@ AGAIN_SECONDS: Final = (0.05, 0.2, 0.5)
 it did not help: to the server both come at about the same time, by two ways."""
 POLL_SECONDS: Final = 0.005
 """How often it is looked whether it helped: the client waits for the end of its request."""
+_LOOK_SECONDS: Final = 0.1
+"""How often it is looked whether there is something to stop."""
 LATELY_SECONDS: Final = 1.0
 """How old a statement may be for that. One that lives on later catches the request itself."""
 
@@ -53,6 +56,9 @@ class CancelTarget:
     """Which round of statements the server works on for the client, and since when (monotonic
     seconds); None when it works on nothing."""
 
+    stop: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+    """Ends what dbguard itself makes the client wait for; False when there is nothing."""
+
     async def cancel(self) -> None:
         """Send a CancelRequest, after the statement that it is meant for.
 
@@ -60,13 +66,12 @@ class CancelTarget:
         """
         request = CancelRequest(self.process_id, self.secret)
         if self.forwarded is not None:
-            try:
-                await asyncio.wait_for(self.forwarded.wait(), PATIENCE_SECONDS)
-            except TimeoutError:
+            if await self._stopped(self.forwarded, PATIENCE_SECONDS):
+                return
+            if not self.forwarded.is_set():
                 # a question of dbguard's own may wait for somebody's lock; its end is the client's
                 await self.upstream.cancel(request)
-                await self.forwarded.wait()
-                if self.at_rest():
+                if await self._stopped(self.forwarded, None) or self.at_rest():
                     return
         meant = self.under_way()
         await self.upstream.cancel(request)
@@ -77,6 +82,19 @@ class CancelTarget:
             if await self._over(meant[0], time.monotonic() + pause):
                 return
             await self.upstream.cancel(request)
+
+    async def _stopped(self, forwarded: asyncio.Event, seconds: float | None) -> bool:
+        """Wait until what the client sent is forwarded, for at most so many seconds; True when it
+        waited for something else that could be ended, also if that begins only now."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while not forwarded.is_set():
+            if self.stop():
+                return True
+            if end is not None and time.monotonic() >= end:
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(forwarded.wait(), _LOOK_SECONDS)
+        return False
 
     async def _over(self, what: int, until: float) -> bool:
         """Whether that round ends before `until` (monotonic seconds)."""

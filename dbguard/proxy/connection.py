@@ -41,6 +41,7 @@ from .shortcut import Shortcut
 from .sites import Sites
 from .streams import Stream
 from .surroundings import SessionSurroundings
+from .taking import Waiting
 from .tasks import places, spawn
 
 log = structlog.get_logger(__name__)
@@ -85,6 +86,7 @@ class Connection:
         self._leaving: DbguardError | None = None
         self._displaced: DbguardError | None = None
         self._ended_by: DbguardError | None = None
+        self._waiting = Waiting(client)
         self._ending = False
         self.deadline: Deadline | None = None
         """When the session has to end, if it has to."""
@@ -131,6 +133,7 @@ class Connection:
     def end(self, error: DbguardError) -> None:
         """Tell the client why, and end the session now."""
         self._ended_by = error
+        self._waiting.stop()
         if self._client.is_full:  # it takes nothing: whoever waits for it has to be woken
             self._client.abort()
         elif self._session is not None and not self._session.link.closed:
@@ -261,6 +264,7 @@ class Connection:
             self._forwarded,
             lambda: self._session is not None and self._session.link.at_rest,
             lambda: self._session.link.queue.under_way if self._session else None,
+            self._waiting.of(login.process_id),
         )
         self._key = self._hub.cancels.register(
             self._target, LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES
@@ -365,6 +369,7 @@ class Connection:
                 self._leave()
         finally:
             session.link.closed = True
+            self._waiting.stop()
             self._server_spoke.set()
             self._client.abort_reading()
 
@@ -389,7 +394,7 @@ class Connection:
     async def _answer(self, session: Session, ask: Ask) -> Answer:
         self._forwarded.clear()
         if not isinstance(ask, AskServer):
-            return await answer(self._hub, session, ask)
+            return await answer(self._hub, session, ask, self._waiting)
         if session.runs_clients_own:
             self._forwarded.set()  # what runs is the client's, who may cancel it
         if not session.link.closed:

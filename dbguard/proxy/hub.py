@@ -35,6 +35,7 @@ from dbguard.engine.planning import Memory, World
 from dbguard.engine.recorded_text import UNREADABLE_TEXT
 from dbguard.errors import LimitExceeded, StatementError, sqlstate_of
 from dbguard.guards.backup.guard import BackupGuard
+from dbguard.guards.backup.waiting import BackupTaker
 from dbguard.policy.decision import Decision, Effect, Principal
 from dbguard.policy.model import Policy
 from dbguard.sql.facts import Action
@@ -49,6 +50,7 @@ from .impersonal import impersonal, personal
 from .metrics import Lookup, Metrics
 from .naming import recorded_column
 from .plan_cache import PlanCache
+from .taking import answer_of
 from .under_way import UnderWay
 from .user_sessions import UserSessions
 from .world_cache import WorldCache
@@ -87,6 +89,8 @@ class Hub:
     metrics: Metrics = field(default_factory=Metrics)
     under_way: UnderWay = field(default_factory=UnderWay)
     users: UserSessions = field(default_factory=UserSessions)
+    taker: BackupTaker | None = None
+    """Takes backups while clients wait; None: the settings do not say how."""
     sealer: TextSealer | None = None
     """Keeps statements as they came, for an auditor."""
     writer: str = ""
@@ -354,13 +358,7 @@ class Hub:
         """Whether what a decision requires is there."""
         verdict = await self.guard.check(ask.requirement, database, ask.destroyed)
         self.metrics.requirement(verdict.satisfied)
-        return RequirementAnswer(
-            satisfied=verdict.satisfied,
-            how=verdict.how,
-            message=verdict.message,
-            detail=verdict.detail,
-            hint=verdict.hint,
-        )
+        return answer_of(verdict)
 
 
 def _session_of(overlay: str) -> str:

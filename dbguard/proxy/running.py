@@ -25,6 +25,7 @@ from dbguard.settings import Settings
 from dbguard.sql.limits import Limits
 
 from .analysis_pool import AnalysisPool
+from .backup_takers import backup_takers, clean_up, end_takers
 from .cancel import CancelRegistry
 from .connection import Connection
 from .deployment import Deployment
@@ -188,7 +189,10 @@ async def running(
         )
         cancels = CancelRegistry(routes=sharing.routes)
         make = _maker(settings, pool, audit, metrics, cancels, sharing)
-        sites = Sites(settings.state.path, make, policy, settings.environment, sharing)
+        takers = backup_takers(settings, audit)
+        stack.push_async_callback(end_takers, takers)
+        spawn(clean_up(takers), "clean up behind backups")
+        sites = Sites(settings.state.path, make, policy, settings.environment, sharing, takers)
         stack.push_async_callback(sites.close)
         await sites.start(deployment.connections.servers)
         await pool.start()

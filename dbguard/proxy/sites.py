@@ -26,6 +26,7 @@ from dbguard.guards.backup.access import ServerAccess, disconnect, identify
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.providers.making import Providers, make_providers
 from dbguard.guards.backup.registry import BackupRegistry
+from dbguard.guards.backup.waiting import BackupTaker
 from dbguard.policy.model import Policy
 from dbguard.provider_settings import ProviderSettings
 from dbguard.sql.snapshot import Snapshot
@@ -96,9 +97,11 @@ class Sites:
         policy: Policy,
         environment: str,
         sharing: Sharing | None = None,
+        takers: Mapping[str, BackupTaker] | None = None,
     ) -> None:
         self._sharing = sharing = sharing or Sharing()
         self._state = state
+        self._takers = takers or {}
         self._make = make
         self._policy, self._environment = policy, environment
         self._sites: dict[Place, Site] = {}
@@ -251,6 +254,7 @@ class Sites:
         guard = BackupGuard(BackupRegistry(self._state), access, _now, providers.all)
         site = f"{next(self._numbers)}"
         hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)
+        hub.taker = self._takers.get(place.name)
         watching = spawn(catalog.watch(), "catalog watch")
         return Site(place, hub, server, watching, providers, settings)
 

@@ -224,6 +224,11 @@ class Stream(asyncio.Protocol):
     # -- writing ------------------------------------------------------------------
 
     @property
+    def is_gone(self) -> bool:
+        """The peer has ended the connection, whatever it sent before that."""
+        return self._ended
+
+    @property
     def is_full(self) -> bool:
         """More is held for the peer than it has taken lately: `drain` waits."""
         return self._transport.get_write_buffer_size() > WRITE_LOW

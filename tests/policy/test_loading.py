@@ -79,7 +79,7 @@ def errors(*texts: str) -> list[str]:
         ("rules: [{id: a, require: {backup: {max_age: 1h}}}]", "x:1:9: rule a names no actions; add"),
         ("rules: [{id: a, require: {backup: {max_age: soon}}, actions: [ddl]}]",
          "x:1:45: not a duration; write a whole number and s, m, h or d, as in 1h"),
-        ("rules: [{id: a, require: {backup: {max_age: 1h, on_missing: take}}, actions: [ddl]}]",
+        ("rules: [{id: a, require: {backup: {max_age: 1h, on_missing: wait}}, actions: [ddl]}]",
          "x:1:61: on_missing: take is not supported in this release; use 'refuse'"),
         ("rules: [{id: a, require: {backup: {max_age: 1h, max_wal: 1}}, actions: [ddl]}]",
          "x:1:58: max_wal should be a text"),

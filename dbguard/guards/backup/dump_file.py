@@ -19,9 +19,16 @@ _LOCK_NAME: Final = ".lock"
 _CHUNK: Final = 1024 * 1024
 
 
+class BackupBusy(BackupError):
+    """Somebody else is at work in the backup directory."""
+
+
 @contextmanager
 def locked_directory(directory: Path) -> Iterator[None]:
-    """The backup directory, private, and ours alone while inside. Raises BackupError."""
+    """The backup directory, private, and ours alone while inside.
+
+    Raises BackupError, BackupBusy when it is somebody else's.
+    """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = directory.stat().st_mode
@@ -42,7 +49,7 @@ def locked_directory(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BackupError(
+            raise BackupBusy(
                 "another backup is running",
                 detail=f"It holds the lock of {directory}.",
                 hint="Wait until it is done and try again.",

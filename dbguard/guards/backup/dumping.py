@@ -59,8 +59,9 @@ async def write_dump(
     if key is not None:
         plain = partial.with_name(backup_id + _PLAIN + PARTIAL_SUFFIX)
     try:
-        # pg_dump makes it; its umask keeps others out
+        # pg_dump makes the folder, which is closed to others from the beginning
         await _run(snapshot, context, f"--file={plain}", f"--jobs={context.jobs}")
+        await asyncio.to_thread(_close_to_others, plain)
         if key is not None:
             await asyncio.to_thread(_seal_folder, plain, partial, key, backup_id)
     finally:
@@ -158,6 +159,12 @@ async def _with_thread(
         raise
     started()
     await working
+
+
+def _close_to_others(folder: Path) -> None:
+    folder.chmod(0o700)
+    for file in files_of(folder):
+        file.chmod(0o600)
 
 
 def _seal_folder(plain: Path, sealed: Path, key: Key, backup_id: str) -> None:

@@ -90,7 +90,6 @@ async def run_program(
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             env=dict(environment),
-            umask=0o077,
             # Ctrl-C at the terminal is for dbguard, which stops its programs in order.
             start_new_session=True,
         )

@@ -28,27 +28,60 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
 _WITH_ROWS: Final = """
-WITH RECURSIVE reached (oid) AS (
-    SELECT pg_catalog.unnest($1::pg_catalog.oid[])
+WITH RECURSIVE reached (class, oid) AS (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, c.oid
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY ($1::pg_catalog.oid[]) OR n.nspname = ANY ($2::pg_catalog.text[])
   UNION
-    SELECT found.oid FROM reached, LATERAL (
+    SELECT found.class, found.oid FROM reached, LATERAL (
         -- partitions and children hold the rows
-        SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits i WHERE i.inhparent = reached.oid
+        SELECT reached.class, i.inhrelid AS oid
+        FROM pg_catalog.pg_inherits i WHERE i.inhparent = reached.oid
       UNION ALL
         -- a materialized view's rows come back from what it reads
-        SELECT d.refobjid FROM pg_catalog.pg_class v
+        SELECT reached.class, d.refobjid FROM pg_catalog.pg_class v
         JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid
         JOIN pg_catalog.pg_depend d ON d.objid = r.oid
           AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
         WHERE v.oid = reached.oid AND v.relkind IN ('m', 'v') AND d.refobjid <> v.oid
+      UNION ALL
+        -- CASCADE goes on to what depends on it, and to the tables of such parts
+        SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+        WHERE $3 AND d.refclassid = reached.class AND d.refobjid = reached.oid
+      UNION ALL
+        SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, k.conrelid
+        FROM pg_catalog.pg_constraint k WHERE $3 AND k.oid = reached.oid AND k.conrelid <> 0
+      UNION ALL
+        SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, f.adrelid
+        FROM pg_catalog.pg_attrdef f WHERE $3 AND f.oid = reached.oid
     ) found
 )
-SELECT oid FROM reached
+SELECT oid FROM reached WHERE class = 'pg_catalog.pg_class'::pg_catalog.regclass
 """
 MOST_EXCLUDED: Final = 5000
 """Tables that pg_dump is told to leave out, each with an argument of its own of up to 300 bytes: a
 command line has room for two megabytes. Where there are more, all rows are dumped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much of a database to back up. The definitions of everything are always in it."""
+
+    everything: bool = True
+    """The rows of all tables."""
+    relations: tuple[int, ...] = ()
+    """Otherwise: OIDs of relations whose rows are wanted, with those of their partitions and of
+    what materialized views read."""
+    schemas: tuple[str, ...] = ()
+    """The same for all relations of these."""
+    dependants: bool = False
+    """And for all that depends on them."""
+    max_bytes: int | None = None
+    """Tables that take more are not dumped; None: any size."""
+
+
+WHOLE: Final = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +106,11 @@ class Exported:
 
 @asynccontextmanager
 async def exported_snapshot(
-    database: str, context: BackupContext, rows_of: tuple[int, ...] | None, max_bytes: int | None
+    database: str, context: BackupContext, scope: Scope
 ) -> AsyncIterator[Exported]:
-    """A snapshot of the database, its rows counted; gone when the block ends.
+    """A snapshot of the database, the rows of `scope` counted; gone when the block ends.
 
-    `rows_of` are the OIDs of relations whose rows are wanted; None: of all. Raises BackupError,
-    also when the tables take more than `max_bytes`, or the disk has no room for them.
+    Raises BackupError, also when they take more than the scope allows, or the disk has no room.
     """
     connection = await context.access.connect(database)
     try:
@@ -89,8 +121,8 @@ async def exported_snapshot(
         taken_at = context.clock().astimezone(UTC)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         await connection.execute(f"SET LOCAL lock_timeout = {context.lock_wait_milliseconds}")
-        tables, names, left_out, size = await _chosen(connection, rows_of)
-        _check_size(database, size, max_bytes)
+        tables, names, left_out, size = await _chosen(connection, scope)
+        _check_size(database, size, scope.max_bytes)
         _check_space(database, size, context)
         exported = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
         definitions = await describe_objects(connection)
@@ -115,12 +147,13 @@ async def exported_snapshot(
 
 
 async def _chosen(
-    connection: Connection, rows_of: tuple[int, ...] | None
+    connection: Connection, scope: Scope
 ) -> tuple[tuple[int, ...] | None, frozenset[str] | None, tuple[str, ...], int]:
     """The tables whose rows are dumped, by OID and by name, the others' names, and the bytes."""
     found = await connection.fetch(_TABLES)
-    if rows_of is not None:
-        wanted = {row["oid"] for row in await connection.fetch(_WITH_ROWS, list(rows_of))}
+    if not scope.everything:
+        asked = (list(scope.relations), list(scope.schemas), scope.dependants)
+        wanted = {row["oid"] for row in await connection.fetch(_WITH_ROWS, *asked)}
         ours = [row for row in found if row["oid"] in wanted]
         others = tuple(row["name"] for row in found if row["oid"] not in wanted)
         if others and len(others) <= MOST_EXCLUDED:

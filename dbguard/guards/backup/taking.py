@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 
 from dbguard.errors import BackupError
@@ -23,22 +23,9 @@ from dbguard.guards.backup.dumping import file_name, write_dump
 from dbguard.guards.backup.model import Backup, BackupStatus
 from dbguard.guards.backup.proving import check_file, prove
 from dbguard.guards.backup.scratch import drop_leftovers
-from dbguard.guards.backup.snapshots import exported_snapshot
+from dbguard.guards.backup.snapshots import WHOLE, Scope, exported_snapshot
 
 __all__ = ["BackupContext", "Scope", "Step", "take_backup", "verify_backup"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """How much of a database to back up. The definitions of everything are always in it."""
-
-    rows_of: tuple[int, ...] | None = None
-    """OIDs of the relations whose rows are wanted, sorted; None: of all."""
-    max_bytes: int | None = None
-    """Tables that take more are not dumped; None: any size."""
-
-
-WHOLE = Scope()
 
 
 async def take_backup(database: str, context: BackupContext, scope: Scope = WHOLE) -> Backup:
@@ -58,9 +45,7 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
         attempt: Backup | None = None
         kept = False
         try:
-            async with exported_snapshot(
-                database, context, scope.rows_of, scope.max_bytes
-            ) as snapshot:
+            async with exported_snapshot(database, context, scope) as snapshot:
                 attempt = Backup(
                     backup_id,
                     snapshot.database,

@@ -83,7 +83,7 @@ async def test_a_part_holds_the_rows_it_was_taken_for_and_all_definitions(
         "CREATE MATERIALIZED VIEW clinic.loads AS SELECT 1 / count(*) FROM clinic.patients; "
         "CREATE TABLE clinic.notes AS SELECT i AS id, 'note' AS body FROM generate_series(1, 5) i"
     )
-    scope = Scope((oid(clinic, "clinic.visits"),))
+    scope = Scope(False, (oid(clinic, "clinic.visits"),))
     backup = await take_backup(clinic.name, context, scope)
     assert dict(backup.counts.tables) == {"clinic.visits_1": 99, "clinic.visits_2": 201}
     assert backup.tables == tuple(
@@ -91,7 +91,7 @@ async def test_a_part_holds_the_rows_it_was_taken_for_and_all_definitions(
     )
     assert dict(backup.definitions.of).keys() >= {"table clinic.patients", "view clinic.names"}
     await verify_backup(backup.id, context)
-    found = await take_backup(clinic.name, context, Scope((oid(clinic, "clinic.loads"),)))
+    found = await take_backup(clinic.name, context, Scope(False, (oid(clinic, "clinic.loads"),)))
     assert dict(found.counts.tables) == {"clinic.patients": 500}
 
 
@@ -100,7 +100,7 @@ async def test_more_than_a_rule_allows_is_not_dumped(context: BackupContext, cli
         await take_backup(clinic.name, context, Scope(max_bytes=4096))
     assert "while a client waits" in caught.value.message
     assert list(context.directory.glob("*.dump")) == []
-    part = Scope((oid(clinic, 'public."Odd ""name"'),), 65536)
+    part = Scope(False, (oid(clinic, 'public."Odd ""name"'),), max_bytes=65536)
     assert (await take_backup(clinic.name, context, part)).counts.rows == 3
 
 

@@ -1,0 +1,187 @@
+"""A client waits for the backup that its statement needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from dbguard.engine.asks import AskTake, RequirementAnswer
+from dbguard.engine.replies import notice
+from dbguard.errors import BackupError, DbguardError
+from dbguard.guards.backup.dump_file import BackupBusy
+from dbguard.guards.backup.guard import BackupGuard
+from dbguard.guards.backup.own_locks import touched_by
+from dbguard.guards.backup.requirement import BackupVerdict, command
+from dbguard.guards.backup.scoping import scope_of
+from dbguard.guards.backup.snapshots import Scope
+from dbguard.guards.backup.waiting import BUSY_SECONDS, BackupTaker
+
+from .streams import Stream
+from .tasks import spawn
+
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked whether the client is still there: nobody reads from it meanwhile."""
+_CANCELED: Final = "57014"
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What a client that waits is told, and what ends its wait."""
+
+    client: Stream
+    process_id: int = 0
+    """Of the server's process that serves it."""
+    _stopped: asyncio.Event | None = field(default=None, repr=False)
+
+    def tell(self, text: str) -> None:
+        """Show it a NOTICE."""
+        self.client.write(notice(f"dbguard: {text}").encode_notice())
+
+    def of(self, process_id: int) -> Callable[[], bool]:
+        """It has logged in, and this process serves it; returns what ends its wait."""
+        self.process_id = process_id
+        return self.stop
+
+    def stop(self) -> bool:
+        """End the wait; False when there is none."""
+        if self._stopped is None:
+            return False
+        self._stopped.set()
+        return True
+
+    async def outcome(
+        self, work: asyncio.Task[RequirementAnswer], seconds: float | None
+    ) -> RequirementAnswer:
+        """What `work` comes to, unless something ends the wait before."""
+        self._stopped = asyncio.Event()
+        stopped = spawn(self._stopped.wait(), "wait for a backup")
+        loop = asyncio.get_running_loop()
+        end = None if seconds is None else loop.time() + seconds
+        try:
+            while not work.done() and not stopped.done():
+                left = LOOK_SECONDS if end is None else min(LOOK_SECONDS, end - loop.time())
+                if left <= 0:
+                    return _ended("canceling statement due to statement timeout")
+                await asyncio.wait(
+                    {work, stopped}, timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
+                if self.client.is_gone:
+                    return _ended("the client has gone while it waited for a backup")
+            if stopped.done():  # whatever else has come meanwhile: it was told to stop
+                return _ended("canceling statement due to user request")
+            return work.result()
+        finally:
+            self._stopped = None
+            stopped.cancel()
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, DbguardError):
+                await work
+
+
+async def take(
+    guard: BackupGuard, taker: BackupTaker | None, ask: AskTake, database: str, waiting: Waiting
+) -> RequirementAnswer:
+    """Take the backup, and say whether it meets the requirement.
+
+    Raises:
+        AuditUnavailable: it cannot be put on record.
+    """
+    if taker is None:
+        return RequirementAnswer(
+            False,
+            "backup missing",
+            message=f'a backup of database "{database}" is required, and dbguard takes none',
+            detail="Its settings do not say how.",
+            hint="Add backup: {dsn: …} to the settings of dbguard.",
+        )
+    wanted = scope_of(ask.destroyed, ask.requirement.max_take_bytes, whole=taker.whole)
+    if wanted is None:
+        verdict = await guard.check(ask.requirement, database, ask.destroyed)
+        return answer_of(verdict)
+    work = spawn(_work(guard, taker, ask, database, waiting, wanted), f"take {database}")
+    return await waiting.outcome(work, ask.seconds)
+
+
+async def _work(
+    guard: BackupGuard,
+    taker: BackupTaker,
+    ask: AskTake,
+    database: str,
+    waiting: Waiting,
+    scope: Scope,
+) -> RequirementAnswer:
+    try:
+        return await _taken(guard, taker, ask, database, waiting, scope)
+    except BackupError as error:
+        return RequirementAnswer(
+            False,
+            "backup failed",
+            message=f'no backup of database "{database}" could be taken for this statement',
+            detail=f"{error.message[:1].upper()}{error.message[1:]}. {error.detail}".rstrip(),
+            hint=error.hint or f"Run: {command(database)}",
+        )
+
+
+async def _taken(
+    guard: BackupGuard,
+    taker: BackupTaker,
+    ask: AskTake,
+    database: str,
+    waiting: Waiting,
+    scope: Scope,
+) -> RequirementAnswer:
+    relations = tuple(relation.oid for relation in ask.destroyed.relations)
+    touched = await touched_by(taker.context.access, database, waiting.process_id, relations)
+    if touched:
+        return RequirementAnswer(
+            False,
+            "backup missing",
+            message="no backup can be taken in the middle of this transaction",
+            detail=f"It has already changed or locked {touched}, so that a backup would wait for "
+            "it, or not hold what it did.",
+            hint=f"Roll back, run: {command(database)}; or put this statement first in its "
+            "transaction.",
+        )
+    end = asyncio.get_running_loop().time() + taker.timeout
+    told = False
+    while True:
+        try:
+            backup = await taker.take(database, scope, waiting.tell)
+        except BackupBusy:
+            if asyncio.get_running_loop().time() > end:
+                raise
+        else:
+            waiting.tell(f"backup {backup.id} taken and verified")
+            return answer_of(await guard.check(ask.requirement, database, ask.destroyed))
+        if not told:
+            waiting.tell("waiting for another backup to end")
+            told = True
+        await asyncio.sleep(BUSY_SECONDS)
+        verdict = await guard.check(ask.requirement, database, ask.destroyed)
+        if verdict.satisfied:
+            return answer_of(verdict)
+
+
+def answer_of(verdict: BackupVerdict) -> RequirementAnswer:
+    """A verdict as sessions take it."""
+    return RequirementAnswer(
+        satisfied=verdict.satisfied,
+        how=verdict.how,
+        message=verdict.message,
+        detail=verdict.detail,
+        hint=verdict.hint,
+    )
+
+
+def _ended(why: str) -> RequirementAnswer:
+    return RequirementAnswer(
+        False,
+        "backup missing",
+        message=why,
+        detail="It waited for a backup, and was not run.",
+        hint="Take the backup ahead: dbguard backup now",
+        sqlstate=_CANCELED,
+    )
