@@ -20,8 +20,12 @@ from pathlib import Path
 from types import ModuleType
 
 MODULES = (
+    "audit.commits",
+    "audit.ledger",
     "audit.linking",
+    "audit.merkle",
     "audit.rendering",
+    "audit.stamping",
     "engine.answers",
     "engine.known",
     "engine.lane",

@@ -17,8 +17,11 @@ from dbguard.running_path import MODULES, sources
 
 ROOT = Path(__file__).parent.parent
 BOTH_WAYS = (
+    "tests/audit/test_commits.py",
     "tests/audit/test_linking.py",
+    "tests/audit/test_merkle.py",
     "tests/audit/test_rendering.py",
+    "tests/audit/test_stamping.py",
     "tests/engine/test_lane.py",
     "tests/engine/test_outcomes.py",
     "tests/engine/test_names.py",

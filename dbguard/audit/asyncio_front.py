@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dbguard.audit.outage import AuditFailure
 from dbguard.audit.records import Record
-from dbguard.audit.rendering import Rendered
+from dbguard.audit.rendering import Rendered, render
 from dbguard.audit.writer import AuditLog, Fate
 
 
@@ -21,6 +21,7 @@ class AsyncAudit:
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._calls: dict[int, Callable[[bool], None]] = {}
         self._commits = log.commits_at_once
+        self._queue = log.queue
         self._commit_scheduled = False
         self._committing = False
         """What changes meanwhile is looked at right after."""
@@ -41,8 +42,12 @@ class AsyncAudit:
         return self._log.pending
 
     def append(self, record: Record | Rendered) -> int:
-        """As AuditLog.append: queues and returns the sequence number."""
-        sequence = self._log.append(record)
+        """As AuditLog.append: queues and returns the sequence number.
+
+        BUFFERED: all records of a turn of the loop that are committed together have one time.
+        """
+        rendered = record if isinstance(record, Rendered) else render(record)
+        sequence = self._queue(rendered.body, self._commit_scheduled)
         if self._commits and not self._commit_scheduled:
             self._commit_scheduled = True
             self._loop.call_soon(self._commit_turn)
@@ -86,7 +91,8 @@ class AsyncAudit:
         """Have `call` called on the loop, soon: with True once the record is kept, with False when
         it is lost. One call for each record."""
         self._calls[sequence] = call
-        if self._log.fate(sequence) is not Fate.PENDING:
+        log = self._log
+        if sequence <= log.durable_sequence or not log.available:
             self._loop.call_soon(self._wake)
 
     async def record(self, record: Record | Rendered) -> int:
@@ -107,9 +113,12 @@ class AsyncAudit:
 
     def _wake(self) -> None:
         kept, failing = self._log.durable_sequence, not self._log.available
-        for sequence in list(self._calls):
+        calls = self._calls
+        for sequence in list(calls):
+            if sequence > kept and not failing:
+                continue
             if (fate := self._log.fate(sequence)) is not Fate.PENDING:
-                self._calls.pop(sequence)(fate is Fate.KEPT)
+                calls.pop(sequence)(fate is Fate.KEPT)
         for sequence in list(self._waiting):
             if sequence <= kept or (failing and self._log.fate(sequence) is not Fate.PENDING):
                 for future in self._waiting.pop(sequence):

@@ -71,18 +71,24 @@ class Commits:
 
     # ---- the queue
 
-    def append(self, body: bytes) -> int:
-        """Queue a record; returns its number. Raises AuditUnavailable when the log is closed."""
+    def append(self, body: bytes, together: bool) -> int:
+        """Queue a record; returns its number. Raises AuditUnavailable when the log is closed.
+
+        `together`: it belongs to the same moment as the record before it, if that waits as well.
+        """
         with self.lock:
-            ledger = self.ledger
+            ledger, queue = self.ledger, self.queue
             if ledger.closing or ledger.finished:
                 raise closed()
-            now, step = self._stamps.take()
-            if step is not None:
-                self._enqueue(step.record(), now)
+            if together and queue:
+                now = queue[-1][1]
+            else:
+                now, step = self._stamps.take()
+                if step is not None:
+                    self._enqueue(step.record(), now)
             sequence = ledger.next
             ledger.next = sequence + 1
-            self.queue.append((sequence, now, body))
+            queue.append((sequence, now, body))
             if self.asleep:
                 self.asleep = False
                 self.work.notify()

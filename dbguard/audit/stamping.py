@@ -33,7 +33,8 @@ _CLOCK_ID: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux: goes on while the machine sleeps. What others call monotonic does so by itself."""
 
 
-def now() -> int:
+def wall_clock() -> int:
+    """What the system's clock says."""
     return time.time_ns() // 1000
 
 
@@ -122,7 +123,7 @@ class Stamps:
     def __init__(
         self,
         last: int | None,
-        clock: Callable[[], int] = now,
+        clock: Callable[[], int] = wall_clock,
         monotonic: Callable[[], int] = elapsed,
     ) -> None:
         """`last`: the time of the last record there is."""

@@ -60,6 +60,8 @@ class AuditLog:
         self._buffered = durability is Durability.BUFFERED
         self._checkpoints = checkpoints
         self._commits = Commits(journal, stamps, checkpoints)
+        self.queue = self._commits.append
+        """`append` for the body of a record, and whether it may have the time of the one before."""
         self._ledger = self._commits.ledger
         self._lock = self._commits.lock
         self._sync_due: float | None = None
@@ -160,7 +162,7 @@ class AuditLog:
         Raises AuditUnavailable when the log is closed.
         """
         rendered = record if isinstance(record, Rendered) else render(record)
-        return self._commits.append(rendered.body)
+        return self._commits.append(rendered.body, False)
 
     def commit(self) -> bool:
         """BUFFERED: write all that is queued, in the caller's thread; False when that is for the

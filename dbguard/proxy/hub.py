@@ -130,7 +130,8 @@ class Hub:
 
     def record(self, record: Record | Rendered) -> int:
         """Append to the audit trail, and count."""
-        self.metrics.recorded(record)
+        if type(record) is not Rendered or record.counted is not None:
+            self.metrics.recorded(record)
         return self.audit.append(record)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:

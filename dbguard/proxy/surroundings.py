@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from dbguard.audit.records import Record
-from dbguard.audit.rendering import Rendered
 from dbguard.catalog.loading import (
     NORMAL_QUERY,
     SNAPSHOT_QUERY,
@@ -16,6 +14,7 @@ from dbguard.engine.asks import Planned
 from dbguard.engine.plan import PlanRequest, StateKey
 from dbguard.engine.stencil import Stencil
 from dbguard.errors import NotUnderstood
+from dbguard.policy.model import Policy
 from dbguard.sql.changes import EVERYTHING, CatalogChange
 from dbguard.sql.shape import Shape
 from dbguard.sql.snapshot import Snapshot
@@ -33,6 +32,11 @@ class SessionSurroundings:
         self._hub = hub
         self._database = snapshot.database
         self._last = snapshot
+        self._key: StateKey | None = None
+        self._key_of: tuple[Snapshot, Policy] | None = None
+        """What `_key` was made of, beside its last member: it is asked for at each statement."""
+        self.record = hub.record
+        self.monotonic = time.monotonic
 
     def snapshot(self) -> Snapshot:
         current = self._hub.catalog.current(self._database)
@@ -41,7 +45,15 @@ class SessionSurroundings:
         return self._last
 
     def state_key(self) -> StateKey:
-        return self._hub.key_of(self.snapshot())
+        hub, snapshot, key = self._hub, self.snapshot(), self._key
+        if key is not None and self._key_of is not None:
+            made_of, policy = self._key_of
+            revision = hub.drifts.revision(self._database)
+            if made_of is snapshot and policy is hub.policy and key[3] == revision:
+                return key
+        self._key_of = (snapshot, hub.policy)
+        self._key = key = hub.key_of(snapshot)
+        return key
 
     def changed(self, changes: tuple[CatalogChange, ...]) -> None:
         self._hub.catalog.note(self._database, changes)
@@ -85,12 +97,6 @@ class SessionSurroundings:
                 hint="Reconnect and try again.",
             ) from None
 
-    def record(self, record: Record | Rendered) -> int:
-        return self._hub.record(record)
-
     def seal(self, text: str, session: str, fingerprint: str) -> str:
         sealer = self._hub.sealer
         return "" if sealer is None else sealer.seal(text, session, fingerprint)
-
-    def monotonic(self) -> float:
-        return time.monotonic()

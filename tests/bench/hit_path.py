@@ -183,8 +183,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sessions", type=int, default=32)
-    parser.add_argument("--turns", type=int, default=50, help="of the loop in each round")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--turns", type=int, default=10, help="of the loop in each round")
+    parser.add_argument("--rounds", type=int, default=150)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
