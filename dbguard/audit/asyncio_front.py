@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from dbguard.audit.outage import AuditFailure
 from dbguard.audit.records import Record
 from dbguard.audit.rendering import Rendered, render
 from dbguard.audit.writer import AuditLog, Fate
+
+FEW: Final = 2
 
 
 class AsyncAudit:
@@ -23,6 +26,8 @@ class AsyncAudit:
         self._commits = log.commits_at_once
         self._queue = log.queue
         self._commit_scheduled = False
+        self._in_turn = self._in_last_turn = 0
+        """Records that somebody waited for, in this turn of the loop and the last."""
         self._committing = False
         """What changes meanwhile is looked at right after."""
         self._end = log.subscribe(self._changed)
@@ -62,6 +67,7 @@ class AsyncAudit:
 
     def _commit_turn(self) -> None:
         self._commit_scheduled = False
+        self._in_last_turn, self._in_turn = self._in_turn, 0
         self._commit_here()
 
     def _commit_here(self) -> None:
@@ -88,8 +94,19 @@ class AsyncAudit:
             raise self._log.refusal()
 
     def when_known(self, sequence: int, call: Callable[[bool], None]) -> None:
-        """Have `call` called on the loop, soon: with True once the record is kept, with False when
-        it is lost. One call for each record."""
+        """Have `call` called on the loop: with True once the record is kept, with False when it is
+        lost. One call for each record, perhaps before this returns.
+
+        BUFFERED: the first record of a turn of the loop is committed at once while there are few of
+        them in a turn, since who is alone gains nothing from waiting for others.
+        """
+        if self._commits:
+            self._in_turn += 1
+            if self._in_turn == 1 and self._in_last_turn <= FEW:
+                self._commit_here()
+                if (fate := self._log.fate(sequence)) is not Fate.PENDING:
+                    call(fate is Fate.KEPT)
+                    return
         self._calls[sequence] = call
         log = self._log
         if sequence <= log.durable_sequence or not log.available:

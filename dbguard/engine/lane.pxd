@@ -15,6 +15,11 @@ cdef class Group:
     cdef public bint described
     cdef public object parsed
     cdef public Prepared prepared
+    cdef public bytes tag
+    cdef public Py_ssize_t rows
+    cdef public Py_ssize_t size
+    cdef public bytes columns
+    cdef public bytes status
 
 cdef class Lane:
     cdef public object identity
@@ -44,9 +49,9 @@ cdef class Lane:
                    columns=bytes, tag=bytes, status=bytes)
     cdef bint _is_whole(self, bytes data) except -1
     cdef bint _shows_nothing(self, Known known, bytes columns) except -1
-    @cython.locals(known=Known, link=Link, names=NameTable, prepared=Prepared)
-    cdef void _finish(self, Group group, bytes tag, Py_ssize_t rows, Py_ssize_t size, bytes columns,
-                      bytes status) except *
+    @cython.locals(group=Group, known=Known, link=Link, names=NameTable, prepared=Prepared,
+                   tag=bytes, columns=bytes, status=bytes)
+    cpdef void finish(self) except *
     cpdef void materialise(self) except *
 
 

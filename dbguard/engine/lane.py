@@ -67,6 +67,14 @@ class Group:
     """The decision on Parse, if that is among them."""
     prepared: Prepared | None = None
     """What Bind names; None for a Query."""
+    tag: bytes = b""
+    """Of the answer, as CommandComplete has it; empty for a portal that was not run to its end."""
+    rows: int = 0
+    size: int = 0
+    """Bytes of the rows."""
+    columns: bytes | None = None
+    status: bytes = b""
+    """As ReadyForQuery told it."""
 
 
 @dataclass(slots=True)
@@ -216,7 +224,7 @@ class Lane:
     # -- the server's side ----------------------------------------------------
 
     def answer(self, data: bytes) -> bool:
-        """Whether `data` is the whole answer, and may go to the client as it is.
+        """Whether `data` is the whole answer, and may go to the client as it is; then `finish`.
 
         If not, it is for the general way, which knows by now what was sent.
         """
@@ -273,7 +281,8 @@ class Lane:
         status = data[end + 5 :]
         if status != self.link.status and not (known.effects and status in (b"I", b"T")):
             return False
-        self._finish(group, tag, rows, of_rows, columns, status)
+        group.tag, group.status, group.columns = tag, status, columns
+        group.rows, group.size = rows, of_rows
         return True
 
     def _shows_nothing(self, known: Known, columns: bytes) -> bool:
@@ -285,19 +294,21 @@ class Lane:
         known.columns = columns
         return True
 
-    def _finish(
-        self, group: Group, tag: bytes, rows: int, size: int, columns: bytes | None, status: bytes
-    ) -> None:
-        """All has been answered: what the general way would have noted. An empty `tag` is that of
-        a portal that was not run to its end."""
+    def finish(self) -> None:
+        """The client has the whole answer: note what the general way would have noted."""
+        group = self.group
+        assert group is not None
         self.group, self.sent = None, False
         known, link, names, prepared = group.known, self.link, self.names, group.prepared
+        tag, status, columns = group.tag, group.status, group.columns
         if known.effects:
             self.answers.statement_ran(known.plan.statements[0])
         elif tag and known.withholds:
             self.answers.withhold_until_end = True
         words = tag or b"SUSPENDED"
-        self.answers.outcomes.ended(group.decision, group.started, words, rows, size, "")
+        self.answers.outcomes.ended(
+            group.decision, group.started, words, group.rows, group.size, ""
+        )
         if prepared is not None:
             if columns is not None:
                 prepared.told.columns = columns

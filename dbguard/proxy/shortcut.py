@@ -135,5 +135,6 @@ class Shortcut:
         if not self._lane.answer(data):
             return False
         self._client.write(data)
+        self._lane.finish()
         self._moved()
         return True

@@ -7,6 +7,7 @@ be read as if it had come through TLS (CVE-2021-23214 and CVE-2021-23222 were th
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -44,6 +45,7 @@ class Stream(asyncio.Protocol):
 
     __slots__ = (
         "_accepted",
+        "_descriptor",
         "_drained",
         "_ended",
         "_failure",
@@ -61,6 +63,8 @@ class Stream(asyncio.Protocol):
     )
 
     _transport: asyncio.Transport
+    _descriptor: int
+    """Of the socket, open for as long as the transport is not closing; -1 behind TLS."""
 
     def __init__(self, peer: str, *, accepted: bool = False) -> None:
         """`accepted`: the other side has connected, so this one is TLS's server."""
@@ -90,6 +94,8 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._use(cast(asyncio.Transport, transport))  # uvloop's are none by name
         connection = transport.get_extra_info("socket")
+        if connection is not None and not self.uses_tls:
+            self._descriptor = connection.fileno()
         if connection is not None and connection.family != socket.AF_UNIX:
             # asyncio sets it only where the protocol is named, which it is not behind accept():
             # a second short answer waited for the client's delayed acknowledgement, 40 ms
@@ -102,6 +108,7 @@ class Stream(asyncio.Protocol):
     def _use(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.uses_tls = transport.get_extra_info("sslcontext") is not None
+        self._descriptor = -1
         transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_LOW)
         if hasattr(transport, "max_size"):  # of asyncio's own transports: what one recv() takes
             transport.max_size = READ_BYTES
@@ -248,8 +255,19 @@ class Stream(asyncio.Protocol):
         return self._taken
 
     def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
+        """Send it, now where that is possible: transports wait until the loop's turn is over."""
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if self._descriptor >= 0 and not transport.get_write_buffer_size():
+            try:
+                sent = os.write(self._descriptor, data)
+            except OSError:
+                sent = 0  # the transport meets the same, and says what it is
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     async def drain(self) -> None:
         """Wait while the transport holds much; a connection that is lost holds nothing."""

@@ -303,6 +303,7 @@ class Play:
     def server(self, data: bytes) -> None:
         for piece in self._pieces(data):
             if self._from_server.between_messages and self.session.lane.answer(piece):
+                self.session.lane.finish()
                 self.session.link.to_client.append(piece)
                 continue
             self._from_server.feed(piece)
