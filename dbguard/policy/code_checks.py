@@ -52,10 +52,19 @@ def declared_safe(case: Case, function: FunctionUse) -> bool:
         return False
     if not declared.issuperset(function.signatures) and function not in case.seen_through:
         return False
+    return not _owns(case, function)
+
+
+def may_replace(case: Case, function: FunctionUse) -> bool:
+    """Whether the principal could have put any code into the function."""
+    return case.principal.superuser or not function.signatures or _owns(case, function)
+
+
+def _owns(case: Case, function: FunctionUse) -> bool:
     own = {case.principal.user, *case.principal.groups}
     own.update(group for acting in case.principal.acting for group in acting.groups)
     named = case.bound.snapshot.functions_by_name.get(function.name, ())
-    return not any(f.owner in own for f in named if f.signature in function.signatures)
+    return any(f.owner in own for f in named if f.signature in function.signatures)
 
 
 def _name(function: FunctionUse) -> str:

@@ -15,7 +15,7 @@ from dbguard.sql.facts import (
     Wrapper,
 )
 
-from .code_checks import declared_safe
+from .code_checks import declared_safe, may_replace
 from .decision import BackupRequirement
 from .model import Backup, Rule
 from .rule_checks import matches
@@ -82,12 +82,15 @@ def _hidden(case: Case) -> tuple[frozenset[Action], str]:
 
 
 def _may_change(case: Case, facts: StatementFacts, function: FunctionUse) -> bool:
-    """Whether a function that the text calls may change something.
+    """Whether a function that runs may change something.
 
     One that is declared STABLE or IMMUTABLE is taken at its word where the principal may not make
-    functions; code behind tables (triggers, defaults) is that of whoever may alter them.
+    functions; one that runs without being called (triggers, defaults, views), where he cannot put
+    other code into it.
     """
-    if function in facts.behind or declared_safe(case, function):
+    if declared_safe(case, function):
+        return False
+    if function in facts.behind and not may_replace(case, function):
         return False
     if function.volatile:
         return facts.wrapper is not Wrapper.EXPLAIN  # the planner evaluates calm ones only

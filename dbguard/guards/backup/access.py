@@ -36,6 +36,12 @@ SELECT d.oid, d.datname,
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 
+_POSITION: Final = """
+SELECT pg_catalog.pg_wal_lsn_diff(
+  CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+       ELSE pg_catalog.pg_current_wal_lsn() END, '0/0')::pg_catalog.int8
+"""
+
 Connection = Any
 """asyncpg.Connection; the package ships no types that this project reads."""
 
@@ -131,6 +137,12 @@ async def identify(connection: Connection, access: ServerAccess) -> DatabaseIden
             )
         )
     return DatabaseIdentity(server, row["datname"], row["oid"])
+
+
+async def wal_position(connection: Connection) -> int | None:
+    """Where the server's WAL is, in bytes; on a standby, how far it has come in it."""
+    position: int | None = await connection.fetchval(_POSITION)
+    return position
 
 
 async def disconnect(connection: Connection) -> None:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 import asyncpg
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import Connection, ServerAccess, disconnect, identify
+from dbguard.guards.backup.access import (
+    Connection,
+    ServerAccess,
+    disconnect,
+    identify,
+    wal_position,
+)
 from dbguard.guards.backup.catalog_states import doomed_by, read_states
 from dbguard.guards.backup.evidence import Affected
 from dbguard.guards.backup.model import Clock, DatabaseIdentity
 from dbguard.guards.backup.observing import CatalogMemory
 from dbguard.guards.backup.requirement import Circumstances
 from dbguard.sql.destruction import Destruction
-
-_POSITION: Final = """
-SELECT pg_catalog.pg_wal_lsn_diff(
-  CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
-       ELSE pg_catalog.pg_current_wal_lsn() END, '0/0')::pg_catalog.int8
-"""
 
 
 async def look(
@@ -54,7 +53,7 @@ async def _circumstances(
     identity: DatabaseIdentity,
     destroyed: Destruction,
 ) -> Circumstances:
-    lsn = await connection.fetchval(_POSITION)
+    lsn = await wal_position(connection)
     if destroyed.additive:
         return Circumstances(identity.name, clock(), lsn)
     async with connection.transaction(isolation="repeatable_read", readonly=True):

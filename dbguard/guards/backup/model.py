@@ -145,3 +145,5 @@ class Backup:
     """Of what the catalog said of each object in the snapshot."""
     key: str = ""
     """Which key it is encrypted with (`Key.id`); empty when it is not."""
+    lsn: int | None = None
+    """Where the server's WAL was when the snapshot was taken, in bytes."""

@@ -41,6 +41,7 @@ def as_evidence(backup: Backup, size: int | None, database: DatabaseIdentity) ->
         verification=Verification.RESTORED,
         verified_at=backup.verified_at,
         digest=backup.sha256,
+        lsn=backup.lsn,
         coverage=WHOLE
         if backup.tables is None
         else Coverage(False, relations=frozenset(backup.tables), definitions=True),

@@ -52,7 +52,8 @@ CREATE TABLE IF NOT EXISTS backups (
     tables TEXT,
     checksums TEXT NOT NULL DEFAULT '{}',
     definitions TEXT NOT NULL DEFAULT '{}',
-    key TEXT NOT NULL DEFAULT ''
+    key TEXT NOT NULL DEFAULT '',
+    lsn INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS backups_by_database ON backups (database, snapshot_at);
 """
@@ -62,12 +63,13 @@ _SINCE_2: Final = (
     "checksums TEXT NOT NULL DEFAULT '{}'",
     "definitions TEXT NOT NULL DEFAULT '{}'",
     "key TEXT NOT NULL DEFAULT ''",
+    "lsn INTEGER",
 )
 """Columns that version 2 added."""
 _COLUMNS: Final = (
     "id, server, database, database_oid, snapshot_at, finished_at, status, path, bytes, sha256, "
     "verified_at, row_counts, row_counts_digest, tool, error, format, tables, checksums, "
-    "definitions, key"
+    "definitions, key, lsn"
 )
 
 
@@ -82,7 +84,7 @@ class BackupRegistry:
 
     def add(self, backup: Backup) -> None:
         """Enter a finished attempt."""
-        marks = ", ".join("?" * 20)
+        marks = ", ".join("?" * (_COLUMNS.count(",") + 1))
         with self._open(create=True) as connection:
             connection.execute(
                 f"INSERT INTO backups ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - constants
@@ -227,13 +229,14 @@ def _to_row(backup: Backup) -> tuple[object, ...]:
         backup.checksums.to_json(),
         backup.definitions.to_json(),
         backup.key,
+        backup.lsn,
     )
 
 
 def _from_row(row: tuple[object, ...]) -> Backup:
     identifier, server, database, oid, snapshot, finished, status, path, size, sha256 = row[:10]
     verified, counts_json, digest, tool, error = row[10:15]
-    form, tables, checksums, definitions, key = row[15:]
+    form, tables, checksums, definitions, key, lsn = row[15:]
     counts = RowCounts.from_json(str(counts_json))
     if counts.digest != digest:
         raise ValueError("digest")
@@ -255,6 +258,7 @@ def _from_row(row: tuple[object, ...]) -> Backup:
         checksums=Digests.from_json(str(checksums)),
         definitions=Digests.from_json(str(definitions)),
         key=str(key),
+        lsn=int(str(lsn)) if lsn is not None else None,
     )
 
 

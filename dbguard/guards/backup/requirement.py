@@ -105,7 +105,8 @@ def evaluate(
         False,
         message=f'{_WORDS[requirement.min_verification]} of database "{database}" that is at most '
         f"{describe(timedelta(seconds=requirement.max_age_seconds))} old is required",
-        detail=" ".join(nearest.values()) or "There is no backup of this database.",
+        detail=(f"Needed for: {destroyed.reason}. " if destroyed.reason else "")
+        + (" ".join(nearest.values()) or "There is no backup of this database."),
         hint=_hint(requirement, database),
     )
 

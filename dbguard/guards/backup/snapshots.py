@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import Connection, disconnect, identify
+from dbguard.guards.backup.access import Connection, disconnect, identify, wal_position
 from dbguard.guards.backup.binaries import Binaries
 from dbguard.guards.backup.catalog_states import read_states
 from dbguard.guards.backup.context import SERVER_ERRORS, BackupContext, Step, query_failed
@@ -102,6 +102,8 @@ class Exported:
     counts: RowCounts
     checksums: Digests
     definitions: Digests
+    lsn: int | None
+    """Where the WAL was, in bytes."""
 
 
 @asynccontextmanager
@@ -119,6 +121,7 @@ async def exported_snapshot(
         context.progress(Step.COUNT)
         # Before the first query, so that the age is never understated.
         taken_at = context.clock().astimezone(UTC)
+        lsn = await wal_position(connection)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         await connection.execute(f"SET LOCAL lock_timeout = {context.lock_wait_milliseconds}")
         tables, names, left_out, size = await _chosen(connection, scope)
@@ -132,7 +135,7 @@ async def exported_snapshot(
         counts, checksums = await count_rows(connection, names)
         snapshot = Exported(
             identity, taken_at, exported, binaries, tables, left_out, size, counts, checksums,
-            definitions,
+            definitions, lsn,
         )  # fmt: skip
     except SERVER_ERRORS as error:
         await disconnect(connection)

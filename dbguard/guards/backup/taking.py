@@ -59,6 +59,7 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
                     checksums=snapshot.checksums,
                     definitions=snapshot.definitions,
                     key=key.id if key else "",
+                    lsn=snapshot.lsn,
                 )
                 context.progress(Step.DUMP)
                 await write_dump(snapshot, backup_id, partial, key, context)
