@@ -205,7 +205,9 @@ def test_a_backup_of_an_earlier_release_is_still_read(tmp_path: Path) -> None:
     old = "\n".join(
         line
         for line in _SCHEMA.splitlines()
-        if not line.strip().startswith(("format", "tables TEXT", "checksums", "definitions", "key"))
+        if not line.strip().startswith(
+            ("format", "tables TEXT", "checksums", "definitions", "key", "lsn")
+        )
     ).replace("error TEXT NOT NULL,", "error TEXT NOT NULL")
     with sqlite3.connect(path) as connection:
         connection.executescript(old)
