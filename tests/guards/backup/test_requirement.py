@@ -246,6 +246,7 @@ def test_the_nearest_miss_of_each_provider_is_told() -> None:
     )
     assert not verdict.satisfied
     assert verdict.detail == (
+        "Needed for: dropping clinic.claims. "
         "Backup f1 of rest does not count: it failed. "
         "Backup f1 of barman does not count: it was not proven as far as the rule asks (tool) "
         "(barman verify-backup is under way). "
