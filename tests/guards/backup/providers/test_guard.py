@@ -65,6 +65,7 @@ async def test_misses_and_silence_are_told(pg_server: Any, tmp_path: Path) -> No
     verdict = await asked.check(rule(), "postgres", NOTHING)
     assert not verdict.satisfied
     assert verdict.detail == (
+        "Needed for: nothing. "
         "Backup b of b does not count: it is 1 min 40 s old. "
         "Backups of a (command) cannot be listed. It is asleep."
     )
