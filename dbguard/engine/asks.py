@@ -85,6 +85,20 @@ class AskTake:
     destroyed: Destruction
     seconds: float | None
     """How long the client's statement_timeout lets it wait; None: for ever."""
+    held: bool = False
+    """The session has locked what has rows against writers, to have it dumped as it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskUnchanged:
+    """Whether the rows of these tables are still those in a backup; answered by a
+    `RequirementAnswer`."""
+
+    backup: str
+    tables: tuple[str, ...]
+    held: bool
+    """The session has locked them against writers, so that a backup that lacks something can be
+    taken again. Otherwise the answer only tells what is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +119,22 @@ class RequirementAnswer:
     """Sentences; the rule stands before them."""
     hint: str = ""
     sqlstate: str = "42501"
+    backup: str = ""
+    """The backup that was taken for this statement, and what of it can still be written to: names
+    as the server quotes them."""
+    tables: tuple[str, ...] = ()
 
 
-Ask = AskPlan | AskDurable | AskServer | AskFreshCatalog | AskRequirement | AskTake | AskFilling
+Ask = (
+    AskPlan
+    | AskDurable
+    | AskServer
+    | AskFreshCatalog
+    | AskRequirement
+    | AskTake
+    | AskUnchanged
+    | AskFilling
+)
 Answer = Planned | bool | RequirementAnswer | None
 
 

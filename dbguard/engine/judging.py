@@ -304,7 +304,9 @@ class Judging:
         met: tuple[str, ...] = ()
         unmet: RequirementAnswer | None = None
         if plan.refusal is None and phase != "parse":
-            met, unmet = yield from requirements_met(plan, self.link, self.scope)
+            met, unmet = yield from requirements_met(
+                plan, self.link, self.scope, self.surroundings.monotonic
+            )
         if unmet is not None:
             rules = ", ".join(sorted({r.rule for r in plan.requirements}))
             refusal = Refusal(

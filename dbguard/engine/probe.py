@@ -34,8 +34,11 @@ def first_column(row: bytes) -> bytes:
     return b"" if length < 0 else row[11 : 11 + length]
 
 
-def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, ...]]:
-    """Run each text, which yields one row, and return the first column of each.
+def ask_server(
+    link: Link, *texts: str, hold: bool = False
+) -> Generator[Ask, Answer, tuple[bytes, ...]]:
+    """Run each text, which yields one row at most, and return the first column of each. With `hold`
+    the transaction stays open in which they ran, for what the client sends next.
 
     Raises:
         NotUnderstood: the server did not answer as expected; the session cannot be judged.
@@ -80,16 +83,21 @@ def ask_server(link: Link, *texts: str) -> Generator[Ask, Answer, tuple[bytes, .
     for text in texts:
         execute = run(text.encode())
         execute.answer, execute.done = take, take_answer
-    if in_pipeline and link.between_transactions:
+    if in_pipeline and link.between_transactions and not hold:
         run(b"BEGIN")  # without it COMMIT warns
         run(b"COMMIT")
-    if in_pipeline:
+    if in_pipeline or hold:
         link.flush()
     else:
         ask(frontend.Sync().encode(), Owed.SYNC)
     while asked[-1] in link.queue.entries and not link.closed:
         link.flush()
         yield AskServer()
+    if len(answers) != len(texts) and hold and not in_pipeline and not link.closed:
+        link.skip = Skip.NOTHING
+        ask(frontend.Sync().encode(), Owed.SYNC)
+        while asked[-1] in link.queue.entries and not link.closed:
+            yield AskServer()
     if len(answers) != len(texts):
         raise _failed(link, asked, in_pipeline)
     return tuple(answers)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Final
 
 from dbguard.errors import NotUnderstood
 from dbguard.policy.decision import BackupRequirement, OnMissing
+from dbguard.sql.names import literal
 
-from .asks import Answer, Ask, AskRequirement, AskTake, RequirementAnswer
-from .link import Link, Skip
+from .asks import Answer, Ask, AskRequirement, AskTake, AskUnchanged, RequirementAnswer
+from .link import Link, Skip, Steps
 from .plan import Plan
 from .probe import ask_server
 from .scope import Scope
@@ -18,10 +20,27 @@ _UNITS: Final = (("ms", 0.001), ("min", 60.0), ("s", 1.0), ("h", 3600.0), ("d", 
 """As SHOW writes settings in milliseconds; those that end like another one come first."""
 
 
+HELD: Final = "rows held against writers since"
+_LOCK: Final = """DECLARE name pg_catalog.text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[{names}]::pg_catalog.text[] LOOP
+        IF pg_catalog.has_table_privilege(name, 'UPDATE, DELETE, TRUNCATE') THEN
+            EXECUTE 'LOCK TABLE ONLY ' OPERATOR(pg_catalog.||) name
+                OPERATOR(pg_catalog.||) ' IN SHARE ROW EXCLUSIVE MODE';
+        END IF;
+    END LOOP;
+EXCEPTION WHEN OTHERS THEN  -- all but a cancel request: whether it is locked is looked at
+    NULL;
+END"""
+"""SHARE ROW EXCLUSIVE keeps writers out, and lets readers and pg_dump in."""
+Clock = Callable[[], float]
+
+
 def requirements_met(
-    plan: Plan, link: Link, scope: Scope
+    plan: Plan, link: Link, scope: Scope, clock: Clock
 ) -> Generator[Ask, Answer, tuple[tuple[str, ...], RequirementAnswer | None]]:
-    """How the requirements of `plan` are met, and the first that is not.
+    """How the requirements of `plan` are met, and the first that is not. `clock` tells monotonic
+    seconds.
 
     Raises:
         StatementError: the session cannot be asked.
@@ -31,7 +50,7 @@ def requirements_met(
         answer = yield AskRequirement(requirement, plan.destroyed(requirement))
         assert isinstance(answer, RequirementAnswer)
         if not answer.satisfied and requirement.on_missing is OnMissing.TAKE:
-            answer = yield from _taken(plan, requirement, answer, link, scope)
+            answer = yield from _taken(plan, requirement, answer, link, scope, clock)
         met.append(answer.how)
         if not answer.satisfied:
             return tuple(met), answer
@@ -39,17 +58,62 @@ def requirements_met(
 
 
 def _taken(
-    plan: Plan, requirement: BackupRequirement, missing: RequirementAnswer, link: Link, scope: Scope
+    plan: Plan,
+    requirement: BackupRequirement,
+    missing: RequirementAnswer,
+    link: Link,
+    scope: Scope,
+    clock: Clock,
 ) -> Generator[Ask, Answer, RequirementAnswer]:
     """Have a backup taken while the client waits. What it sent before is answered first: notices
     must not stand in the middle of something, and its effects are to be in the backup."""
     yield from link.answered()
     if link.closed or link.skip is not Skip.NOTHING or scope.status == b"E":
         return missing  # nothing will run
+    destroyed = plan.destroyed(requirement)
     seconds = yield from _statement_timeout(link)
-    answer = yield AskTake(requirement, plan.destroyed(requirement), seconds)
+    end = None if seconds is None else clock() + seconds
+    answer = yield AskTake(requirement, destroyed, seconds)
     assert isinstance(answer, RequirementAnswer)
-    return answer
+    if not answer.satisfied or not answer.tables:
+        return answer
+    held = not _runs_alone(plan)
+    if held:
+        yield from _hold(link, answer.tables)
+    unchanged = yield AskUnchanged(answer.backup, answer.tables, held)
+    assert isinstance(unchanged, RequirementAnswer)
+    if unchanged.satisfied:
+        return replace(answer, how=f"{answer.how}, {unchanged.how}")
+    if unchanged.message:
+        return unchanged
+    left = None if end is None else max(0.0, end - clock())
+    answer = yield AskTake(requirement, destroyed, left, held=True)
+    assert isinstance(answer, RequirementAnswer)
+    return replace(answer, how=f"{answer.how}, {HELD}")
+
+
+def _runs_alone(plan: Plan) -> bool:
+    """Whether there may be no one transaction to hold a lock in: several statements, and ALTER
+    TABLE … DETACH PARTITION … CONCURRENTLY. That is told by its words alone: what is taken for one
+    by mistake goes without the lock."""
+    return len(plan.statements) != 1 or "concurrently" in plan.text.lower()
+
+
+def _hold(link: Link, tables: tuple[str, ...]) -> Steps:
+    """Keep writers from `tables` until the client's transaction is over, which ends with the
+    statement where it has not opened one.
+
+    The lock is taken in code: LOCK TABLE alone wants a transaction block, and its error would
+    abort the client's. What the role may not lock it goes without. A Query then has to go another
+    way (`held`).
+
+    Raises:
+        StatementError: the wait was cancelled, or the session cannot be asked.
+    """
+    names = ", ".join(literal(name) for name in sorted(tables))
+    # in a transaction block the lock stays in any case
+    hold = link.status == b"I"
+    yield from ask_server(link, f"DO {literal(_LOCK.format(names=names))}", hold=hold)
 
 
 def _statement_timeout(link: Link) -> Generator[Ask, Answer, float | None]:

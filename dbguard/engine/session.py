@@ -20,6 +20,7 @@ from .changes import Change
 from .copying import Copying
 from .extended import Extended
 from .following import follow
+from .held import stage_held
 from .judging import Judging, RefusedWithRecord
 from .lane import Lane
 from .link import Link, Skip, Steps
@@ -246,6 +247,7 @@ class Session:
         assert isinstance(message, frontend.Query)
         judging = self.judging
         change: Change[Prepared] | None = None
+        pipelined = self.link.pipeline_open
         try:
             planned = yield from self.settling.plan(message.text)
             plan = yield from judging.joined(planned.plan, in_query=True)
@@ -269,6 +271,13 @@ class Session:
             return
         if plan.refusal is not None:
             yield from judging.refuse_text(plan, decisions, message.text, query=True, change=change)
+            return
+        if self.link.pipeline_open and not pipelined:  # a lock was taken for it
+            entry = judging.entry(Owed.EXECUTE, plan, basis, decisions)
+            entry.text, entry.change = message.text, change
+            text = self.scope.encoded(plan.text)
+            stage_held(self.link, self.names, text, entry, max(decisions, default=0))
+            yield from self.link.release()
             return
         entry = judging.entry(Owed.QUERY, plan, basis, decisions)
         entry.settles = entry.settles or (self.link.pipeline_open and self.scope.touched)

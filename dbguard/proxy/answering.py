@@ -12,12 +12,13 @@ from dbguard.engine.asks import (
     AskRequirement,
     AskServer,
     AskTake,
+    AskUnchanged,
 )
 from dbguard.engine.session import Session
 from dbguard.errors import AuditUnavailable
 
 from .hub import Hub
-from .taking import Waiting, take
+from .taking import Waiting, take, unchanged
 
 
 async def answer(hub: Hub, session: Session, ask: Ask, waiting: Waiting) -> Answer:
@@ -56,5 +57,8 @@ async def answer(hub: Hub, session: Session, ask: Ask, waiting: Waiting) -> Answ
         case AskTake():
             with hub.metrics.waiting("backup"):
                 return await take(hub.guard, hub.taker, ask, principal.database, waiting)
+        case AskUnchanged():
+            with hub.metrics.waiting("backup"):
+                return await unchanged(hub.taker, ask, principal.database, waiting)
         case AskServer():
             raise AssertionError("the connection waits for the server itself")

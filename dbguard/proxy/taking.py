@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dbguard.engine.asks import AskTake, RequirementAnswer
+from dbguard.engine.asks import AskTake, AskUnchanged, RequirementAnswer
 from dbguard.engine.replies import notice
+from dbguard.engine.requiring import HELD
 from dbguard.errors import BackupError, DbguardError
 from dbguard.guards.backup.dump_file import BackupBusy
 from dbguard.guards.backup.guard import BackupGuard
-from dbguard.guards.backup.own_locks import touched_by
+from dbguard.guards.backup.live import tables_of, written_since
+from dbguard.guards.backup.own_locks import locks_against_writers, touched_by
 from dbguard.guards.backup.requirement import BackupVerdict, command
-from dbguard.guards.backup.scoping import scope_of
+from dbguard.guards.backup.scoping import scope_of, scope_of_rows
 from dbguard.guards.backup.snapshots import Scope
 from dbguard.guards.backup.waiting import BUSY_SECONDS, BackupTaker
+from dbguard.sql.destruction import Destruction, Reach
 
 from .streams import Stream
 from .tasks import spawn
@@ -97,12 +100,52 @@ async def take(
             detail="Its settings do not say how.",
             hint="Add backup: {dsn: …} to the settings of dbguard.",
         )
+    if ask.destroyed.database:  # that one, whichever the statement is sent to
+        database, reason = ask.destroyed.database, ask.destroyed.reason
+        ask = replace(ask, destroyed=Destruction(reach=Reach.DATABASE, reason=reason))
     wanted = scope_of(ask.destroyed, ask.requirement.max_take_bytes, whole=taker.whole)
     if wanted is None:
         verdict = await guard.check(ask.requirement, database, ask.destroyed)
         return answer_of(verdict)
     work = spawn(_work(guard, taker, ask, database, waiting, wanted), f"take {database}")
     return await waiting.outcome(work, ask.seconds)
+
+
+async def unchanged(
+    taker: BackupTaker | None, ask: AskUnchanged, database: str, waiting: Waiting
+) -> RequirementAnswer:
+    """Whether nothing was written behind the backup."""
+    assert taker is not None
+    waiting.tell("looking whether anything was written since")
+    work = spawn(_looked(taker, ask, database, waiting), f"compare {database}")
+    return await waiting.outcome(work, None)
+
+
+async def _looked(
+    taker: BackupTaker, ask: AskUnchanged, database: str, waiting: Waiting
+) -> RequirementAnswer:
+    try:
+        access = taker.context.access
+        if ask.held and not await locks_against_writers(access, database, waiting.process_id):
+            return RequirementAnswer(
+                False,
+                "backup not held",
+                message="what the backup holds could not be locked against writers",
+                detail="Something might be written behind the backup.",
+                hint="Try again when those who write to it are done, as somebody who may lock it.",
+                sqlstate="55P03",
+            )
+        different = await written_since(taker.context, ask.backup, database, ask.tables)
+    except BackupError as error:
+        return RequirementAnswer(
+            False, "backup not compared", error.message, error.detail, error.hint
+        )
+    lacking = f"written to behind the backup: {', '.join(different)}"
+    if not ask.held:
+        if different:
+            waiting.tell(f"{lacking}; that is not in it")
+        return RequirementAnswer(True, f"{lacking}, not held" if different else "rows not held")
+    return RequirementAnswer(False, lacking) if different else RequirementAnswer(True, HELD)
 
 
 async def _work(
@@ -134,7 +177,8 @@ async def _taken(
     scope: Scope,
 ) -> RequirementAnswer:
     relations = tuple(relation.oid for relation in ask.destroyed.relations)
-    touched = await touched_by(taker.context.access, database, waiting.process_id, relations)
+    access, process_id = taker.context.access, waiting.process_id
+    touched = not ask.held and await touched_by(access, database, process_id, relations)
     if touched:
         return RequirementAnswer(
             False,
@@ -155,7 +199,9 @@ async def _taken(
                 raise
         else:
             waiting.tell(f"backup {backup.id} taken and verified")
-            return answer_of(await guard.check(ask.requirement, database, ask.destroyed))
+            answer = answer_of(await guard.check(ask.requirement, database, ask.destroyed))
+            tables = await tables_of(taker.context.access, database, scope_of_rows(ask.destroyed))
+            return replace(answer, backup=backup.id, tables=tables)
         if not told:
             waiting.tell("waiting for another backup to end")
             told = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def test_the_statement_waits_for_its_backup_and_runs(taking: Guarded, pg_databas
         assert pg_database.execute("SELECT to_regclass('gone')") == [(None,)]
         (dump,) = dumps(taking)
         backup = dump.name.removesuffix(".dump")
-        assert notices[-1] == f"dbguard: backup {backup} taken and verified"
+        assert f"dbguard: backup {backup} taken and verified" in notices
         assert "restoring into a scratch database" in " ".join(notices)
         # another table is not in it
         connection.execute("DROP TABLE kept")
@@ -319,3 +320,145 @@ def test_what_a_killed_dbguard_leaves_is_gone_after_the_next_start(
     guarded.start()
     until(lambda: pg_database.execute(scratch) == [], "the scratch database is dropped")
     assert dumps(guarded) == []
+
+
+def restored(guarded: Guarded, pg_server: Any, query: str, dump: Any) -> list[tuple[Any, ...]]:
+    """What a query gives in a new database made of a dump."""
+    copy = pg_server.create_database(template="template0")
+    try:
+        subprocess.run([pg_server.binary("pg_restore"), "-d", copy.dsn(), str(dump)], check=True)
+        found: list[tuple[Any, ...]] = copy.execute(query)
+        return found
+    finally:
+        copy.drop()
+
+
+def test_what_is_written_behind_the_dump_is_backed_up_as_well(
+    with_programs: Callable[..., Guarded], pg_database: Any, pg_server: Any
+) -> None:
+    """Writers go on while the backup is taken; whatever was committed when the table went is in
+    the backup that its DROP is recorded with."""
+    guarded = with_programs("")
+    pg_database.execute("CREATE TABLE gone (id int); CREATE TABLE written (id int)")
+    stop = threading.Event()
+
+    def write(number: int) -> None:
+        with psycopg.connect(pg_database.dsn(), autocommit=True) as connection:
+            while not stop.is_set():
+                number += 2
+                try:
+                    with connection.transaction():
+                        connection.execute("INSERT INTO written VALUES (%s)", [number])
+                        connection.execute("INSERT INTO gone VALUES (%s)", [number])
+                except psycopg.errors.UndefinedTable:
+                    return
+
+    writers = [threading.Thread(target=write, args=(first,)) for first in (0, 1)]
+    for writer in writers:
+        writer.start()
+    notices: list[str] = []
+    try:
+        until(lambda: pg_database.execute("SELECT 1 FROM gone LIMIT 1"), "writers write")
+        with closing(connect(guarded, notices)) as connection:
+            connection.execute("DROP TABLE gone")
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join(PATIENCE)
+    found = until(
+        lambda: [r for r in guarded.records("decision") if r["text"].startswith("DROP TABLE gone")],
+        "the decision is recorded",
+    )
+    met = found[0]["requirements"][0]
+    assert met.endswith("rows held against writers since")
+    dump = guarded.folder / "backups" / f"{met.split()[1]}.dump"
+    committed = pg_database.execute("SELECT id FROM written ORDER BY 1")
+    assert committed
+    assert restored(guarded, pg_server, "SELECT id FROM gone ORDER BY 1", dump) == committed
+
+
+@pytest.mark.parametrize("way", ["query", "prepared", "transaction"])
+def test_rows_written_meanwhile_are_noticed_on_every_way(
+    with_programs: Callable[..., Guarded], pg_database: Any, pg_server: Any, way: str
+) -> None:
+    guarded = with_programs(
+        'touch "$(dirname "$0")/../begun"; '
+        'while [ ! -e "$(dirname "$0")/../go" ]; do sleep 0.1; done'
+    )
+    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
+    notices: list[str] = []
+    with closing(connect(guarded, notices)) as connection:
+
+        def run() -> None:
+            if way == "transaction":
+                with connection.transaction():
+                    connection.execute("SELECT 1")
+                    connection.execute("DROP TABLE gone")
+            else:
+                connection.execute("DROP TABLE gone", prepare=way == "prepared")
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        until(dumping(guarded), "the backup begins")
+        pg_database.execute("INSERT INTO gone VALUES (2)")
+        (guarded.folder / "go").touch()
+        thread.join(PATIENCE)
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        assert connection.execute("SELECT to_regclass('gone')").fetchone() == (None,)
+    taken = [n for n in notices if n.endswith("taken and verified")]
+    assert len(taken) == 2  # the first one lacks what was written meanwhile
+    dump = guarded.folder / "backups" / f"{taken[1].split()[2]}.dump"
+    assert restored(guarded, pg_server, "SELECT id FROM gone ORDER BY 1", dump) == [(1,), (2,)]
+
+
+def test_cancel_ends_the_wait_for_the_lock(taking: Guarded, pg_database: Any) -> None:
+    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
+    with psycopg.connect(pg_database.dsn()) as writer:
+        writer.execute("INSERT INTO gone VALUES (2)")
+        connection, thread, ends = waits(taking, "DROP TABLE gone")
+        waiting = "SELECT 1 FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND NOT granted"
+        until(lambda: pg_database.execute(waiting), "it waits for the writer")
+        connection.cancel_safe(timeout=PATIENCE)
+        thread.join(PATIENCE)
+        assert ends[0].sqlstate == "57014"
+    assert connection.execute("SELECT count(*) FROM gone").fetchone() == (2,)
+    connection.close()
+
+
+def test_what_cannot_be_held_is_reported(
+    with_programs: Callable[..., Guarded], pg_database: Any
+) -> None:
+    guarded = with_programs(
+        'touch "$(dirname "$0")/../begun"; '
+        'while [ ! -e "$(dirname "$0")/../go" ]; do sleep 0.1; done'
+    )
+    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
+    notices: list[str] = []
+    with closing(connect(guarded, notices)) as connection:
+        thread = threading.Thread(target=connection.execute, args=("DROP TABLE gone; SELECT 1",))
+        thread.start()
+        until(dumping(guarded), "the backup begins")
+        pg_database.execute("INSERT INTO gone VALUES (2)")
+        (guarded.folder / "go").touch()
+        thread.join(PATIENCE)
+        assert connection.execute("SELECT to_regclass('gone')").fetchone() == (None,)
+    told = "dbguard: written to behind the backup: public.gone; that is not in it"
+    assert told in notices
+    found = [
+        r["requirements"][0] for r in guarded.records("decision") if "DROP TABLE gone" in r["text"]
+    ]
+    assert found[0].endswith("written to behind the backup: public.gone, not held")
+
+
+def test_nothing_is_locked_behind_a_statement_that_did_not_run(
+    taking: Guarded, pg_database: Any
+) -> None:
+    pg_database.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1); "
+        "CREATE TABLE child (id int REFERENCES parent)"
+    )
+    with closing(connect(taking)) as connection:
+        with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+            connection.execute("DROP TABLE parent")
+        pg_database.execute("INSERT INTO parent VALUES (2)")
+        assert connection.execute("SELECT count(*) FROM parent").fetchone() == (2,)

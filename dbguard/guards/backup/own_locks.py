@@ -23,15 +23,32 @@ ORDER BY 1 LIMIT 1
 """
 """pg_dump waits for what holds ACCESS EXCLUSIVE; the other modes are of who writes."""
 
+_LOCKS: Final = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
+    WHERE l.pid = $1 AND l.granted AND l.locktype = 'relation'
+      AND l.mode = 'ShareRowExclusiveLock'
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                        WHERE d.datname = pg_catalog.current_database()))
+"""
+
 
 async def touched_by(
     access: ServerAccess, database: str, process_id: int, relations: tuple[int, ...]
 ) -> str:
     """The first relation that this backend has locked against readers, or one of `relations` that
     it has written to or locked against writers; empty when there is none. Raises BackupError."""
+    return str(await _asked(access, database, _HELD, process_id, list(relations)) or "")
+
+
+async def locks_against_writers(access: ServerAccess, database: str, process_id: int) -> bool:
+    """Whether this backend holds SHARE ROW EXCLUSIVE on a table. Raises BackupError."""
+    return bool(await _asked(access, database, _LOCKS, process_id))
+
+
+async def _asked(access: ServerAccess, database: str, query: str, *values: object) -> object:
     connection = await access.connect(database)
     try:
-        return str(await connection.fetchval(_HELD, process_id, list(relations)) or "")
+        return await connection.fetchval(query, *values)
     except SERVER_ERRORS as error:
         raise query_failed("locks of the transaction cannot be seen", error) from None
     finally:

@@ -38,3 +38,12 @@ def scope_of(destroyed: Destruction, max_bytes: int | None, *, whole: bool) -> S
         dependants=destroyed.reach is Reach.DEPENDANTS or bool(destroyed.schemas),
         max_bytes=max_bytes,
     )
+
+
+def scope_of_rows(destroyed: Destruction) -> Scope | None:
+    """The tables whose rows go with `destroyed`, as far as they are named; None when they are
+    not."""
+    if destroyed.everything or destroyed.database:
+        return None
+    oids = {relation.oid for relation in destroyed.relations} - {0}
+    return Scope(False, tuple(sorted(oids)), tuple(sorted(destroyed.schemas)))
