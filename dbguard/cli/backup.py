@@ -28,6 +28,7 @@ from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
 from dbguard.proxy.backup_takers import context_of
 
+from .backup_providers import complaints, documents, inventories, table
 from .backup_records import BackupRecords
 
 app = typer.Typer(
@@ -82,26 +83,34 @@ def list_backups(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List all attempts, newest first, and say which of them count.
+    """List all attempts, newest first, and what other tools have, and say which of them count.
 
-    Exit code 0: at least one is verified. 1: none is. 2: the settings are wrong.
+    Exit code 0: at least one is verified, or another tool's could count. 1: none. 2: the settings
+    are wrong.
     """
     settings = _settings(config)
     try:
         backups = BackupRegistry(settings.state.path).all(database)
-    except BackupError as error:
+        listings = inventories(settings, database)
+    except (BackupError, ConfigurationError) as error:
         raise _fail(error) from None
     if as_json:
-        typer.echo(json.dumps([_document(backup) for backup in backups], ensure_ascii=False))
+        found = [*map(_document, backups), *documents(listings)]
+        typer.echo(json.dumps(found, ensure_ascii=False))
     elif backups:
         Console().print(_table(backups))
         for backup in backups:
             if backup.error:
                 _say(f"{backup.id}: {backup.error}")
-    else:
+    elif not listings:
         _say("no backups yet")
         _say(f"  Run: dbguard backup now --database {database or 'DATABASE'}")
-    if not any(_state(backup) == "verified" for backup in backups):
+    if listings and not as_json:
+        Console().print(table(listings))
+        for line in complaints(listings):
+            _say(line)
+    own = any(_state(backup) == "verified" for backup in backups)
+    if not own and not any(listing.usable for listing in listings):
         raise typer.Exit(1)
 
 

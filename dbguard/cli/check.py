@@ -29,6 +29,7 @@ from dbguard.sql.snapshot import Snapshot
 from .catalog_source import CatalogOption, load_catalog, save_catalog
 from .checking_key import check_key
 from .checking_proofs import check_proofs, unknown_roles
+from .checking_providers import provider_lines, unknown_providers
 
 
 def check(
@@ -84,10 +85,13 @@ def check(
         bound = bound_policy(policy, snapshot) if snapshot else None
     except DbguardError as error:
         fail(wording(error))
-    found = (*key, *unknown_roles(named, policy), *(findings(bound) if bound else ()))
+    missing = unknown_providers(settings, policy) if settings else ()
+    found = (*key, *unknown_roles(named, policy), *missing, *(findings(bound) if bound else ()))
     _print_findings(found)
     typer.echo(_summary(policy, bound))
-    for line in (*_servers(settings), *_shipped(settings)) if settings else ():
+    for line in (
+        (*_servers(settings), *_shipped(settings), *provider_lines(settings)) if settings else ()
+    ):
         typer.echo(line)
     if found:
         raise typer.Exit(1)

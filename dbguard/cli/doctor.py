@@ -16,6 +16,7 @@ from dbguard.doctor.model import Finding, Severity
 from dbguard.errors import DbguardError
 from dbguard.proxy.servers import Servers
 
+from .backup_providers import inventories_of
 from .check import fail, wording
 
 _MEANING = {
@@ -35,7 +36,8 @@ def doctor(
 ) -> None:
     """Look for ways past dbguard on its servers, and say what closes them.
 
-    Asks each server over the control connection and changes nothing. Exit code 0: nothing found;
+    Asks each server over the control connection, and each provider of backups, and changes
+    nothing. Exit code 0: nothing found;
     1: something to change; 2: a server cannot be looked at.
     """
     try:
@@ -45,6 +47,14 @@ def doctor(
     except DbguardError as error:
         fail(f"{wording(error)}" if not error.detail else f"{error.message}: {error.detail}")
     any_found = False
+    for cluster in servers.clusters.values():
+        for listing in inventories_of(servers, cluster):
+            usable = sum(not backup.flaw for backup in listing.backups)
+            any_found = any_found or bool(listing.failure)
+            typer.echo(
+                f"{cluster.setting}backup.providers.{listing.provider} ({listing.kind}): "
+                + (listing.failure or f"{usable} of {len(listing.backups)} backups can count")
+            )
     for place, observed in found:
         problems = findings(observed)
         any_found = any_found or bool(problems)
