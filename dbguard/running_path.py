@@ -33,6 +33,7 @@ MODULES = (
     "engine.names",
     "engine.outcomes",
     "engine.scope",
+    "sql.mould",
 )
 """Those that are compiled. C types stand beside each in a file of the same name that ends in .pxd,
 if it has any."""

@@ -27,6 +27,7 @@ BOTH_WAYS = (
     "tests/engine/test_names.py",
     "tests/engine/test_recording.py",
     "tests/engine/test_schedules.py",
+    "tests/sql/test_mould.py",
 )
 """Tests of the compiled modules and of what goes through them, those that take no time."""
 

@@ -2,6 +2,7 @@ cimport cython
 
 from dbguard.engine.names cimport NameTable, Prepared
 from dbguard.engine.scope cimport Scope
+from dbguard.sql.mould cimport Mould
 
 cdef class Known:
     cdef public object plan
@@ -17,6 +18,8 @@ cdef class Known:
     cdef public object of_parse
     cdef public object stencil
     cdef public object fixed
+    cdef public Mould mould
+    cdef public tuple sent
     cdef public object columns
 
 cdef class Knowledge:
@@ -26,11 +29,14 @@ cdef class Knowledge:
     cdef public object surroundings
     cdef public dict _queries
     cdef public dict _shapes
+    cdef public tuple _recent
     cdef public dict _statements
     cdef public dict _texts
 
     @cython.locals(known=Known)
     cpdef object query(self, bytes data)
+    @cython.locals(stop=Py_ssize_t, known=Known, mould=Mould, literals=list, pieces=list)
+    cdef object _moulded(self, bytes data)
     @cython.locals(known=Known, prepared=Prepared)
     cpdef Known statement(self, bytes name)
     cpdef Known text(self, bytes parse)

@@ -13,8 +13,11 @@ from dbguard.audit.rendering import DecisionTemplate, Rendered, SessionTemplate,
 from dbguard.policy.decision import Principal
 from dbguard.policy.model import SYSTEM_TAGS
 from dbguard.sql.facts import EffectKind, SessionEffect
+from dbguard.sql.mould import Mould, mould_of
 from dbguard.sql.shape import Shape, shape_of
 from dbguard.wire import frontend
+from dbguard.wire.framing import pack
+from dbguard.wire.tags import Frontend
 
 from .asks import Planned, Surroundings
 from .auditing import SessionIdentity, decision_records
@@ -28,6 +31,7 @@ _Name = TypeVar("_Name", bytes, str)
 _KEPT = 64
 """Known messages of one session and kind: an application's loop has a few."""
 _MESSAGE_BYTES = 4096
+_RECENT = 4
 _CONTROL = frozenset({EffectKind.BEGIN, EffectKind.COMMIT, EffectKind.ROLLBACK})
 
 
@@ -59,6 +63,10 @@ class Known:
     """Of a Query: makes the plan for the same text with other literals."""
     fixed: tuple[str, ...] = field(default=(), repr=False)
     """The literals that may not be others."""
+    mould: Mould | None = field(default=None, repr=False)
+    """Finds the literals of such texts, if that is plain."""
+    sent: tuple[bytes, ...] = field(default=(), repr=False)
+    """What is sent between the literals."""
     columns: bytes | None = field(default=None, repr=False)
     """RowDescription's payload when it was last looked at, and found to show nothing protected."""
 
@@ -73,6 +81,8 @@ class Knowledge:
     surroundings: Surroundings
     _queries: dict[bytes, Known] = field(default_factory=dict, repr=False)
     _shapes: dict[str, Known] = field(default_factory=dict, repr=False)
+    _recent: tuple[Known, ...] = field(default=(), repr=False)
+    """Of `_shapes` those that came last and have a mould, the last first."""
     _statements: dict[bytes, Known] = field(default_factory=dict, repr=False)
     _texts: dict[bytes, Known] = field(default_factory=dict, repr=False)
 
@@ -98,7 +108,12 @@ class Knowledge:
         if before is None or before.stencil is not stencil or before.fixed != fixed:
             known = self._known(plan, planned, basis, "query", "")
             known.stencil, known.fixed = stencil, fixed
+            between = "".join(stencil.between)
+            known.mould = mould_of(shape) if between.isascii() else None
+            if known.mould is not None:
+                known.sent = tuple([piece.encode("ascii") for piece in stencil.between])
             _keep(self._shapes, shape.blank, known)
+            self._recent = ()
 
     def learn_bind(self, name: bytes, prepared: Prepared, planned: Planned, plan: Plan) -> None:
         """It is about to bind `prepared` to the unnamed portal."""
@@ -172,7 +187,13 @@ class Knowledge:
             return known, known.data
         if not self._shapes or len(data) > _MESSAGE_BYTES or data[-1]:
             return None
-        shape = self._shape(data) if int.from_bytes(data[1:5], "big") == len(data) - 1 else None
+        if int.from_bytes(data[1:5], "big") != len(data) - 1:
+            return None
+        if self._recent and self.scope.texts[1] == "on":
+            moulded = self._moulded(data)
+            if moulded is not None:
+                return moulded
+        shape = self._shape(data)
         known = self._shapes.get(shape.blank) if shape is not None else None
         if shape is None or known is None or known.stencil is None:
             return None
@@ -181,7 +202,31 @@ class Knowledge:
             if shape.literals[number] != literal:
                 return None
         text = joined(stencil.between, shape.literals)
-        return (known, frontend.Query(text.encode("ascii")).encode()) if text.isascii() else None
+        if not text.isascii():
+            return None
+        if known.mould is not None and known not in self._recent:
+            self._recent = (known, *self._recent[: _RECENT - 1])
+        return known, frontend.Query(text.encode("ascii")).encode()
+
+    def _moulded(self, data: bytes) -> tuple[Known, bytes] | None:
+        """The same for a text that differs from one of the last in plain literals only."""
+        stop = len(data) - 1
+        for known in self._recent:
+            stencil, mould = known.stencil, known.mould
+            assert stencil is not None
+            assert mould is not None
+            literals = mould.literals(data, 5, stop)
+            if literals is None:
+                continue
+            for number, literal in zip(stencil.fixed, known.fixed, strict=True):
+                if literals[number] != literal.encode("ascii"):
+                    return None
+            pieces = [known.sent[0]]
+            for number, literal_now in enumerate(literals, 1):
+                pieces += (literal_now, known.sent[number])
+            pieces.append(b"\0")
+            return known, pack(Frontend.QUERY, b"".join(pieces))
+        return None
 
     def remade(self, known: Known, data: bytes) -> Plan:
         """The plan for the Query `data`, which a stencil fits."""

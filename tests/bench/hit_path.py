@@ -26,19 +26,23 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from engine.playbook import FakeSurroundings, Play, encode_backend, encode_frontend
+from engine.playbook import FakeSurroundings, Play, encode_backend, encode_frontend, plan_of
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 from dbguard.catalog.watching import Catalog
+from dbguard.engine.asks import Planned
+from dbguard.engine.plan import PlanRequest
+from dbguard.engine.stencil import Stencil
 from dbguard.policy.model import Defaults, Policy
 from dbguard.proxy.drifting import Drifts
 from dbguard.proxy.hub import Hub
 from dbguard.proxy.surroundings import SessionSurroundings
 from dbguard.running_path import described
 from dbguard.sql.limits import Limits
+from dbguard.sql.shape import Shape
 
 LESSONS = """
     >> Q raw rows
@@ -81,7 +85,17 @@ UNNAMED = """
     << C SELECT 1
     << Z I
 """
+LITERALS = """
+    >> Q raw rows where id = 7
+    => Q raw rows where id = 7
+    <= T a | D 1 | C SELECT 1 | Z I
+    << T a
+    << D 1
+    << C SELECT 1
+    << Z I
+"""
 KINDS = {
+    "literals": ("Q raw rows where id = 123456", "T a | D 1 | C SELECT 1 | Z I", LITERALS),
     "simple": ("Q raw rows", "T a | D 1 | C SELECT 1 | Z I", LESSONS),
     "prepared": ("B <-one | D P | E | S", "2 | T a | D 1 | C SELECT 1 | Z I", LESSONS),
     "extended": (
@@ -105,6 +119,11 @@ class World(FakeSurroundings):
         else:
             self._numbers = 0
             self.record = self._count
+
+    def stencil(self, request: PlanRequest, shape: Shape) -> Stencil | None:
+        between = tuple(gap.replace("rows", "public.rows") for gap in shape.between)
+        planned = Planned(plan_of(request.text), frozenset(), self.state_key())
+        return Stencil(planned, (), between, tuple(map(len, shape.literals)), (), False)
 
     def _count(self, _record: object) -> int:
         self._numbers += 1

@@ -24,6 +24,8 @@ from measuring.table import as_json, as_table
 from measuring.turns import Options, Planned, Rigs
 from rich.console import Console
 
+from dbguard.running_path import UNCOMPILED
+
 WIDTH = 240
 """Columns of a table that goes into a file."""
 
@@ -62,8 +64,8 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, metavar="FILE", help="more settings of dbguard")
     parser.add_argument(
         "--uncompiled",
-        metavar="NAME=VALUE",
-        help="variable that switches dbguard's compiled parts off, for rows of their own",
+        action="store_true",
+        help="with rows of their own for dbguard without its compiled parts",
     )
     given = parser.parse_args()
     planned = [one for one in all_planned() if one.quick or not given.quick]
@@ -76,7 +78,7 @@ def main() -> None:
     chosen = Chosen(
         Path(folder) if folder else None,
         given.settings.read_text() if given.settings else "",
-        dict([given.uncompiled.split("=", 1)]) if given.uncompiled else None,
+        {UNCOMPILED: "1"} if given.uncompiled else None,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers are stopped in any case
     options = Options(given.rounds, given.seconds or (3 if given.quick else 5))

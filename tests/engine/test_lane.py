@@ -15,11 +15,14 @@ from dbguard.engine.asks import Planned
 from dbguard.engine.known import is_plain
 from dbguard.engine.link import Skip
 from dbguard.engine.pending import Owed, Pending
+from dbguard.engine.plan import PlanRequest
+from dbguard.engine.stencil import Stencil
 from dbguard.policy.decision import Acting
 from dbguard.policy.drift import Filling
+from dbguard.sql.shape import Shape
 from dbguard.sql.snapshot import SessionView
 
-from .playbook import Play, encode_frontend, plan_of, temporary
+from .playbook import FakeSurroundings, Play, encode_frontend, plan_of, temporary
 from .test_schedules import CYCLES, EXAMPLES, Schedule
 
 QUERY = """
@@ -180,6 +183,41 @@ def test_an_unnamed_statement_that_fails_is_gone() -> None:
     ).done()
     assert "" not in play.session.names.statements
     assert not play.session.names.portals
+
+
+class Alike(FakeSurroundings):
+    """Every text is planned with its literals free, but for the second; `raw` is sent as `own`."""
+
+    def stencil(self, request: PlanRequest, shape: Shape) -> Stencil | None:
+        between = tuple(gap.replace("raw", "own") for gap in shape.between)
+        planned = Planned(plan_of(request.text), frozenset(), self.state_key())
+        fixed = (1,) if len(shape.literals) > 1 else ()
+        return Stencil(planned, fixed, between, tuple(map(len, shape.literals)), (), False)
+
+
+def test_a_query_goes_again_with_other_literals() -> None:
+    play = Play(Alike())
+    texts = [
+        ("raw a = 7 and b = 'x'", False),
+        ("raw a = 9 and b = 'x'", True),
+        ("raw a = 123456789 and b = 'x'", True),
+        ("raw a = 1234567890 and b = 'x'", True),
+        ("raw a = 7.5 and b = 'x'", False),
+        ("raw a = 5 and b = 'y'", False),  # that is fixed
+        ("raw a = 6 and b = 'y'", True),
+        ("raw a = 1", False),
+        ("raw a = 22", True),
+        ("raw a = 7 and b = 'y'", True),
+        ("raw a = 7 and b = 'x'", False),
+        ("raw a = 8 and b = 'x'", True),
+    ]
+    count = 0
+    for text, taken in texts:
+        sent = text.replace("raw", "own") if taken else text
+        play.script(f">> Q {text}\n=> Q {sent}\n<= C SELECT 0 | Z I\n<< C SELECT 0\n<< Z I")
+        count += taken
+        assert play.taken == count, text
+    assert play.world.decisions == [("query", "allow")] * len(texts)
 
 
 TRANSACTION = """
