@@ -187,6 +187,7 @@ async def transactions(
                 call(True)
             for lane in lanes:
                 assert lane.answer(answer)
+                lane.finish()
         best = min(best, time.thread_time() - began)
     audit.detach()
     return best / arguments.turns / arguments.sessions * 1e6
