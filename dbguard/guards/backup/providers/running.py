@@ -107,9 +107,12 @@ async def _run(name: str, words: Sequence[str], environment: Mapping[str, str]) 
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End a program and what it started."""
+    """End a program and what it started, and read its pipe to the end, which closes it."""
+    assert process.stdout is not None
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REAP_SECONDS):
+            while await process.stdout.read(_CHUNK):
+                pass
             await process.wait()
