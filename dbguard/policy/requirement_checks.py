@@ -14,6 +14,7 @@ from dbguard.sql.facts import (
     StatementFacts,
     Wrapper,
 )
+from dbguard.sql.reaching import RUNS_TEXTS
 
 from .code_checks import declared_safe, may_replace
 from .decision import BackupRequirement
@@ -38,7 +39,26 @@ _ROWS_ONLY = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", 
 """Statements that change rows at most, whatever their names mean and functions they call do."""
 _ROWS = frozenset({"writing where a rewrite rule applies", "COPY with a file on the server"})
 """Constructs that change rows at most: rules hold queries only."""
+_CODE = (
+    "operator ",
+    "function ",
+    "type ",
+    "the sampling method ",
+    "the construct ",
+    "a function name ",
+)
+"""How constructs begin that stand for code of somebody's own."""
 _NOT_RUN = frozenset({"the body of a rule"})
+_RUN_QUERIES = (
+    RUNS_TEXTS
+    | {"ts_rewrite"}
+    | {
+        f"{what}_to_xml{more}"
+        for what in ("table", "schema", "database")
+        for more in ("", "_and_xmlschema")
+    }
+)
+"""The server's own functions that run queries, and with them any function that these call."""
 _WRITING = frozenset(action for action in _CHANGING if action.action_class is ActionClass.WRITE)
 
 
@@ -69,13 +89,17 @@ def _hidden(case: Case) -> tuple[frozenset[Action], str]:
     """What the statement may do beyond what its text tells, and where that hides."""
     facts = case.facts
     unread = {o.construct for o in facts.opaque} - _NOT_RUN
+    called = {c for c in unread if c.startswith(_CODE) and not _of_extension(case, c)}
     only_rows = facts.statement_tag in _ROWS_ONLY or bool(unread and unread <= _ROWS)
+    if called and _may_make_functions(case):
+        return _CHANGING, f"{min(called)} may change anything"
     if facts.action in (Action.DO, Action.CALL, Action.LOAD) and not only_rows:
         return _CHANGING, f"{min(unread, default='code')} may change anything"
     if unread and not only_rows:
         return _CHANGING, f"{min(unread)} may change anything"
     for function in facts.functions:
-        if function.trust is FunctionTrust.UNKNOWN and _may_change(case, facts, function):
+        unknown = function.trust is FunctionTrust.UNKNOWN and _may_change(case, facts, function)
+        if unknown or (function.trust is FunctionTrust.REACHES and function.name in _RUN_QUERIES):
             name = f"{function.schema}.{function.name}" if function.schema else function.name
             return _CHANGING, f"function {name} may change anything"
     return (_WRITING, f"{min(unread)} may change any rows") if unread else (frozenset(), "")
@@ -84,9 +108,9 @@ def _hidden(case: Case) -> tuple[frozenset[Action], str]:
 def _may_change(case: Case, facts: StatementFacts, function: FunctionUse) -> bool:
     """Whether a function that runs may change something.
 
-    One that is declared STABLE or IMMUTABLE is taken at its word where the principal may not make
-    functions; one that runs without being called (triggers, defaults, views), where he cannot put
-    other code into it.
+    One that is declared STABLE or IMMUTABLE is taken at its word where it is an extension's or the
+    principal may not make functions; one that runs without being called (triggers, defaults,
+    views), where he cannot put other code into it.
     """
     if declared_safe(case, function):
         return False
@@ -94,8 +118,22 @@ def _may_change(case: Case, facts: StatementFacts, function: FunctionUse) -> boo
         return False
     if function.volatile:
         return facts.wrapper is not Wrapper.EXPLAIN  # the planner evaluates calm ones only
+    named = case.bound.snapshot.functions_by_name.get(function.name, ())
+    found = [f for f in named if f.signature in function.signatures]
+    if found and all(f.extension for f in found):
+        return False
+    return _may_make_functions(case)
+
+
+def _may_make_functions(case: Case) -> bool:
     granted = case.standing.may_unclassified(Action.CREATE_FUNCTION, "", "")
-    return granted is not None
+    return granted is not None or case.principal.superuser
+
+
+def _of_extension(case: Case, construct: str) -> bool:
+    """Whether an operator belongs to an extension: no code that a user made."""
+    operators = case.bound.snapshot.operators_by_name.get(construct.removeprefix("operator "), ())
+    return bool(operators) and all(operator.extension for operator in operators)
 
 
 def _requirement(rule: Rule, backup: Backup) -> BackupRequirement:

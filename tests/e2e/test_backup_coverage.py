@@ -26,6 +26,13 @@ CREATE FUNCTION clinic.calm() RETURNS int LANGUAGE plpgsql STABLE
   AS 'BEGIN RETURN clinic.wipe(); END';
 CREATE PROCEDURE clinic.tidy() LANGUAGE plpgsql AS 'BEGIN DROP TABLE clinic.other; END';
 CREATE VIEW clinic.trap AS SELECT clinic.wipe() AS x;
+CREATE MATERIALIZED VIEW clinic.slow AS SELECT clinic.wipe() AS x WITH NO DATA;
+CREATE FUNCTION clinic.wiping(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE
+  AS 'BEGIN RETURN clinic.wipe(); END';
+CREATE OPERATOR clinic.@#@ (LEFTARG = int, RIGHTARG = int, FUNCTION = clinic.wiping);
+CREATE AGGREGATE clinic.total (int) (SFUNC = clinic.wiping, STYPE = int, INITCOND = '0');
+CREATE DOMAIN clinic.checked AS int CHECK (clinic.wiping(VALUE, 1) = 1);
+CREATE FUNCTION clinic.reading() RETURNS int LANGUAGE sql AS 'SELECT clinic.wipe()';
 CREATE FUNCTION clinic.fire() RETURNS trigger LANGUAGE plpgsql
   AS 'BEGIN DROP TABLE clinic.other; RETURN NEW; END';
 CREATE TABLE clinic.mined (a int);
@@ -51,6 +58,25 @@ ATTEMPTS = [
     "WITH x AS (INSERT INTO clinic.mined VALUES (1) RETURNING 1) SELECT * FROM x",
     "MERGE INTO clinic.mined USING (SELECT 1) s ON false WHEN NOT MATCHED THEN INSERT VALUES (1)",
     "COPY (SELECT clinic.wipe()) TO STDOUT",
+    "COPY clinic.mined FROM STDIN",
+    "REFRESH MATERIALIZED VIEW clinic.slow",
+    "SELECT 1 OPERATOR(clinic.@#@) 2",
+    "SELECT clinic.total(id) FROM clinic.spare",
+    "SELECT 1::clinic.checked",
+    "SELECT clinic.reading()",
+    "SELECT query_to_xml('SELECT clinic.wipe()', true, true, '')",
+    "SELECT table_to_xml('clinic.trap', true, true, '')",
+    "SELECT * FROM clinic.spare ORDER BY clinic.wipe()",
+    "SELECT count(*) FILTER (WHERE clinic.wipe() = 1) FROM clinic.spare",
+    "VALUES (clinic.wipe())",
+    "SELECT (SELECT clinic.wipe())",
+    "SELECT * FROM clinic.spare, LATERAL clinic.wipe() w",
+    "SELECT * FROM ROWS FROM (clinic.wipe()) w",
+    "SELECT x FROM clinic.wipe() WITH ORDINALITY o(x)",
+    "UPDATE clinic.spare SET id = clinic.wipe() WHERE id = 1",
+    "DELETE FROM clinic.spare WHERE id = clinic.wipe()",
+    "INSERT INTO clinic.spare SELECT 1, 'x' RETURNING clinic.wipe()",
+    "ALTER TABLE clinic.spare ADD COLUMN z int DEFAULT clinic.wipe()",
     "PREPARE p AS SELECT clinic.wipe()",
     "DECLARE c CURSOR WITH HOLD FOR SELECT clinic.wipe()",
     "INSERT INTO clinic.spare VALUES (2, 'b'); DROP TABLE clinic.other",
@@ -95,6 +121,15 @@ def test_what_has_no_backup_is_refused_and_what_has_one_as_it_is_now_runs(
             refused = refusal(connection, statement)
             assert "is required" in str(refused) or "cannot find out" in str(refused), statement
             assert "rule ddl-needs-backup" in (refused.diag.message_detail or "")
+        for statement in ("DROP TABLE clinic.other", "SELECT clinic.wipe()"):
+            for prepare in (True, True, False):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement, prepare=prepare)
+        connection.execute(
+            "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE plpgsql"
+            " AS 'BEGIN DROP TABLE clinic.other; RETURN 1; END'"
+        )
+        refusal(connection, "SELECT pg_temp.f()")
         with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.pipeline():
             connection.execute("INSERT INTO clinic.spare VALUES (3, 'c')")
             connection.execute("DROP TABLE clinic.other")

@@ -88,6 +88,8 @@ BOTH, NONE, ROWS = ["ddl", "rows"], list[str](), ["rows"]
         (row(Action.DO, "InsertStmt", DOUBT), ROWS),
         (row(Action.SELECT, "SelectStmt", "a construct that is read in two ways"), ROWS),
         (row(Action.INSERT, "InsertStmt", "writing where a rewrite rule applies"), ROWS),
+        (row(Action.SELECT, "SelectStmt", "operator @#@"), BOTH),
+        (row(Action.SELECT, "SelectStmt", 'function "f" in FROM'), BOTH),
         # functions
         (row(Action.SELECT, "SelectStmt", functions=(F,)), BOTH),
         (row(Action.SELECT, "SelectStmt", "odd", functions=(F,)), BOTH),
@@ -126,6 +128,8 @@ rules:
     facts = row(Action.SELECT, "SelectStmt", functions=(CALM,))
     decision = decide(restricted, facts, CLINICIAN, "x")
     assert (decision.effect, decision.requirements) == (Effect.ALLOW, ())
+    facts = row(Action.SELECT, "SelectStmt", "operator @#@")
+    assert decide(restricted, facts, CLINICIAN, "x").requirements == ()
 
 
 def test_what_code_may_do_adds_to_what_is_named() -> None:
