@@ -80,7 +80,7 @@ def errors(*texts: str) -> list[str]:
         ("rules: [{id: a, require: {backup: {max_age: soon}}, actions: [ddl]}]",
          "x:1:45: not a duration; write a whole number and s, m, h or d, as in 1h"),
         ("rules: [{id: a, require: {backup: {max_age: 1h, on_missing: wait}}, actions: [ddl]}]",
-         "x:1:61: on_missing: take is not supported in this release; use 'refuse'"),
+         "x:1:61: 'wait' is not possible here; use 'refuse' or 'take'"),
         ("rules: [{id: a, require: {backup: {max_age: 1h, max_wal: 1}}, actions: [ddl]}]",
          "x:1:58: max_wal should be a text"),
         ("rules: [{id: a, require: {backup: {max_age: 1h, max_wal: 1 GiB}}, actions: [ddl]}]",
