@@ -20,14 +20,22 @@ _PATIENCE = 10.0
 
 
 class BackupRecords:
-    """The records of one act: `made` or `verified`."""
+    """The records of one act: `made`, `verified`, `restored` or `pruned`."""
 
     def __init__(
-        self, settings: AuditSettings, act: str, database: str, backup_id: str = ""
+        self,
+        settings: AuditSettings,
+        act: str,
+        database: str,
+        backup_id: str = "",
+        into: str = "",
     ) -> None:
+        """`into`: where it is restored to."""
         self._settings = settings
         self._act = act
-        self._about = {"database": database, **({"backup": backup_id} if backup_id else {})}
+        self._into = {"into": into} if into else {}
+        named = {"backup": backup_id} if backup_id else {}
+        self._about = {"database": database, **named, **self._into}
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
@@ -48,7 +56,7 @@ class BackupRecords:
 
     def succeeded(self, backup: Backup) -> None:
         """Record what is there now."""
-        self._write(event=self._act, **described(backup))
+        self._write(event=self._act, **described(backup), **self._into)
 
     def _write(self, **fields: str) -> None:
         log = operator_chain(self._settings)

@@ -160,3 +160,98 @@ def test_interrupted(
     assert process.returncode == 1
     assert said == "interrupted; nothing was kept\n"
     assert sorted(path.name for path in (tmp_path / "dumps").iterdir()) == [".lock"]
+
+
+def test_show_restore_and_prune(config: Path, pg_database: Any, pg_server: Any) -> None:
+    pg_database.execute(
+        "CREATE SCHEMA ward; CREATE TYPE ward.kind AS ENUM ('a', 'b'); "
+        'CREATE TABLE ward."Odd name" (id int PRIMARY KEY, k ward.kind, note text, n numeric); '
+        "INSERT INTO ward.\"Odd name\" SELECT i, 'b', 'note ' || i, i / 3.0 "
+        "FROM generate_series(1, 500) i; CREATE VIEW ward.v AS SELECT 1"
+    )
+    with config.open("a") as file:
+        file.write("audit: {directory: audit/}\n")
+    text = config.read_text().replace("directory: dumps/}", "directory: dumps/, keep: {count: 1}}")
+    config.write_text(text)
+    first = json.loads(run("now", "-d", pg_database.name, "-c", str(config), "--json").stdout)["id"]
+
+    shown = run("show", first, "-c", str(config))
+    assert shown.exit_code == 0
+    assert 'ward."Odd name": 500 rows' in shown.stdout
+    assert json.loads(run("show", first, "-c", str(config), "--json").stdout)["id"] == first
+
+    rows = 'SELECT * FROM ward."Odd name" ORDER BY id'
+    before = pg_database.execute(rows)
+    pg_database.execute('UPDATE ward."Odd name" SET note = NULL')
+    target = f"Odd name_restored_{first}"
+    dry = run("restore", first, "--table", "ward.Odd name", "--dry-run", "-c", str(config))
+    assert f"to ward.{target}" in dry.stdout
+    assert pg_database.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'ward'") == [(1,)]
+    made = run("restore", first, "--table", "ward.Odd name", "-c", str(config))
+    assert made.exit_code == 0, made.output
+    assert pg_database.execute(f'SELECT * FROM ward."{target}" ORDER BY id') == before
+    again = run("restore", first, "--table", "ward.Odd name", "-c", str(config))
+    assert again.exit_code == 1
+    assert f"ward.{target} exists" in again.output
+    missing = run("restore", first, "--table", "ward.nosuch", "-c", str(config))
+    assert missing.exit_code == 1
+    assert "there is no table ward.nosuch" in missing.output
+    assert run("restore", first, "-c", str(config)).exit_code == 1
+
+    into = pg_database.name + "_back"
+    try:
+        dry = run("restore", first, "--into", into, "--dry-run", "-c", str(config))
+        assert f'would create database "{into}"' in dry.stdout
+        whole = run("restore", first, "--into", into, "-c", str(config))
+        assert whole.exit_code == 0, whole.output
+        assert pg_server.execute(rows, database=into) == before
+        public = f"SELECT has_database_privilege('public', '{into}', 'CONNECT')"
+        assert pg_server.execute(public) == [(False,)]
+        for extra in ([], ["--dry-run"]):
+            twice = run("restore", first, "--into", into, "-c", str(config), *extra)
+            assert twice.exit_code == 1
+            assert f'database "{into}" exists' in twice.output
+        live = run("restore", first, "--into", pg_database.name, "-c", str(config))
+        assert live.exit_code == 1
+    finally:
+        pg_server.execute(f'DROP DATABASE IF EXISTS "{into}"')
+
+    second = json.loads(run("now", "-d", pg_database.name, "-c", str(config), "--json").stdout)
+    assert f"would remove {first}" in run("prune", "--dry-run", "-c", str(config)).stdout
+    assert len(list((config.parent / "dumps").glob("*.dump"))) == 2
+    assert "1 backups removed" in run("prune", "-c", str(config)).stdout
+    (left,) = (config.parent / "dumps").glob("*.dump")
+    assert left.name == f"{second['id']}.dump"
+    assert "0 backups removed" in run("prune", "-c", str(config)).stdout
+    assert run("show", first, "-c", str(config)).exit_code == 1
+
+    told = [
+        dict(stored.record.fields)
+        for stored in read(load_settings(config, {}).audit.directory, Selection(kinds=BACKUPS))
+        if isinstance(stored.record, EventRecord)
+    ]
+    events = [(fields["event"], fields.get("into", "")) for fields in told]
+    assert events.count(("restored", f"ward.{target}")) == 1
+    assert events.count(("restored", into)) == 1
+    assert events.count(("failed", into)) == 1
+    assert events.count(("pruned", "")) == 1
+
+
+def test_a_restore_that_fails_leaves_nothing(
+    config: Path, pg_database: Any, pg_server: Any
+) -> None:
+    pg_database.execute("CREATE TABLE t AS SELECT generate_series(1, 10) AS x")
+    made = json.loads(run("now", "-d", pg_database.name, "-c", str(config), "--json").stdout)
+    (dump,) = (config.parent / "dumps").glob("*.dump")
+    data = bytearray(dump.read_bytes())
+    data[len(data) // 2] ^= 1
+    dump.write_bytes(data)
+    into = pg_database.name + "_damaged"
+    for words in (["--into", into], ["--table", "public.t"]):
+        failed = run("restore", made["id"], *words, "-c", str(config))
+        assert failed.exit_code == 1
+        assert "was changed" in failed.output
+    assert pg_server.execute(f"SELECT 1 FROM pg_database WHERE datname = '{into}'") == []
+    assert pg_database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [
+        ("t",)
+    ]

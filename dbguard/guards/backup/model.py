@@ -137,8 +137,8 @@ class Backup:
     """Why it failed, without any value from the database."""
     format: DumpFormat = DumpFormat.CUSTOM
     tables: tuple[int, ...] | None = None
-    """OIDs of the tables whose rows are in it, sorted; None: of all. The definitions of everything
-    are in it either way."""
+    """OIDs of the relations whose rows are in it, sorted, partitioned tables and views among them;
+    None: of all. The definitions of everything are in it either way."""
     checksums: Digests = Digests()
     """Of each table's rows in the snapshot, whatever their order."""
     definitions: Digests = Digests()

@@ -34,9 +34,15 @@ async def prove(backup: Backup, path: Path, binaries: Binaries, context: BackupC
                 detail=f"{path}: {(error.strerror or 'input/output error').lower()}.",
                 hint="Check the free space and the permissions of backup.directory.",
             ) from None
-        context.progress(Step.COMPARE)
-        names = None if backup.tables is None else frozenset(n for n, _ in backup.counts.tables)
-        counts, checksums, definitions = await _contents(context, scratch, names)
+        await compare(backup, scratch, privileges, context)
+
+
+async def compare(backup: Backup, restored: str, privileges: bool, context: BackupContext) -> None:
+    """Compare the restored database with what the snapshot had; with owners and grants where
+    `privileges` were restored. Raises BackupError."""
+    context.progress(Step.COMPARE)
+    names = None if backup.tables is None else frozenset(n for n, _ in backup.counts.tables)
+    counts, checksums, definitions = await _contents(context, restored, names)
     left_out = [] if privileges else [PRIVILEGES]
     if backup.tables is not None:
         left_out.append(FOREIGN_KEYS)
@@ -48,7 +54,7 @@ async def prove(backup: Backup, path: Path, binaries: Binaries, context: BackupC
         )
     if difference:
         raise BackupError(
-            f'restored copy differs from the snapshot of database "{database}"',
+            f'restored copy differs from the snapshot of database "{backup.database.name}"',
             detail=f"{difference[:1].upper()}{difference[1:]}.",
             hint="This dump does not count. Take a new backup.",
         )

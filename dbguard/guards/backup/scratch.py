@@ -43,15 +43,15 @@ async def scratch_database(
     try:
         marker.write_text(name + "\n", "utf-8")
         try:
-            await _create(connection, name, like)
+            await create_closed(connection, name, like)
             yield name
         except BaseException:
             # The first failure (or the interruption) is the one to tell.
             with suppress(BackupError):
-                await _drop(access, connection, name)
+                await drop_database(access, connection, name)
                 marker.unlink(missing_ok=True)
             raise
-        await _drop(access, connection, name)
+        await drop_database(access, connection, name)
         marker.unlink(missing_ok=True)
     finally:
         await disconnect(connection)
@@ -65,13 +65,17 @@ async def drop_leftovers(access: ServerAccess, directory: Path) -> None:
     connection = await access.connect(access.database)
     try:
         for marker in markers:
-            await _drop(access, connection, PREFIX + marker.name.removesuffix(MARKER_SUFFIX))
+            await drop_database(
+                access, connection, PREFIX + marker.name.removesuffix(MARKER_SUFFIX)
+            )
             marker.unlink(missing_ok=True)
     finally:
         await disconnect(connection)
 
 
-async def _create(connection: Connection, name: str, like: str) -> None:
+async def create_closed(connection: Connection, name: str, like: str) -> None:
+    """A database with the encoding and locale of `like`, to which only its owner and superusers may
+    connect. Raises BackupError."""
     quoted = quote_identifier(name)
     try:
         await connection.execute(
@@ -83,7 +87,7 @@ async def _create(connection: Connection, name: str, like: str) -> None:
     except asyncpg.InsufficientPrivilegeError:
         raise BackupError(
             "scratch database cannot be created",
-            detail="The backup role may not create databases, so a dump cannot be verified.",
+            detail="The backup role may not create databases, so a dump cannot be restored.",
             hint="Run as a superuser: ALTER ROLE … CREATEDB; with the role of backup.dsn.",
         ) from None
     except asyncpg.PostgresError as error:
@@ -96,7 +100,7 @@ async def _create(connection: Connection, name: str, like: str) -> None:
         raise _lost() from None
 
 
-async def _drop(access: ServerAccess, connection: Connection, name: str) -> None:
+async def drop_database(access: ServerAccess, connection: Connection, name: str) -> None:
     """Drop it over `connection`, or over a new one: a restore can outlast a firewall's patience."""
     statement = f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)"
     try:

@@ -22,9 +22,13 @@ from dbguard.guards.backup.observing import CatalogMemory
 
 _TABLES: Final = """
 SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
-       pg_catalog.pg_table_size(c.oid) AS bytes
+       c.relkind = 'r' AS has_rows, pg_catalog.pg_table_size(c.oid) AS bytes
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+  AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.objid = c.oid AND d.deptype = 'e')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
 _WITH_ROWS: Final = """
@@ -94,7 +98,7 @@ class Exported:
     """As pg_dump takes it."""
     binaries: Binaries
     tables: tuple[int, ...] | None
-    """OIDs of the tables whose rows are dumped; None: of all."""
+    """OIDs of the relations whose rows are dumped; None: of all."""
     left_out: tuple[str, ...]
     """Names of the other tables, quoted by the server."""
     bytes: int
@@ -152,8 +156,10 @@ async def exported_snapshot(
 async def _chosen(
     connection: Connection, scope: Scope
 ) -> tuple[tuple[int, ...] | None, frozenset[str] | None, tuple[str, ...], int]:
-    """The tables whose rows are dumped, by OID and by name, the others' names, and the bytes."""
-    found = await connection.fetch(_TABLES)
+    """The relations whose rows are dumped by their OIDs (a partitioned table with its partitions),
+    the tables by name, the others' names, and the bytes."""
+    relations = await connection.fetch(_TABLES)
+    found = [row for row in relations if row["has_rows"]]
     if not scope.everything:
         asked = (list(scope.relations), list(scope.schemas), scope.dependants)
         wanted = {row["oid"] for row in await connection.fetch(_WITH_ROWS, *asked)}
@@ -161,7 +167,7 @@ async def _chosen(
         others = tuple(row["name"] for row in found if row["oid"] not in wanted)
         if others and len(others) <= MOST_EXCLUDED:
             return (
-                tuple(sorted(row["oid"] for row in ours)),
+                tuple(sorted(row["oid"] for row in relations if row["oid"] in wanted)),
                 frozenset(row["name"] for row in ours),
                 others,
                 sum(row["bytes"] for row in ours),
