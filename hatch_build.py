@@ -32,6 +32,9 @@ class CompilingHook(BuildHookInterface):  # type: ignore[type-arg]
                 return
             self._made = tempfile.mkdtemp(prefix="dbguard-wheel-")
             compiled = compile_to(Path(self._made))
+        except OSError as error:
+            self.app.display_warning(f"dbguard is not compiled: {error}")
+            return
         except DbguardError as error:
             why = " ".join(part for part in (error.detail, error.hint) if part)
             self.app.display_warning(f"dbguard is not compiled: {error.message}. {why}")

@@ -147,6 +147,9 @@ def main() -> None:
         return
     try:
         place = compile_here()
+    except OSError as error:
+        sys.stderr.write(f"dbguard.compiling: cannot write there\n  {error}\n")
+        raise SystemExit(1) from None
     except DbguardError as error:
         sys.stderr.write(f"dbguard.compiling: {error.message}\n")
         sys.stderr.writelines(f"  {part}\n" for part in (error.detail, error.hint) if part)

@@ -108,6 +108,8 @@ def test_changed_sources_run_as_they_are_written(compiled: Path, tmp_path: Path)
     assert path_of(changed).startswith("not compiled: ")
     ran = run(changed, "-c", "from dbguard.engine.lane import CHANGED; print(CHANGED)")
     assert ran.stdout == "True\n"
+    assert run(changed, "-m", "dbguard.compiling", "--remove").returncode == 0
+    assert path_of(changed) == "not compiled"
 
 
 def test_no_compiler_is_needed(tmp_path: Path) -> None:
