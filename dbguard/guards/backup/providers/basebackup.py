@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import lzma
 import struct
 import sys
 import tarfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -119,6 +121,7 @@ def _evidence(name: str, folder: Path, database: DatabaseIdentity) -> Evidence:
         manifest = _read_manifest(folder)
         label = _label_of(folder)
         server = manifest.server or _server_of(folder)
+        finished = _finished(folder)
     except Misread as error:
         return Evidence(one, name, NEVER, Verification.EXISTS, flaw=error.reason)
     except OSError as error:
@@ -140,7 +143,7 @@ def _evidence(name: str, folder: Path, database: DatabaseIdentity) -> Evidence:
         lsn=manifest.start,
         coverage=Coverage(everything=True, cluster=True),
         flaw=flaw,
-        finished_at=_finished(folder),
+        finished_at=finished,
     )
 
 
@@ -199,15 +202,14 @@ def _first_of(tar: Path) -> bytes:
     """`backup_label`, which servers send before all else (src/backend/backup/basebackup.c)."""
     try:
         with tarfile.open(tar, "r|*") as archive:
-            for number, member in enumerate(archive):
-                if member.name == "backup_label" and member.isfile():
-                    file = archive.extractfile(member)
-                    return file.read(_LABEL_BYTES) if file else b""
-                if number > 10:
-                    break
-    except (tarfile.TarError, EOFError, ValueError):
+            # no further than the first: what a damaged or hostile one unpacks to may never end
+            member = archive.next()
+            if member is not None and member.name == "backup_label" and member.isfile():
+                file = archive.extractfile(member)
+                return file.read(_LABEL_BYTES) if file else b""
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError, struct.error):
         raise Misread("its base.tar is damaged") from None
-    raise Misread("its base.tar has no label")
+    raise Misread("its base.tar does not begin with a label")
 
 
 def _server_of(folder: Path) -> str:

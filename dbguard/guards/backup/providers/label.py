@@ -44,10 +44,14 @@ def _moment(text: str) -> datetime:
         raise Misread("its label has no time") from None
     if naive.tzinfo is not None:
         raise Misread("its label has no time")
-    offset = timedelta() if zone in _UTC else _offset(zone, naive)
-    if offset is None:
+    try:
+        offset = timedelta() if zone in _UTC else _offset(zone, naive)
+        moment = None if offset is None else naive - offset
+    except OverflowError:
+        raise Misread("its label has no time") from None
+    if moment is None:
         raise Misread("its label has a time in a zone that is not known")
-    return (naive - offset).replace(tzinfo=UTC)
+    return moment.replace(tzinfo=UTC)
 
 
 @functools.lru_cache(maxsize=64)

@@ -75,7 +75,8 @@ def _fields(row: asyncpg.Record) -> Fields:
     """A row as the members of an entry; NUMERIC, which system identifiers need, as what it is."""
     values = dict(row.items())
     for name, value in values.items():
-        if isinstance(value, Decimal) and value == value.to_integral_value():
+        whole = isinstance(value, Decimal) and value.is_finite() and abs(value) < 2**64
+        if whole and value == value.to_integral_value():
             values[name] = int(value)
     if isinstance(values.get("system_identifier"), int):
         values["system_identifier"] = str(values["system_identifier"])

@@ -10,6 +10,7 @@ import os
 import struct
 import tarfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,6 +161,30 @@ def test_archives_that_do_not_tell(tmp_path: Path) -> None:
     assert only(tmp_path).flaw.startswith("its label is not there, or compressed")
 
 
+def test_archives_that_never_end(tmp_path: Path) -> None:
+    """What stands before the label is not unpacked to get at it."""
+    folder = archived(tmp_path / "bomb")
+    with tarfile.open(folder / "base.tar.gz", "w:gz", compresslevel=1) as tar:
+        entry = tarfile.TarInfo("zeros")
+        entry.size = 64 * 1024 * 1024
+        tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+        entry = tarfile.TarInfo("backup_label")
+        entry.size = len(LABEL)
+        tar.addfile(entry, io.BytesIO(LABEL.encode()))
+    assert only(tmp_path).flaw == "its base.tar does not begin with a label"
+
+
+@pytest.mark.parametrize("at", range(0, 160, 9))
+def test_damaged_archives(tmp_path: Path, at: int) -> None:
+    path = archived(tmp_path / "one") / "base.tar.gz"
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= 0xFF
+    path.write_bytes(data)
+    found = only(tmp_path)
+    whole = found.flaw == "" and found.lsn == 0xB000028  # a flag of gzip's header, say
+    assert whole or found.flaw
+
+
 def test_directories(tmp_path: Path) -> None:
     assert read(tmp_path) == []
     with pytest.raises(NoInventory, match="its directory cannot be read: no such file"):
@@ -217,6 +242,15 @@ async def test_pg_verifybackup(tmp_path: Path, code: int, level: Verification) -
 def test_zones_of_labels(zone: str, moment: str) -> None:
     label = read_label(LABEL.replace("UTC", zone).encode())
     assert label.taken_at.isoformat() == moment
+
+
+@pytest.mark.parametrize("zone", ["CET", "+14", "UTC", "-12"])
+@pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
+def test_times_at_the_ends(zone: str, year: str) -> None:
+    text = LABEL.replace("2026-11-22", year).replace("UTC", zone)
+    beyond = (year[0], zone) == ("0", "+14")
+    with pytest.raises(Misread, match="its label has") if beyond else nullcontext():
+        assert read_label(text.encode()).taken_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize("zone", ["XYZZY", "", "+3", "+0x", "☃", "A" * 5000])

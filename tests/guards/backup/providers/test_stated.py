@@ -276,6 +276,18 @@ def test_statements_that_fail(pg_database: Any, statement: str, reason: str) -> 
 
 
 @pytest.mark.pg
+@pytest.mark.parametrize("number", ["'NaN'", "'Infinity'", "'-Infinity'", "1e300", "-1", "0.5"])
+def test_numbers_that_are_none(pg_database: Any, number: str) -> None:
+    if "Infinity" in number and pg_database.server.version < 140000:
+        pytest.skip("no infinite numeric before PostgreSQL 14")
+    statement = "SELECT 'a' AS id, now() AS taken_at, 'cluster' AS covers, "
+    (found,) = rows(pg_database, f"{statement} {number}::numeric AS bytes", SYSTEM)
+    assert found.flaw == 'it is not understood: "bytes" is not a possible number'
+    (found,) = rows(pg_database, f"{statement} {number}::numeric AS system_identifier", SYSTEM)
+    assert found.flaw
+
+
+@pytest.mark.pg
 def test_times_without_a_zone_do_not_count(pg_database: Any) -> None:
     (found,) = rows(pg_database, "SELECT 'a' AS id, localtimestamp AS taken_at", SYSTEM)
     assert found.flaw == 'it is not understood: "taken_at" has no time zone'
