@@ -20,6 +20,7 @@ from dbguard.guards.backup.requirement import BackupVerdict, command
 from dbguard.guards.backup.scoping import scope_of, scope_of_rows
 from dbguard.guards.backup.snapshots import Scope
 from dbguard.guards.backup.waiting import BUSY_SECONDS, BackupTaker
+from dbguard.server_settings import OWN_PROVIDER
 from dbguard.sql.destruction import Destruction, Reach
 
 from .streams import Stream
@@ -104,7 +105,8 @@ async def take(
         database, reason = ask.destroyed.database, ask.destroyed.reason
         ask = replace(ask, destroyed=Destruction(reach=Reach.DATABASE, reason=reason))
     wanted = scope_of(ask.destroyed, ask.requirement.max_take_bytes, whole=taker.whole)
-    if wanted is None:
+    named = ask.requirement.providers
+    if wanted is None or (named and OWN_PROVIDER not in named):  # one taken here would not count
         verdict = await guard.check(ask.requirement, database, ask.destroyed)
         return answer_of(verdict)
     work = spawn(_work(guard, taker, ask, database, waiting, wanted), f"take {database}")

@@ -377,7 +377,7 @@ def test_what_is_written_behind_the_dump_is_backed_up_as_well(
     assert restored(guarded, pg_server, "SELECT id FROM gone ORDER BY 1", dump) == committed
 
 
-@pytest.mark.parametrize("way", ["query", "prepared", "transaction"])
+@pytest.mark.parametrize("way", ["prepared", "transaction"])
 def test_rows_written_meanwhile_are_noticed_on_every_way(
     with_programs: Callable[..., Guarded], pg_database: Any, pg_server: Any, way: str
 ) -> None:
