@@ -142,7 +142,7 @@ def dumping(guarded: Guarded) -> Callable[[], bool]:
 
 
 def hanging() -> str:
-    return 'touch "$(dirname "$0")/../begun"; [ -e "$(dirname "$0")/../go" ] || sleep 600'
+    return 'touch "$(dirname "$0")/../begun"; [ -e "$(dirname "$0")/../go" ] || exec sleep 600'
 
 
 def waits(
@@ -305,7 +305,7 @@ def test_what_a_killed_dbguard_leaves_is_gone_after_the_next_start(
     programs = guarded.folder / "bin"
     restore = (programs / "pg_restore").read_text()
     (programs / "pg_restore").write_text(
-        restore.replace("\n\nexec", '\ntouch "$(dirname "$0")/../begun"; sleep 600\nexec')
+        restore.replace("\n\nexec", '\ntouch "$(dirname "$0")/../begun"; exec sleep 60\nexec')
     )
     pg_database.execute("CREATE TABLE gone AS SELECT 1")
     _connection, thread, ends = waits(guarded, "DROP TABLE gone")
