@@ -18,7 +18,6 @@ cdef class Answers:
     cdef public bint masks_named
     cdef public object completed
     cdef public Outcomes outcomes
-    cdef public object _handlers
 
     @cython.locals(scope=Scope, link=Link)
     cpdef void at_ready(self, bytes status, Py_ssize_t cycle) except *

@@ -7,8 +7,9 @@ the session: dbguard never forwards what it did not understand.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.errors import AuditUnavailable, ProtocolViolation
@@ -51,30 +52,9 @@ class Answers:
     """The client was told which columns it sees masked, or is about to be."""
     completed: Callable[[Pending, int], None] | None = None
     outcomes: Outcomes = field(init=False, repr=False)
-    _handlers: dict[int, Callable[[Frame], None]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.outcomes = Outcomes(self.session, self.surroundings)
-        self._handlers = {
-            Backend.PARSE_COMPLETE: self._simple(Owed.PARSE),
-            Backend.BIND_COMPLETE: self._simple(Owed.BIND),
-            Backend.CLOSE_COMPLETE: self._simple(Owed.CLOSE),
-            Backend.PARAMETER_DESCRIPTION: self._parameter_description,
-            Backend.ROW_DESCRIPTION: self._row_description,
-            Backend.NO_DATA: self._no_data,
-            Backend.COMMAND_COMPLETE: self._command_complete,
-            Backend.EMPTY_QUERY_RESPONSE: self._command_complete,
-            Backend.PORTAL_SUSPENDED: self._suspended,
-            Backend.COPY_IN_RESPONSE: self._copy_in,
-            Backend.COPY_OUT_RESPONSE: self._copy_out,
-            Backend.COPY_DONE: self._copy_out,
-            Backend.ERROR_RESPONSE: self._error,
-            Backend.READY_FOR_QUERY: self._ready,
-            Backend.NOTICE_RESPONSE: self._notice,
-            Backend.PARAMETER_STATUS: self._parameter_status,
-            Backend.NOTIFICATION_RESPONSE: self._notification,
-            Backend.FUNCTION_CALL_RESPONSE: self._function_result,
-        }
 
     def receive(self, item: Frame | RowRun) -> None:
         """Handle one message, or a run of row messages."""
@@ -84,10 +64,10 @@ class Answers:
         if isinstance(item, RowRun):
             self._rows(item)
             return
-        handler = self._handlers.get(item.tag)
+        handler = _HANDLERS.get(item.tag)
         if handler is None:
             raise ProtocolViolation("the server sent a message that dbguard does not know")
-        handler(item)
+        handler(self, item)
 
     # -- what is owed ---------------------------------------------------------
 
@@ -104,17 +84,15 @@ class Answers:
             head.notices = ()
             self.link.to_client.append(data)
 
-    def _simple(self, owed: Owed) -> Callable[[Frame], None]:
-        def handle(frame: Frame) -> None:
-            if self._resyncing(frame):
-                return
-            head = self._head(owed)
-            if head.must_fail:
-                raise ProtocolViolation("the server accepted a message that had to fail")
-            self._show(head, frame.raw)
-            self.link.queue.finish()
-
-        return handle
+    def _acknowledged(self, frame: Frame) -> None:
+        """ParseComplete, BindComplete or CloseComplete."""
+        if self._resyncing(frame):
+            return
+        head = self._head(_ACKNOWLEDGED[frame.tag])
+        if head.must_fail:
+            raise ProtocolViolation("the server accepted a message that had to fail")
+        self._show(head, frame.raw)
+        self.link.queue.finish()
 
     def _parameter_description(self, frame: Frame) -> None:
         head = self._head(Owed.DESCRIBE)
@@ -433,3 +411,30 @@ def _error_fields(frame: Frame) -> ErrorFields:
     if not isinstance(message, backend.ErrorResponse):
         raise ProtocolViolation("the server's error cannot be read")
     return message.fields
+
+
+_ACKNOWLEDGED: Final[Mapping[int, Owed]] = {
+    Backend.PARSE_COMPLETE: Owed.PARSE,
+    Backend.BIND_COMPLETE: Owed.BIND,
+    Backend.CLOSE_COMPLETE: Owed.CLOSE,
+}
+_HANDLERS: Final[Mapping[int, Callable[[Answers, Frame], None]]] = {
+    Backend.PARSE_COMPLETE: Answers._acknowledged,
+    Backend.BIND_COMPLETE: Answers._acknowledged,
+    Backend.CLOSE_COMPLETE: Answers._acknowledged,
+    Backend.PARAMETER_DESCRIPTION: Answers._parameter_description,
+    Backend.ROW_DESCRIPTION: Answers._row_description,
+    Backend.NO_DATA: Answers._no_data,
+    Backend.COMMAND_COMPLETE: Answers._command_complete,
+    Backend.EMPTY_QUERY_RESPONSE: Answers._command_complete,
+    Backend.PORTAL_SUSPENDED: Answers._suspended,
+    Backend.COPY_IN_RESPONSE: Answers._copy_in,
+    Backend.COPY_OUT_RESPONSE: Answers._copy_out,
+    Backend.COPY_DONE: Answers._copy_out,
+    Backend.ERROR_RESPONSE: Answers._error,
+    Backend.READY_FOR_QUERY: Answers._ready,
+    Backend.NOTICE_RESPONSE: Answers._notice,
+    Backend.PARAMETER_STATUS: Answers._parameter_status,
+    Backend.NOTIFICATION_RESPONSE: Answers._notification,
+    Backend.FUNCTION_CALL_RESPONSE: Answers._function_result,
+}

@@ -76,7 +76,7 @@ class Judging:
     answers: Answers
     settling: Settling
     surroundings: Surroundings
-    _checking: set[str] = field(default_factory=set)
+    _checking: frozenset[str] = frozenset()
     """Prepared statements that are being looked at: they may name each other in a circle."""
     _recording: Recording = field(init=False)
 
@@ -219,12 +219,12 @@ class Judging:
         for effect in plan.effects:
             name = effect.name or ""
             if effect.kind is EffectKind.EXECUTE and name not in self._checking:
-                self._checking.add(name)
+                self._checking |= {name}
                 try:
                     if (prepared := self.names.statements.get(name)) is not None:
                         yield from self.refreshed(prepared)
                 finally:
-                    self._checking.discard(name)
+                    self._checking -= {name}
             elif effect.kind is EffectKind.FETCH and name in self.names.portals:
                 yield from self.still_allowed(self.names.portals[name])
 

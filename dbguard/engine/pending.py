@@ -10,7 +10,7 @@ import enum
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbguard.wire.errorfields import ErrorFields
 
@@ -28,6 +28,9 @@ class Shape:
     parameters: bytes | None = None
     columns: bytes | None = None
     """RowDescription's payload; b"" for NoData."""
+
+
+_Item = TypeVar("_Item")
 
 
 class Owed(enum.Enum):
@@ -124,18 +127,34 @@ class Pending:
         return self.missing or self.replacement is not None
 
 
+def _with(queue: deque[_Item] | tuple[()], item: _Item) -> deque[_Item]:
+    if isinstance(queue, tuple):
+        return deque((item,))
+    queue.append(item)
+    return queue
+
+
+def _first(queue: deque[_Item] | tuple[()]) -> tuple[_Item, deque[_Item] | tuple[()]]:
+    """The first item, taken out, and what is left. Raises IndexError when there is none."""
+    if isinstance(queue, tuple):
+        raise IndexError("nothing is owed")
+    first = queue.popleft()
+    return first, queue or ()
+
+
 @dataclass(slots=True)
 class Queue:
     """The entries in order, and what an error does to them."""
 
-    entries: deque[Pending] = field(default_factory=deque)
+    entries: deque[Pending] | tuple[()] = ()
+    """No deque while nothing is owed: an empty one takes 700 bytes of each connection."""
     unsettled: int = 0
     """How many of them change what later texts mean."""
     size: int = 0
     """Bytes of the messages that are not answered."""
     copies: list[Pending] = field(default_factory=list)
     """Those that hold COPY FROM STDIN."""
-    _cycles: deque[int] = field(default_factory=deque)
+    _cycles: deque[int] | tuple[()] = ()
     """Which ReadyForQuery each is, of those that are owed to the client."""
     rounds: int = 0
     """How many ReadyForQuery have come: statements of different rounds are never the same."""
@@ -172,23 +191,23 @@ class Queue:
         return any(entry.owed is Owed.SYNC for entry in self.entries)
 
     def add(self, entry: Pending) -> None:
-        self.entries.append(entry)
+        self.entries = _with(self.entries, entry)
         self.unsettled += entry.settles
         self.size += entry.size
         if entry.copies_left:
             self.copies.append(entry)
         if entry.owed.ends_with_ready and not entry.unseen:
-            self._cycles.append(entry.cycle)
+            self._cycles = _with(self._cycles, entry.cycle)
 
     def _pop(self) -> Pending:
-        entry = self.entries.popleft()
+        entry, self.entries = _first(self.entries)
         self.rounds += entry.owed.ends_with_ready
         self.unsettled -= entry.settles
         self.size -= entry.size
         if self.copies and entry in self.copies:
             self.copies.remove(entry)
         if entry.owed.ends_with_ready and not entry.unseen:
-            self._cycles.popleft()
+            _, self._cycles = _first(self._cycles)
         return entry
 
     def finish(self) -> Pending:

@@ -172,6 +172,10 @@ def _plan_text(world: World, request: PlanRequest) -> Plan:
         ),
         tuple(reading.facts for reading in readings),
     )
+    if len(readings) == 1 and statements[0].decision.requirements:
+        # what would not run is not to be prepared for: a name that is misspelt stands for any code
+        for wrong in readings[0].facts.missing_functions:
+            return _unplanned(world, request, undefined_function(wrong), raw_access)
     if refusal := first_denial(statements, readings):
         return Plan(request.text, None, statements, refusal, raw_access)
     if raw_access and any(s.doubtful for s in statements):

@@ -9,7 +9,7 @@ would break it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from dbguard.errors import NotUnderstood
@@ -47,7 +47,7 @@ class Scope:
     """Tracks everything that changes what a text means."""
 
     login_user: str
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     """Last reported value of each ParameterStatus."""
     first_user: str = field(init=False)
     """The login as the server told of it."""
@@ -317,7 +317,7 @@ class Scope:
 
     def tells(self, name: str, value: str) -> None:
         """The server reports a setting by itself, just ahead of ReadyForQuery."""
-        self.parameters[name] = value
+        self.parameters = {**self.parameters, name: value}
         self.texts = self._texts()
         if name == "session_authorization":
             self.role_unsure = True

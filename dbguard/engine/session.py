@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import functools
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from dbguard.errors import AuditUnavailable, DbguardError, ProtocolViolation, StatementError
 from dbguard.policy.decision import Principal
@@ -55,6 +59,13 @@ class SessionLimits:
     without end learns of an early error; a larger message goes alone."""
 
 
+@functools.lru_cache(maxsize=256)
+def _alike(parameters: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """What the server has told at login: most sessions of an application are told the same, and
+    have it once."""
+    return MappingProxyType({sys.intern(name): sys.intern(value) for name, value in parameters})
+
+
 class Session:
     """One client's connection after login.
 
@@ -73,7 +84,7 @@ class Session:
         self.limits = limits
         self.link = Link()
         self.names = NameTable(limits.prepared_statements, limits.prepared_bytes)
-        self.scope = Scope(identity.principal.user, dict(parameters))
+        self.scope = Scope(identity.principal.user, _alike(tuple(parameters.items())))
         self.answers = Answers(
             identity.session,
             identity.principal.user,
@@ -107,21 +118,6 @@ class Session:
             self.link, self.scope, self.names, self.judging, self.lane.knowledge
         )
         self.copying = Copying(self.link)
-        self._handlers: dict[int, Callable[[Frame], Steps]] = {
-            Frontend.QUERY: self._query,
-            Frontend.PARSE: self.extended.parse,
-            Frontend.BIND: self.extended.bind,
-            Frontend.DESCRIBE: self.extended.describe,
-            Frontend.EXECUTE: self.extended.execute,
-            Frontend.CLOSE: self.extended.close,
-            Frontend.SYNC: self._sync,
-            Frontend.FLUSH: self._flush,
-            Frontend.FUNCTION_CALL: self._function_call,
-            Frontend.COPY_DATA: self.copying.data,
-            Frontend.COPY_DONE: self.copying.end,
-            Frontend.COPY_FAIL: self.copying.end,
-            Frontend.TERMINATE: self._terminate,
-        }
 
     @property
     def principal(self) -> Principal:
@@ -154,7 +150,7 @@ class Session:
         if isinstance(frame, Rest):
             self._pass_on(frame)
             return
-        handler = self._handlers.get(frame.tag)
+        handler = _HANDLERS.get(frame.tag)
         if handler is None:
             raise ProtocolViolation("unexpected message type for a session after login")
         queue = self.link.queue
@@ -182,7 +178,7 @@ class Session:
             yield from self._begin()
         if frame.tag in _OPENING and (self.scope.unsure or queue.unsettled):
             yield from self._ask_ahead()
-        yield from handler(frame)
+        yield from handler(self, frame)
 
     def _begin(self) -> Steps:
         """Decide the role in force from the start as SET ROLE would be: the client may ask for it
@@ -351,3 +347,20 @@ class Session:
 
     def _completed(self, entry: Pending, index: int) -> None:
         follow(entry, index, self.names, self.identity.session)
+
+
+_HANDLERS: Final[Mapping[int, Callable[[Session, Frame], Steps]]] = {
+    Frontend.QUERY: Session._query,
+    Frontend.PARSE: lambda session, frame: session.extended.parse(frame),
+    Frontend.BIND: lambda session, frame: session.extended.bind(frame),
+    Frontend.DESCRIBE: lambda session, frame: session.extended.describe(frame),
+    Frontend.EXECUTE: lambda session, frame: session.extended.execute(frame),
+    Frontend.CLOSE: lambda session, frame: session.extended.close(frame),
+    Frontend.SYNC: Session._sync,
+    Frontend.FLUSH: Session._flush,
+    Frontend.FUNCTION_CALL: Session._function_call,
+    Frontend.COPY_DATA: lambda session, frame: session.copying.data(frame),
+    Frontend.COPY_DONE: lambda session, frame: session.copying.end(frame),
+    Frontend.COPY_FAIL: lambda session, frame: session.copying.end(frame),
+    Frontend.TERMINATE: Session._terminate,
+}

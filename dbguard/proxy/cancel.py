@@ -18,6 +18,7 @@ from typing import Final
 from dbguard.wire.startup import CancelRequest
 
 from .cancel_routes import CancelRoutes
+from .latch import Latch
 from .upstream import Upstream
 
 SECRET_BYTES: Final = 4
@@ -45,7 +46,7 @@ class CancelTarget:
     upstream: Upstream
     process_id: int
     secret: bytes = field(repr=False)
-    forwarded: asyncio.Event | None = field(default=None, repr=False, compare=False)
+    forwarded: Latch | None = field(default=None, repr=False, compare=False)
     """Not set while dbguard itself works on what the client sent: the server could not tell yet
     what to cancel. None: there is never such a while."""
     at_rest: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
@@ -83,7 +84,7 @@ class CancelTarget:
                 return
             await self.upstream.cancel(request)
 
-    async def _stopped(self, forwarded: asyncio.Event, seconds: float | None) -> bool:
+    async def _stopped(self, forwarded: Latch, seconds: float | None) -> bool:
         """Wait until what the client sent is forwarded, for at most so many seconds; True when it
         waited for something else that could be ended, also if that begins only now."""
         end = None if seconds is None else time.monotonic() + seconds

@@ -30,15 +30,17 @@ from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 from dbguard.wire.startup import CancelRequest
 
 from .answering import answer
+from .backends import OwnBackend
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
 from .connection_settings import ConnectionSettings
 from .endings import Deadline, InternalError, ShuttingDown, revoked
+from .latch import Latch
 from .logging_in import LoggingIn
-from .naming import encryption_fields, recorded_application
+from .naming import connection_fields, recorded_application
 from .opening import read_startup, readable
 from .shortcut import Shortcut
-from .sites import Sites
+from .sites import Site, Sites
 from .streams import Stream
 from .surroundings import SessionSurroundings
 from .taking import Waiting
@@ -65,7 +67,8 @@ class Connection:
         self._client = client
         self._sites = sites
         self._hub = sites.front
-        self._held = contextlib.AsyncExitStack()
+        self._login: contextlib.AbstractContextManager[OwnBackend] | None = None
+        self._site: Site | None = None
         self._settings = settings
         self._refusal = refusal
         self._splitter = FrontendSplitter(settings.frame_limits)
@@ -78,9 +81,8 @@ class Connection:
         self._identity: Identity | None = None
         self._stored: User | None = None
         self._id = secrets.token_hex(8)
-        self._server_spoke = asyncio.Event()
-        self._forwarded = asyncio.Event()
-        self._forwarded.set()
+        self._server_spoke = Latch()
+        self._forwarded = Latch(is_set=True)
         self._counted: str | None = None
         self._last_activity = time.monotonic()
         self._leaving: DbguardError | None = None
@@ -221,18 +223,12 @@ class Connection:
                 hint="Connect with sslmode=require.",
             )
         application = recorded_application(readable(startup.get("application_name")))
-        naming = self._sites.naming
         cluster = self._settings.servers.of(startup.database)
-        self._event(
-            RecordKind.CONNECT,
-            user=naming.user(startup, self._settings.authentication.stored_names),
-            database=naming.database(startup),
-            address=self._client.peer,
-            application=application,
-            **encryption_fields(self._client),
-            **({"upstream": cluster.name} if cluster.name else {}),
-        )
-        own = self._held.enter_context(self._sites.backends.login())
+        known = self._sites.naming.named(startup, self._settings.authentication.stored_names)
+        whence = connection_fields(self._client, application, cluster.name)
+        self._event(RecordKind.CONNECT, **known, **whence)
+        self._login = self._sites.backends.login()
+        own = self._login.__enter__()
         way = LoggingIn(self._client, self._splitter, self._sites, self._settings, self._event)
         try:
             found = await way.run(startup, cluster)
@@ -246,8 +242,8 @@ class Connection:
         await self._hub.audit.persisted(found.sequence)
         if (state := told_state(login.parameters)) and (reason := state.unfit(cluster.wanted)):
             raise unfit(cluster.wanted, f"{place.host}:{place.port}: {reason}.")
-        held = self._sites.held(place, own, login.process_id)
-        self._hub = await self._held.enter_async_context(held)
+        self._site = await self._sites.hold(place, own, login.process_id)
+        self._hub = self._site.hub
         # only now: a stranger must not make the control connection open databases
         self._hub.catalog.enter(startup.database)
         self._entered = startup.database
@@ -327,8 +323,8 @@ class Connection:
             finally:
                 self._write(session.link.to_client, session.link.to_server)
                 self._forwarded.set()
-            await server.drain()
-            await self._client.drain()
+            await server.drain(self._client)
+            await self._client.drain(self._client)
             if session.ended():
                 break
             self._leave()
@@ -365,7 +361,7 @@ class Connection:
                     self._write(session.link.to_client, session.link.to_server)
                 self._server_spoke.set()
                 self._last_activity = time.monotonic()
-                await self._client.drain()
+                await self._client.drain(server)
                 self._leave()
         finally:
             session.link.closed = True
@@ -447,4 +443,7 @@ class Connection:
                     database=principal.database,
                     **({"reason": ended_by.message} if ended_by is not None else {}),
                 )
-        await self._held.aclose()
+        if self._site is not None:
+            await self._sites.release(self._site)
+        if self._login is not None:
+            self._login.__exit__(None, None, None)

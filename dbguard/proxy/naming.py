@@ -46,6 +46,10 @@ class Naming:
     def database(self, startup: StartupMessage) -> str:
         return self._shown(readable(startup.database), self.is_database)
 
+    def named(self, startup: StartupMessage, stored: Container[str] = ()) -> dict[str, str]:
+        """Both, for a record."""
+        return {"user": self.user(startup, stored), "database": self.database(startup)}
+
     def _shown(self, name: str, known: Callable[[str], bool]) -> str:
         if known(name):
             return name
@@ -71,9 +75,16 @@ def recorded_column(filling: Filling, snapshot: Snapshot | None) -> str:
     )
 
 
-def encryption_fields(client: Stream) -> dict[str, str]:
-    """How a client's connection is protected, and the name in the certificate that it showed."""
-    fields = {"tls": client.tls_version or "none"}
+def connection_fields(client: Stream, application: str, upstream: str) -> dict[str, str]:
+    """Where a client's connection comes from and leads to, how it is protected, and the name in the
+    certificate that it showed."""
+    fields = {
+        "address": client.peer,
+        "application": application,
+        "tls": client.tls_version or "none",
+    }
+    if upstream:
+        fields["upstream"] = upstream
     if client.certificate is not None:
         with contextlib.suppress(NoNames):  # which the login is refused for where it matters
             subject = names_of(client.certificate).by_kind.get(NameKind.SUBJECT, ())

@@ -145,15 +145,16 @@ class Running:
             log.info("stopping", connections=len(self.sessions.open))
             await self.sessions.drain(self.deployment.settings.limits.shutdown_timeout)
 
-    async def _handle(self, client: Stream) -> None:
+    def _handle(self, client: Stream) -> Coroutine[object, object, None]:
+        """No coroutine of its own, which would wait for as long as the client stays."""
         refusal = self.sessions.refusal(self.deployment.settings.limits.connections)
         if refusal is not None:
             self.hub.metrics.refused_connection("limit")
             if len(self.sessions.refused) >= REFUSED_AT_ONCE:
                 client.abort()
-                return
+                return asyncio.sleep(0)
         connection = Connection(client, self.sites, self.deployment.connections, refusal)
-        await self.sessions.run(connection, refusal)
+        return self.sessions.run(connection, refusal)
 
     def _greeting(self) -> Greeting:
         current = self.deployment.settings

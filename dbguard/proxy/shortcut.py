@@ -13,6 +13,7 @@ from dbguard.engine.session import Session
 from dbguard.errors import AuditUnavailable
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 
+from .latch import Latch
 from .streams import Stream
 from .tasks import places
 
@@ -29,7 +30,7 @@ class Shortcut:
         server: Stream,
         splitters: tuple[FrontendSplitter, BackendSplitter],
         audit: AsyncAudit,
-        forwarded: asyncio.Event,
+        forwarded: Latch,
         moved: Callable[[], None],
     ) -> None:
         """`forwarded` is not set while dbguard works on what the client sent; `moved` is called

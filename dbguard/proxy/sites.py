@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,20 +196,24 @@ class Sites:
         """Those in use now."""
         return list(self._sites.values())
 
-    @contextlib.asynccontextmanager
-    async def held(self, place: Place, own: OwnBackend, process_id: int) -> AsyncIterator[Hub]:
-        """The site of a server for the time of one session, which this process there serves."""
+    async def hold(self, place: Place, own: OwnBackend, process_id: int) -> Site:
+        """The site of a server for one session, which this process there serves, until `release`.
+
+        Raises:
+            CatalogUnavailable: it cannot be used.
+        """
         site = await self.open(place)
         self.backends.note(own, site.server, process_id)
         drifts = site.hub.drifts
         if not site.sessions and sum(s.hub.drifts is drifts for s in self._sites.values()) > 1:
             site.hub.forget_memories()
         site.sessions += 1
-        try:
-            yield site.hub
-        finally:
-            site.sessions -= 1
-            await self._end_unused()
+        return site
+
+    async def release(self, site: Site) -> None:
+        """The session is over."""
+        site.sessions -= 1
+        await self._end_unused()
 
     async def use(self, servers: Servers, policy: Policy, environment: str) -> None:
         """From now on these servers are the ones named, and this policy is in force everywhere."""

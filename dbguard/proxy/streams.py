@@ -117,9 +117,8 @@ class Stream(asyncio.Protocol):
         if self._ended or (self._tap is not None and not self._unread and self._tap(data)):
             return
         self._unread = self._unread + data if self._unread else data
-        if not self._paused and len(self._unread) > BUFFER_LIMIT:
-            self._transport.pause_reading()
-            self._paused = True
+        if len(self._unread) > BUFFER_LIMIT:
+            self._hold_back()
         self._wake()
 
     def eof_received(self) -> bool:
@@ -186,8 +185,8 @@ class Stream(asyncio.Protocol):
         self._unread = data + self._unread
         self._wake()
 
-    async def _take(self, most: int | None = None) -> bytes:
-        """Up to `most` bytes, b"" at the end of the stream."""
+    async def read(self, most: int | None = None) -> bytes:
+        """What has come in, up to `most` bytes; b"" at the end of the stream, however that came."""
         while not self._unread and not self._ended:
             assert self._read is None, "two read at once"
             self._read = asyncio.get_running_loop().create_future()
@@ -200,19 +199,12 @@ class Stream(asyncio.Protocol):
             self._unread = b""
         else:
             data, self._unread = data[:most], data[most:]
-        if self._paused and len(self._unread) <= BUFFER_LIMIT:
-            self._paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+        self._let_come()
         return data
-
-    async def read(self) -> bytes:
-        """What has come in, b"" at the end of the stream, however that came."""
-        return await self._take()
 
     async def read_byte(self) -> bytes:
         """The single byte that answers SSLRequest. Raises OSError when the connection broke."""
-        data = await self._take(1)
+        data = await self.read(1)
         if not data and self._failure is not None:
             raise self._failure
         return data
@@ -269,10 +261,29 @@ class Stream(asyncio.Protocol):
             data = data[sent:]
         transport.write(data)
 
-    async def drain(self) -> None:
-        """Wait while the transport holds much; a connection that is lost holds nothing."""
-        if self._drained is not None:
+    async def drain(self, source: Stream | None = None) -> None:
+        """Wait while the transport holds much; a connection that is lost holds nothing. Meanwhile
+        nothing comes in from `source`, which is where it comes from."""
+        if self._drained is None:
+            return
+        if source is not None:
+            source._hold_back()
+        try:
             await asyncio.shield(self._drained)
+        finally:
+            if source is not None:
+                source._let_come()
+
+    def _hold_back(self) -> None:
+        if not self._paused and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._paused = True
+
+    def _let_come(self) -> None:
+        if self._paused and len(self._unread) <= BUFFER_LIMIT:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
     # -- TLS, and the end -----------------------------------------------------------
 

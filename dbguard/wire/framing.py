@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -110,7 +112,8 @@ class FrameLimits:
     """PQ_SMALL_MESSAGE_LIMIT: Sync, Flush, Terminate, Close, Describe, Execute, CopyDone and
     CopyFail hold at most a name or a reason."""
 
-    def by_tag(self) -> dict[int, int]:
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - all connections have the same
+    def by_tag(self) -> Mapping[int, int]:
         """Cap for each message type; types that are absent do not exist."""
         caps = dict.fromkeys(values_of(Frontend), self.max_small)
         caps[Frontend.PASSWORD] = self.max_password
@@ -133,7 +136,8 @@ class BackendLimits:
     max_function_result: int = MAX_PROTOCOL_MESSAGE
     """FunctionCallResponse: libpq's lo_read hands back what the caller asked for."""
 
-    def by_tag(self) -> dict[int, int]:
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - all connections have the same
+    def by_tag(self) -> Mapping[int, int]:
         """Cap for each message type; types that are absent do not exist."""
         caps = dict.fromkeys(values_of(Backend), self.max_message)
         caps[Backend.DATA_ROW] = caps[Backend.COPY_DATA] = self.max_row
@@ -327,7 +331,7 @@ class BackendSplitter(_Window):
 
     __slots__ = ("_caps", "_piece_tag", "_row_cap", "_row_piece")
 
-    def __init__(self, limits: BackendLimits | None = None, *, row_piece: int = 1 << 20) -> None:
+    def __init__(self, limits: BackendLimits | None = None, *, row_piece: int = 1 << 16) -> None:
         """`row_piece`: a row message larger than this many bytes is passed on in pieces."""
         super().__init__()
         limits = limits or BackendLimits()

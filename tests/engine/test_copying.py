@@ -251,7 +251,7 @@ def test_an_older_server_goes_on() -> None:
     assert lost_synchronization("13.23") is None
     assert lost_synchronization("18beta1") is not None
     session = Play()
-    session.session.scope.parameters["server_version"] = "13.23 (Debian 13.23-1)"
+    session.session.scope.tells("server_version", "13.23 (Debian 13.23-1)")
     session.script(f"""{COPY}
         >> d 1 | Q raw one
         => d 1

@@ -21,10 +21,10 @@ def world() -> World:
     return World(load((HIPAA / "catalog.json").read_text()), load_policy(HIPAA), DEFAULT_LIMITS)
 
 
-def plan(user: str, sql: str) -> Plan:
+def plan(user: str, sql: str, environment: str = "production") -> Plan:
     snapshot = world().snapshot
     view = effective_view(snapshot, user, '"$user", public')
-    return plan_text(world(), PlanRequest(sql, principal_of(snapshot, user), view, "production"))
+    return plan_text(world(), PlanRequest(sql, principal_of(snapshot, user), view, environment))
 
 
 MISSING = [
@@ -79,6 +79,17 @@ def test_what_is_no_missing_function(sql: str) -> None:
 
 
 def test_who_sees_everything_hears_it_from_the_server() -> None:
-    made = plan("dba", "SELECT uper('x')")
+    made = plan("dba", "SELECT uper('x')", environment="development")
     assert made.raw_access
     assert made.refusal is None
+
+
+def test_no_backup_is_demanded_for_what_would_not_run() -> None:
+    """To who sees everything as well: a name that is not there could stand for any code."""
+    for sql in ("SELECT nosuch(1)", "SELECT id, nosuch(id) FROM clinic.patients LIMIT 1"):
+        refused = plan("dba", sql).refusal
+        assert refused is not None
+        assert refused.sqlstate == "42883"
+    together = plan("dba", "SELECT nosuch(1); SELECT 2")
+    assert together.refusal is None
+    assert any(s.decision.requirements for s in together.statements)

@@ -158,3 +158,24 @@ async def test_drain_does_not_outlast_the_connection(pair: tuple[Stream, socket.
     stream.write(b"nobody gets it")
     await stream.drain()
     assert await stream.read() == b""
+
+
+async def test_while_one_side_is_full_the_other_is_not_read() -> None:
+    ours, client = socket.socketpair()
+    theirs, server = socket.socketpair()
+    with client, server:
+        to_client, from_server = await attach(ours, "x"), await attach(theirs, "x")
+        to_client.write(b"x" * (4 << 20))
+        waiting = asyncio.create_task(to_client.drain(from_server))
+        await asyncio.sleep(0)
+        server.sendall(b"more")
+        await asyncio.sleep(0.05)
+        assert not from_server.has_unread
+        client.setblocking(False)
+        loop, received = asyncio.get_running_loop(), 0
+        while received < 4 << 20:
+            received += len(await loop.sock_recv(client, 1 << 20))
+        await waiting
+        assert await from_server.read() == b"more"
+        await to_client.close()
+        await from_server.close()
