@@ -13,7 +13,7 @@ class Latch:
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._set = is_set
-        self._waiting: list[asyncio.Future[None]] | None = None
+        self._waiting: tuple[asyncio.Future[None], ...] = ()
 
     def is_set(self) -> bool:
         return self._set
@@ -21,8 +21,8 @@ class Latch:
     def set(self) -> None:
         """Let go of all who wait, and of who comes to wait until `clear`."""
         self._set = True
-        waiting, self._waiting = self._waiting, None
-        for future in waiting or ():
+        waiting, self._waiting = self._waiting, ()
+        for future in waiting:
             if not future.done():
                 future.set_result(None)
 
@@ -34,5 +34,8 @@ class Latch:
         if self._set:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting = [*(self._waiting or ()), future]
-        await future
+        self._waiting += (future,)
+        try:
+            await future
+        finally:  # who gave up leaves nothing behind
+            self._waiting = tuple(f for f in self._waiting if f is not future)
