@@ -144,6 +144,8 @@ def pytest_report_header() -> str:
 
 
 LONG = (
+    "test_compiled.py", "e2e/test_taking.py", "guards/backup/providers/test_real_tools.py",
+    "e2e/test_backup_coverage.py", "e2e/test_taken_back.py",
     "e2e/test_operations.py", "sql/test_oracle_generated.py", "e2e/test_attacks.py",
     "e2e/test_honest.py", "demo/test_demo.py", "e2e/test_name_changes.py",
     "e2e/test_login_matrix.py", "e2e/test_canary_sweep.py", "guards/backup/test_taking.py",

@@ -51,6 +51,8 @@ ALTER TABLE ward.guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY only_one ON ward.guarded FOR SELECT USING (id = 1);
 CREATE TABLE ward.shared (id int); INSERT INTO ward.shared VALUES (7);
 GRANT SELECT, INSERT ON ward.shared TO PUBLIC;
+CREATE TABLE ward.once (id int, body text);
+INSERT INTO ward.once SELECT i, 'b' || i FROM generate_series(1, 9) i;
 CREATE SCHEMA attic;
 CREATE TABLE attic.one (id int PRIMARY KEY); INSERT INTO attic.one SELECT generate_series(1, 20);
 CREATE TABLE attic.two (id int REFERENCES attic.one); INSERT INTO attic.two VALUES (3);
@@ -168,8 +170,6 @@ async def test_what_was_destroyed_comes_back(wards: Any, kind: str) -> None:
 
 def test_a_table_comes_back_beside_the_live_one(wards: Any) -> None:
     guarded, database = wards
-    database.execute("CREATE TABLE ward.once (id int, body text)")
-    database.execute("INSERT INTO ward.once SELECT i, 'b' || i FROM generate_series(1, 9) i")
     rows = database.execute("SELECT * FROM ward.once ORDER BY 1")
     backup = backup_of(guarded, "TRUNCATE ward.once", [])
     done = dbguard(guarded.folder, "restore", backup, "--table", "ward.once")

@@ -74,11 +74,27 @@ def connect(guarded: Guarded, notices: list[str] | None = None, **options: Any) 
     return connection
 
 
+def create(database: Any, guarded: Guarded, tables: str, known: str) -> None:
+    """Make tables past a proxy that runs, and wait until it knows the last of them."""
+    database.execute(tables)
+
+    def is_known() -> bool:
+        with closing(connect(guarded)) as connection:
+            try:
+                connection.execute(f"SELECT FROM {known} LIMIT 0")
+            except psycopg.errors.UndefinedTable:
+                return False
+        return True
+
+    until(is_known, "dbguard knows what was made past it")
+
+
 def test_the_statement_waits_for_its_backup_and_runs(taking: Guarded, pg_database: Any) -> None:
-    pg_database.execute(
+    tables = (
         "CREATE TABLE kept AS SELECT i FROM generate_series(1, 50) i; "
         "CREATE TABLE gone AS SELECT i FROM generate_series(1, 30) i"
     )
+    create(pg_database, taking, tables, "gone")
     notices: list[str] = []
     with closing(connect(taking, notices)) as connection:
         connection.execute("DROP TABLE gone")
@@ -167,8 +183,8 @@ def waits(
 def test_cancel_ends_the_wait_and_the_backup(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
-    guarded = with_programs(hanging())
     pg_database.execute("CREATE TABLE gone AS SELECT 1")
+    guarded = with_programs(hanging())
     connection, thread, ends = waits(guarded, "DROP TABLE gone")
     until(dumping(guarded), "the backup begins")
     with closing(connect(guarded)) as other:  # which nobody holds up meanwhile
@@ -188,8 +204,8 @@ def test_cancel_ends_the_wait_and_the_backup(
 def test_statement_timeout_ends_the_wait(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
-    guarded = with_programs(hanging())
     pg_database.execute("CREATE TABLE gone AS SELECT 1")
+    guarded = with_programs(hanging())
     with closing(connect(guarded)) as connection:
         connection.execute("SET statement_timeout = '700ms'")
         with pytest.raises(psycopg.errors.QueryCanceled) as caught:
@@ -202,8 +218,8 @@ def test_statement_timeout_ends_the_wait(
 def test_a_client_that_goes_stops_its_backup_and_runs_nothing(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
-    guarded = with_programs(hanging())
     pg_database.execute("CREATE TABLE gone AS SELECT 1")
+    guarded = with_programs(hanging())
     connection, thread, _ = waits(guarded, "DROP TABLE gone")
     until(dumping(guarded), "the backup begins")
     with suppress(psycopg.Error):
@@ -216,11 +232,11 @@ def test_a_client_that_goes_stops_its_backup_and_runs_nothing(
 def test_several_that_need_the_same_wait_for_one_backup(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
+    pg_database.execute("CREATE TABLE one (a int, b int, c int, d int)")
     guarded = with_programs(
         'touch "$(dirname "$0")/../begun"; '
         'while [ ! -e "$(dirname "$0")/../go" ]; do sleep 0.1; done'
     )
-    pg_database.execute("CREATE TABLE one (a int, b int, c int, d int)")
     columns = ["a", "b", "c"]
     clients = [waits(guarded, f"ALTER TABLE one DROP COLUMN {name}") for name in columns]
     until(dumping(guarded), "the backup begins")
@@ -241,7 +257,8 @@ def test_several_that_need_the_same_wait_for_one_backup(
 def test_what_the_transaction_has_touched_is_not_backed_up(
     taking: Guarded, pg_database: Any
 ) -> None:
-    pg_database.execute("CREATE TABLE one AS SELECT 1 AS a; CREATE TABLE two AS SELECT 2 AS b")
+    tables = "CREATE TABLE one AS SELECT 1 AS a; CREATE TABLE two AS SELECT 2 AS b"
+    create(pg_database, taking, tables, "two")
     for before in (
         "LOCK TABLE two IN ACCESS EXCLUSIVE MODE",
         "ALTER TABLE two ADD COLUMN c int",
@@ -275,8 +292,8 @@ def test_without_its_backup_the_statement_does_not_run(
     with_programs: Callable[..., Guarded], pg_database: Any, case: str
 ) -> None:
     script, reason = FAILURES[case]
-    guarded = with_programs(script)
     pg_database.execute("CREATE TABLE gone AS SELECT 1")
+    guarded = with_programs(script)
     with closing(connect(guarded)) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
             connection.execute("DROP TABLE gone")
@@ -290,8 +307,8 @@ def test_without_its_backup_the_statement_does_not_run(
 def test_a_backup_that_takes_too_long_is_given_up(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
-    guarded = with_programs(hanging(), take_timeout="1s")
     pg_database.execute("CREATE TABLE gone AS SELECT 1")
+    guarded = with_programs(hanging(), take_timeout="1s")
     with closing(connect(guarded)) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
             connection.execute("DROP TABLE gone")
@@ -301,13 +318,13 @@ def test_a_backup_that_takes_too_long_is_given_up(
 def test_what_a_killed_dbguard_leaves_is_gone_after_the_next_start(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
+    pg_database.execute("CREATE TABLE gone AS SELECT 1")
     guarded = with_programs("")
     programs = guarded.folder / "bin"
     restore = (programs / "pg_restore").read_text()
     (programs / "pg_restore").write_text(
         restore.replace("\n\nexec", '\ntouch "$(dirname "$0")/../begun"; exec sleep 60\nexec')
     )
-    pg_database.execute("CREATE TABLE gone AS SELECT 1")
     _connection, thread, ends = waits(guarded, "DROP TABLE gone")
     until(dumping(guarded), "the restore begins")
     scratch = "SELECT datname FROM pg_database WHERE datname LIKE 'dbguard\\_scratch%'"
@@ -338,8 +355,8 @@ def test_what_is_written_behind_the_dump_is_backed_up_as_well(
 ) -> None:
     """Writers go on while the backup is taken; whatever was committed when the table went is in
     the backup that its DROP is recorded with."""
-    guarded = with_programs("")
     pg_database.execute("CREATE TABLE gone (id int); CREATE TABLE written (id int)")
+    guarded = with_programs("")
     stop = threading.Event()
 
     def write(number: int) -> None:
@@ -381,11 +398,11 @@ def test_what_is_written_behind_the_dump_is_backed_up_as_well(
 def test_rows_written_meanwhile_are_noticed_on_every_way(
     with_programs: Callable[..., Guarded], pg_database: Any, pg_server: Any, way: str
 ) -> None:
+    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
     guarded = with_programs(
         'touch "$(dirname "$0")/../begun"; '
         'while [ ! -e "$(dirname "$0")/../go" ]; do sleep 0.1; done'
     )
-    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
     notices: list[str] = []
     with closing(connect(guarded, notices)) as connection:
 
@@ -412,7 +429,7 @@ def test_rows_written_meanwhile_are_noticed_on_every_way(
 
 
 def test_cancel_ends_the_wait_for_the_lock(taking: Guarded, pg_database: Any) -> None:
-    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
+    create(pg_database, taking, "CREATE TABLE gone AS SELECT 1 AS id", "gone")
     with psycopg.connect(pg_database.dsn()) as writer:
         writer.execute("INSERT INTO gone VALUES (2)")
         connection, thread, ends = waits(taking, "DROP TABLE gone")
@@ -428,11 +445,11 @@ def test_cancel_ends_the_wait_for_the_lock(taking: Guarded, pg_database: Any) ->
 def test_what_cannot_be_held_is_reported(
     with_programs: Callable[..., Guarded], pg_database: Any
 ) -> None:
+    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
     guarded = with_programs(
         'touch "$(dirname "$0")/../begun"; '
         'while [ ! -e "$(dirname "$0")/../go" ]; do sleep 0.1; done'
     )
-    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
     notices: list[str] = []
     with closing(connect(guarded, notices)) as connection:
         thread = threading.Thread(target=connection.execute, args=("DROP TABLE gone; SELECT 1",))
@@ -453,10 +470,11 @@ def test_what_cannot_be_held_is_reported(
 def test_nothing_is_locked_behind_a_statement_that_did_not_run(
     taking: Guarded, pg_database: Any
 ) -> None:
-    pg_database.execute(
+    tables = (
         "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1); "
         "CREATE TABLE child (id int REFERENCES parent)"
     )
+    create(pg_database, taking, tables, "child")
     with closing(connect(taking)) as connection:
         with pytest.raises(psycopg.errors.DependentObjectsStillExist):
             connection.execute("DROP TABLE parent")
