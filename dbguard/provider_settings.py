@@ -133,7 +133,7 @@ class ProviderSettings(Section):
     @classmethod
     def _http(cls, value: str | None) -> str | None:
         if value is not None:
-            _check_http(value)
+            check_http(value)
         return value
 
     @field_validator("headers", "environment")
@@ -156,12 +156,13 @@ class ProviderSettings(Section):
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("needs both access_key and secret_key, or neither")
         where = self.url or self.endpoint
-        if where and where.startswith("http:") and not _is_local(where):
+        if where and where.startswith("http:") and not is_local(where):
             raise ValueError("anybody on the way could invent backups; use https")
         return self
 
 
-def _check_http(text: str) -> None:
+def check_http(text: str) -> None:
+    """Raises ValueError when it is no URL of http or https."""
     try:
         url = urlsplit(text)
         _ = url.port
@@ -173,7 +174,8 @@ def _check_http(text: str) -> None:
         raise ValueError("must have no user, no space and no fragment in it")
 
 
-def _is_local(url: str) -> bool:
+def is_local(url: str) -> bool:
+    """Whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

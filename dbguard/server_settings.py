@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from .provider_settings import ProviderSettings
+from .provider_settings import ProviderSettings, check_http, is_local
 from .routes import NAME_BYTES
 from .setting_types import (
     Count,
@@ -176,6 +183,47 @@ class KeepSettings(Section):
     """The newest so many of each database."""
 
 
+class LocationSettings(Section):
+    """Where dumps are kept, if not in the directory: a bucket of S3 or of what speaks its
+    protocol."""
+
+    url: str = Field(
+        max_length=300,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?$",
+        examples=["s3://clinic-backups/dbguard"],
+    )
+    """Bucket, and how names of objects begin."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$", examples=["eu-central-1"])
+    endpoint: str | None = Field(default=None, examples=["https://minio.internal:9000"])
+    access_key: ReadSecret | None = Field(default=None, examples=['"env:AWS_ACCESS_KEY_ID"'])
+    secret_key: ReadSecret | None = Field(default=None, examples=['"file:s3.secret"'])
+    ca: ReadableFile | None = Field(default=None, examples=["minio-ca.crt"])
+    timeout: Seconds = Field(default=30.0, ge=1, le=600, examples=["30s"])
+    """How long an answer may take."""
+    unencrypted: bool = Field(default=False, examples=["true"])
+    """Dumps may go there as they are, with all data to be read in them."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_http(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> LocationSettings:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("needs both access_key and secret_key, or neither")
+        if self.endpoint and self.endpoint.startswith("http:") and not is_local(self.endpoint):
+            raise ValueError("dumps and signatures would go in clear text; use https")
+        return self
+
+
+def _as_location(value: object) -> object:
+    """`s3://…` alone is its URL."""
+    return {"url": value} if isinstance(value, str) else value
+
+
 class BackupSettings(Section):
     """How `dbguard backup` reaches the database, where dumps go, whose backups count besides."""
 
@@ -196,6 +244,10 @@ class BackupSettings(Section):
     take_timeout: Seconds = Field(default=900.0, ge=1, le=86_400, examples=["15m"])
     """How long a backup may take that a client waits for."""
     keep: KeepSettings = Field(default=KeepSettings(), examples=["{days: 7}"])
+    location: Annotated[LocationSettings | None, BeforeValidator(_as_location)] = Field(
+        default=None, examples=["s3://clinic-backups/dbguard"]
+    )
+    """Where finished dumps go; none: they stay in the directory."""
 
     @field_validator("providers")
     @classmethod
@@ -213,7 +265,20 @@ class BackupSettings(Section):
     def _something(self) -> BackupSettings:
         if self.dsn is None and not self.providers:
             raise ValueError("needs dsn for backups of dbguard's own, or providers")
+        if self.location is not None:
+            self._fits_location(self.location)
         return self
+
+    def _fits_location(self, location: LocationSettings) -> None:
+        if self.dsn is None:
+            raise ValueError("location is where dbguard's own backups go, which need dsn")
+        if self.key is None and not location.unencrypted:
+            raise ValueError(
+                "location needs a key, since dumps hold all data and leave this machine with it; "
+                "or say location: {unencrypted: true}"
+            )
+        if self.key is not None and location.unencrypted:
+            raise ValueError("with a key dumps are encrypted: leave out location.unencrypted")
 
 
 class NamedUpstreamSettings(UpstreamSettings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from .backup_running import (
     check_home,
     document_of,
     failed,
+    look_for,
     read_settings,
     run_recorded,
     say,
@@ -57,12 +59,12 @@ def now(
         settings, database, lambda c: take_backup(database, c), records, quiet=as_json
     )
     if as_json:
-        typer.echo(json.dumps(document_of(backup), ensure_ascii=False))
+        typer.echo(json.dumps(document_of(backup, "verified"), ensure_ascii=False))
         return
     say(f"backup {backup.id} made and verified", style="bold green")
     say(
         f"  {backup.counts.rows} rows in {len(backup.counts.tables) - 1} tables compared, "
-        f"{size_text(backup.bytes)} in {backup.path}"
+        f"{size_text(backup.bytes)} in {backup.place}"
     )
 
 
@@ -82,14 +84,19 @@ def list_backups(
     settings = read_settings(config)
     try:
         backups = BackupRegistry(settings.state.path).all(database)
+        looks = look_for(backups, settings)
         listings = inventories(settings, database)
     except (BackupError, ConfigurationError) as error:
         raise failed(error) from None
+    states = {backup.id: state_of(backup, looks, settings) for backup in backups}
     if as_json:
-        found = [*map(document_of, backups), *documents(listings)]
+        own = [document_of(backup, states[backup.id]) for backup in backups]
+        found = [*own, *documents(listings)]
         typer.echo(json.dumps(found, ensure_ascii=False))
     elif backups:
-        Console().print(_table(backups))
+        Console().print(_table(backups, states))
+        for reason in sorted({look.silent for look in looks.values() if look.silent}):
+            say(f"backup.location cannot be asked: {reason}")
         for backup in backups:
             if backup.error:
                 say(f"{backup.id}: {backup.error}")
@@ -100,8 +107,7 @@ def list_backups(
         Console().print(table(listings))
         for line in complaints(listings):
             say(line)
-    own = any(state_of(backup) == "verified" for backup in backups)
-    if not own and not any(listing.usable for listing in listings):
+    if "verified" not in states.values() and not any(listing.usable for listing in listings):
         raise typer.Exit(1)
 
 
@@ -130,13 +136,13 @@ def verify(
     records = BackupRecords(settings.audit, "verified", database, known.id if known else "")
     backup = run_recorded(settings, database, proven, records, quiet=as_json)
     if as_json:
-        typer.echo(json.dumps(document_of(backup), ensure_ascii=False))
+        typer.echo(json.dumps(document_of(backup, "verified"), ensure_ascii=False))
         return
     say(f"backup {backup.id} is sound", style="bold green")
     say(f"  {backup.counts.rows} rows compared, SHA-256 {backup.sha256}")
 
 
-def _table(backups: tuple[Backup, ...]) -> Table:
+def _table(backups: tuple[Backup, ...], states: Mapping[str, str]) -> Table:
     """Fits a terminal of 80 columns; reasons of failures are told below it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("id", "database", "snapshot (UTC)", "state", "size"):
@@ -147,13 +153,13 @@ def _table(backups: tuple[Backup, ...]) -> Table:
             overflow="fold",
         )
     for backup in backups:
-        state = state_of(backup)
+        state = states[backup.id]
         table.add_row(
             Text(backup.id),
             Text(backup.database.name),
             f"{backup.snapshot_at.astimezone(UTC):%Y-%m-%d %H:%M}",
             Text(state, style="green" if state == "verified" else "red"),
-            size_text(backup.bytes) if backup.path else "",
+            size_text(backup.bytes) if backup.place else "",
         )
     return table
 

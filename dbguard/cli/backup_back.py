@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dbguard.config import Settings
 from dbguard.errors import BackupError, DbguardError
 from dbguard.guards.backup.access import disconnect
 from dbguard.guards.backup.context import BackupContext
@@ -21,7 +22,7 @@ from dbguard.guards.backup.giving_back import (
     table_name,
 )
 from dbguard.guards.backup.model import Backup
-from dbguard.guards.backup.pruning import remove_backups, superfluous
+from dbguard.guards.backup.pruning import remove_backup, superfluous
 from dbguard.guards.backup.registry import BackupRegistry
 
 from .backup_records import BackupRecords
@@ -32,6 +33,7 @@ from .backup_running import (
     context_for,
     document_of,
     failed,
+    look_for,
     read_settings,
     run_recorded,
     say,
@@ -53,19 +55,21 @@ def show(backup_id: IdArgument, config: ConfigOption = None, as_json: JsonOption
     """
     settings = read_settings(config)
     backup = _known(BackupRegistry(settings.state.path), backup_id)
-    state = state_of(backup)
+    state = _state(backup, settings)
     if as_json:
         tables = dict(backup.counts.tables)
-        typer.echo(json.dumps({**document_of(backup), "tables_rows": tables}, ensure_ascii=False))
+        typer.echo(
+            json.dumps({**document_of(backup, state), "tables_rows": tables}, ensure_ascii=False)
+        )
     else:
         say(f"backup {backup.id}: {state}", style="bold green" if state == "verified" else "red")
         say(f"  database   {backup.database.name}, server {backup.database.server}")
         say(f"  snapshot   {_time(backup.snapshot_at)}")
         if backup.verified_at:
             say(f"  verified   {_time(backup.verified_at)}, {backup.tool}")
-        if backup.path:
+        if backup.place:
             sealed = f", encrypted with key {backup.key}" if backup.key else ""
-            say(f"  file       {backup.path}, {size_text(backup.bytes)}{sealed}")
+            say(f"  file       {backup.place}, {size_text(backup.bytes)}{sealed}")
             say(f"  sha256     {backup.sha256}")
         say(
             "  holds      the rows of all tables"
@@ -116,7 +120,7 @@ def restore(
     targets = [t.restored(backup.id) for t in tables]
     place = into or ", ".join(f"{t.schema}.{t.name}" for t in targets)
     if dry_run:
-        _say_restore(backup, into, tables, context_for(settings, backup.database.name))
+        _say_restore(backup, into, tables, settings)
         return
 
     async def work(context: BackupContext) -> Backup:
@@ -137,11 +141,12 @@ def restore(
 
 
 def _say_restore(
-    backup: Backup, into: str | None, tables: tuple[TableName, ...], context: BackupContext
+    backup: Backup, into: str | None, tables: tuple[TableName, ...], settings: Settings
 ) -> None:
     """What would be done, or why it would be refused."""
+    state = _state(backup, settings)
 
-    async def look() -> None:
+    async def look(context: BackupContext) -> None:
         await check_home(backup, context)
         name = context.access.database if into is not None else backup.database.name
         connection = await context.access.connect(name)
@@ -158,16 +163,16 @@ def _say_restore(
             await disconnect(connection)
 
     try:
-        if state_of(backup) != "verified":
+        if state != "verified":
             raise BackupError(
-                f"backup {backup.id} does not count: {state_of(backup)}",
+                f"backup {backup.id} does not count: {state}",
                 detail=backup.error,
                 hint="See the list: dbguard backup list",
             )
-        asyncio.run(look())
+        asyncio.run(look(context_for(settings, backup.database.name)))
     except DbguardError as error:
         raise failed(error) from None
-    say(f"would check the SHA-256 of {backup.path}")
+    say(f"would check the SHA-256 of {backup.place}")
     if into is not None:
         say(f'would create database "{into}", closed to PUBLIC, restore into it and compare')
         say(f"  {backup.counts.rows} rows in {len(backup.counts.tables)} tables")
@@ -197,7 +202,7 @@ def prune(dry_run: DryOption = False, config: ConfigOption = None) -> None:
             ]
             found = superfluous(mine, datetime.now(UTC), keeping.keep.days, keeping.keep.count)
             for backup in found:
-                say(f"{'would remove' if dry_run else 'removing'} {backup.id}, {backup.path}")
+                say(f"{'would remove' if dry_run else 'removing'} {backup.id}, {backup.place}")
             if found and not dry_run:
                 context = context_for(settings, found[0].database.name)
                 for backup in found:
@@ -205,7 +210,7 @@ def prune(dry_run: DryOption = False, config: ConfigOption = None) -> None:
                         settings.audit, "pruned", backup.database.name, backup.id
                     )
                     with records.told(), locked_directory(context.directory):
-                        remove_backups([backup], context)
+                        asyncio.run(remove_backup(backup, context))
                     records.succeeded(backup)
             removed += len(found)
     except DbguardError as error:
@@ -216,6 +221,13 @@ def prune(dry_run: DryOption = False, config: ConfigOption = None) -> None:
             BackupError(f"a backup could not be removed: {reason}", hint="Check its permissions.")
         ) from None
     say(f"{removed} backups {'would be removed' if dry_run else 'removed'}")
+
+
+def _state(backup: Backup, settings: Settings) -> str:
+    try:
+        return state_of(backup, look_for([backup], settings), settings)
+    except DbguardError as error:
+        raise failed(error) from None
 
 
 def _known(registry: BackupRegistry, backup_id: str) -> Backup:

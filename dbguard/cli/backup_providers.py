@@ -14,6 +14,8 @@ from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.evidence import Evidence
 from dbguard.guards.backup.providers.fields import NEVER
 from dbguard.guards.backup.providers.listing import Listing, list_inventories
+from dbguard.guards.backup.store import Store
+from dbguard.proxy.backup_takers import bucket_of
 from dbguard.proxy.servers import Cluster, Servers
 from dbguard.settings import Settings
 
@@ -53,6 +55,22 @@ def inventories_of(
         except BackupError as error:
             failure = failure or f"{error.message[:1].upper()}{error.message[1:]}."
     return tuple(Listing(name, one.kind, failure=failure) for name, one in settings.items())
+
+
+def location_of(settings: Settings, upstream: str) -> tuple[str, str] | None:
+    """Where dumps of one upstream are kept, and why that cannot be asked; None: in a folder.
+
+    Raises ConfigurationError.
+    """
+    section = settings.upstreams[upstream].backup if upstream else settings.backup
+    if section is None or section.location is None:
+        return None
+    store = Store(bucket_of(section.location))
+    try:
+        asyncio.run(store.contents())
+    except BackupError as error:
+        return store.url, error.detail
+    return store.url, ""
 
 
 def table(listings: tuple[Listing, ...]) -> Table:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -19,9 +19,17 @@ from dbguard.config import Settings, load_settings
 from dbguard.errors import BackupError, ConfigurationError, DbguardError
 from dbguard.guards.backup.access import disconnect, identify
 from dbguard.guards.backup.context import BackupContext, Step
-from dbguard.guards.backup.dump_file import size_of
 from dbguard.guards.backup.model import Backup, BackupStatus
-from dbguard.proxy.backup_takers import context_of
+from dbguard.guards.backup.presence import (
+    CHANGED,
+    ELSEWHERE,
+    MISSING,
+    WRITTEN_OVER,
+    Presence,
+    presence_of,
+)
+from dbguard.guards.backup.store import Store
+from dbguard.proxy.backup_takers import bucket_of, context_of
 
 from .backup_records import BackupRecords
 
@@ -132,17 +140,51 @@ def say(text: str, *, style: str = "", error: bool = False) -> None:
     Console(stderr=error, soft_wrap=True, highlight=False).print(Text(text, style=style))
 
 
-def state_of(backup: Backup) -> str:
+Looks = Mapping[str, Presence]
+"""What is there of the backups of each upstream."""
+
+
+def look_for(backups: Sequence[Backup], settings: Settings) -> Looks:
+    """What is there of them now. Locations are asked where one of them is in it. Raises
+    ConfigurationError."""
+    homes: dict[str, list[Backup]] = {}
+    for backup in backups:
+        homes.setdefault(_upstream_of(backup, settings), []).append(backup)
+
+    async def look() -> Looks:
+        found = {}
+        for name, those in homes.items():
+            section = settings.upstreams[name].backup if name else settings.backup
+            location = section.location if section is not None else None
+            store = Store(bucket_of(location)) if location is not None else None
+            found[name] = await presence_of(those, store)
+        return found
+
+    return asyncio.run(look())
+
+
+def _upstream_of(backup: Backup, settings: Settings) -> str:
+    return settings.routes.upstream_of(backup.database.name) or ""
+
+
+_STATES: Final = {
+    "": "verified",
+    MISSING: "file missing",
+    CHANGED: "file changed",
+    WRITTEN_OVER: "file changed",
+    ELSEWHERE: "elsewhere",
+}
+
+
+def state_of(backup: Backup, looks: Looks, settings: Settings) -> str:
     """`verified`, or why it does not count as far as can be seen without restoring it."""
-    if backup.status is BackupStatus.FAILED or backup.path is None:
+    if backup.status is BackupStatus.FAILED or not backup.place:
         return "failed"
-    size = size_of(backup.path)
-    if size is None:
-        return "file missing"
-    return "verified" if size == backup.bytes else "file changed"
+    flaw = looks[_upstream_of(backup, settings)].flaw(backup)
+    return _STATES.get(flaw, "not known")
 
 
-def document_of(backup: Backup) -> dict[str, object]:
+def document_of(backup: Backup, state: str) -> dict[str, object]:
     return {
         "v": 1,
         "id": backup.id,
@@ -152,8 +194,9 @@ def document_of(backup: Backup) -> dict[str, object]:
         "snapshot_at": backup.snapshot_at.isoformat(),
         "finished_at": backup.finished_at.isoformat(),
         "verified_at": backup.verified_at.isoformat() if backup.verified_at else None,
-        "state": state_of(backup),
+        "state": state,
         "path": str(backup.path) if backup.path else None,
+        "location": backup.object or None,
         "bytes": backup.bytes,
         "sha256": backup.sha256,
         "tables": len(backup.counts.tables) - 1 if backup.counts.tables else 0,

@@ -29,7 +29,7 @@ from dbguard.sql.snapshot import Snapshot
 from .catalog_source import CatalogOption, load_catalog, save_catalog
 from .checking_key import check_key
 from .checking_proofs import check_proofs, unknown_roles
-from .checking_providers import provider_lines, unknown_providers
+from .checking_providers import check_locations, provider_lines, unknown_providers
 
 
 def check(
@@ -108,6 +108,7 @@ def _checked(
         Servers(settings)
         named = check_proofs(settings)
         check_installed(settings.audit.ship)
+        check_locations(settings)
         key = check_key(settings.audit)
     except ConfigurationError as error:
         fail(wording(error))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dbguard.policy.coverage import Finding
 from dbguard.policy.model import Policy
+from dbguard.proxy.backup_takers import bucket_of
 from dbguard.server_settings import OWN_PROVIDER, BackupSettings
 from dbguard.settings import Settings
 
@@ -27,9 +28,19 @@ def unknown_providers(settings: Settings, policy: Policy) -> tuple[Finding, ...]
     )
 
 
+def check_locations(settings: Settings) -> None:
+    """Raises ConfigurationError when a location needs what is not installed."""
+    for _, section in _sections(settings):
+        if section.location is not None:
+            bucket_of(section.location)
+
+
 def provider_lines(settings: Settings) -> Iterator[str]:
-    """Whose backups count, a line for each provider."""
+    """Where dumps go, and whose backups count besides, a line for each location and provider."""
     for place, section in _sections(settings):
+        if (location := section.location) is not None:
+            sealed = "not encrypted" if location.unencrypted else "encrypted"
+            yield f"{place}backup location {location.url}: {sealed}"
         for name, provider in section.providers.items():
             verified = ", checked by its tool" if provider.verify else ""
             yield f"{place}backup provider {name}: {provider.kind}{verified}"

@@ -16,7 +16,7 @@ from dbguard.doctor.model import Finding, Severity
 from dbguard.errors import DbguardError
 from dbguard.proxy.servers import Servers
 
-from .backup_providers import inventories_of
+from .backup_providers import inventories_of, location_of
 from .check import fail, wording
 
 _MEANING = {
@@ -36,18 +36,24 @@ def doctor(
 ) -> None:
     """Look for ways past dbguard on its servers, and say what closes them.
 
-    Asks each server over the control connection, and each provider of backups, and changes
-    nothing. Exit code 0: nothing found;
-    1: something to change; 2: a server cannot be looked at.
+    Asks each server over the control connection, and each provider and location of backups, and
+    changes nothing. Exit code 0: nothing found; 1: something to change; 2: a server cannot be
+    looked at.
     """
     try:
-        servers = Servers(load_settings(config, os.environ))
+        settings = load_settings(config, os.environ)
+        servers = Servers(settings)
         places = [place for cluster in servers.clusters.values() for place, _ in cluster.servers]
         found = [(place, asyncio.run(look(place.dsn))) for place in places]
+        locations = {name: location_of(settings, name) for name in servers.clusters}
     except DbguardError as error:
         fail(f"{wording(error)}" if not error.detail else f"{error.message}: {error.detail}")
     any_found = False
     for cluster in servers.clusters.values():
+        if (location := locations[cluster.name]) is not None:
+            url, failure = location
+            any_found = any_found or bool(failure)
+            typer.echo(f"{cluster.setting}backup.location: {failure or url}")
         for listing in inventories_of(servers, cluster):
             usable = sum(not backup.flaw for backup in listing.backups)
             any_found = any_found or bool(listing.failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -10,16 +11,18 @@ import structlog
 
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import EventRecord, RecordKind
-from dbguard.errors import BackupError
+from dbguard.errors import BackupError, ConfigurationError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.context import BackupContext
 from dbguard.guards.backup.dump_file import BackupBusy
 from dbguard.guards.backup.model import DumpFormat
+from dbguard.guards.backup.objects import Bucket
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.sealing import Key, key_from
+from dbguard.guards.backup.store import Store
 from dbguard.guards.backup.waiting import BackupTaker
 from dbguard.identity.secret_reading import SecretUnavailable, read_secret
-from dbguard.server_settings import BackupSettings, TakeScope
+from dbguard.server_settings import BackupSettings, LocationSettings, TakeScope
 from dbguard.setting_types import SecretSource
 from dbguard.settings import DEFAULT_UPSTREAM, Settings
 
@@ -42,6 +45,26 @@ def context_of(backup: BackupSettings, settings: Settings) -> BackupContext:
         format=DumpFormat(backup.format.value),
         jobs=backup.jobs,
         read_key=key_reader(backup.key) if backup.key else None,
+        store=Store(bucket_of(backup.location)) if backup.location is not None else None,
+    )
+
+
+def bucket_of(location: LocationSettings) -> Bucket:
+    """Raises ConfigurationError when what S3 needs is not installed."""
+    if importlib.util.find_spec("boto3") is None:
+        raise ConfigurationError(
+            "backup.location: a bucket needs boto3", hint="Install it: pip install 'dbguard[s3]'"
+        )
+    name, _, prefix = location.url.removeprefix("s3://").partition("/")
+    return Bucket(
+        name,
+        prefix.strip("/"),
+        location.region,
+        location.endpoint,
+        location.access_key,
+        location.secret_key,
+        location.ca,
+        location.timeout,
     )
 
 

@@ -255,10 +255,12 @@ class Sites:
         catalog = Catalog(place.dsn, on_change=changed, generations=generations)
         settings = self._providers.get(place.name, {})
         providers = make_providers(settings, (place.host, place.port), _now)
-        guard = BackupGuard(BackupRegistry(self._state), access, _now, providers.all)
+        taker = self._takers.get(place.name)
+        store = taker.context.store if taker is not None else None
+        guard = BackupGuard(BackupRegistry(self._state), access, _now, providers.all, store)
         site = f"{next(self._numbers)}"
         hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)
-        hub.taker = self._takers.get(place.name)
+        hub.taker = taker
         watching = spawn(catalog.watch(), "catalog watch")
         return Site(place, hub, server, watching, providers, settings)
 

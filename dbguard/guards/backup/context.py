@@ -17,6 +17,7 @@ from dbguard.guards.backup.binaries import Binaries, find_binaries
 from dbguard.guards.backup.model import Clock, DumpFormat
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.sealing import Key
+from dbguard.guards.backup.store import Store
 
 OLDEST_SERVER: Final = 13
 """DROP DATABASE … WITH (FORCE) came with 13, and a scratch database must be droppable."""
@@ -39,6 +40,7 @@ class Step(enum.StrEnum):
     DUMP = "dumping"
     RESTORE = "restoring into a scratch database"
     COMPARE = "comparing row counts"
+    UPLOAD = "storing in its location"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class BackupContext:
     """Connections that pg_dump and pg_restore use at a time, in the directory format."""
     read_key: Callable[[], Awaitable[Key]] | None = None
     """Gives the key to encrypt with; None: dumps are not encrypted. Raises BackupError."""
+
+    store: Store | None = None
+    """Where finished dumps are kept; None: in the directory."""
 
     @property
     def lock_wait_milliseconds(self) -> int:

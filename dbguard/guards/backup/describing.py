@@ -22,6 +22,7 @@ def described(backup: Backup) -> dict[str, str]:
         "tool": backup.tool,
         **({"part": "rows of some tables"} if backup.tables is not None else {}),
         **({"key": backup.key} if backup.key else {}),
+        **({"location": backup.object} if backup.object else {}),
     }
 
 

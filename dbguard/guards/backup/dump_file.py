@@ -78,6 +78,16 @@ def create_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
+def write_private(path: Path, text: str) -> None:
+    """A small file that only its owner may read, and that survives a power failure. Raises
+    OSError."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
 def files_of(path: Path) -> list[Path]:
     """The file, or those of the folder in order of their names. Raises OSError."""
     if path.is_dir():

@@ -9,6 +9,7 @@ keys, indexes, triggers and grants are in the backup, and come with the whole.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from dbguard.guards.backup.scratch import (
     drop_leftovers,
     scratch_database,
 )
+from dbguard.guards.backup.store import at_hand
 from dbguard.guards.backup.taking import registered
 
 _NAME_BYTES: Final = 63
@@ -73,7 +75,6 @@ def table_name(text: str) -> TableName:
 async def restore_database(backup_id: str, into: str, context: BackupContext) -> Backup:
     """Restore a backup into the new database `into`. Raises BackupError; then there is none."""
     backup = await registered(backup_id, context)
-    assert backup.path is not None
     access = context.access
     with locked_directory(context.directory):
         await drop_leftovers(access, context.directory)
@@ -87,10 +88,11 @@ async def restore_database(backup_id: str, into: str, context: BackupContext) ->
                     hint="Choose another name for --into.",
                 )
             binaries = await context.find_binaries(connection)
-            await asyncio.to_thread(check_file, backup, backup.path)
-            await create_closed(connection, into, backup.database.name)
-            made = True
-            privileges = await restore(backup, backup.path, into, binaries, context)
+            async with at_hand(backup, context) as path:
+                await asyncio.to_thread(check_file, backup, path)
+                await create_closed(connection, into, backup.database.name)
+                made = True
+                privileges = await restore(backup, path, into, binaries, context)
             await compare(backup, into, privileges, context)
             made = False
             return backup
@@ -109,7 +111,6 @@ async def restore_tables(
     """Copy tables of a backup into its live database, each beside the live one. Raises BackupError;
     then nothing was copied."""
     backup = await registered(backup_id, context)
-    assert backup.path is not None
     access = context.access
     with locked_directory(context.directory):
         await drop_leftovers(access, context.directory)
@@ -117,11 +118,13 @@ async def restore_tables(
         try:
             await refuse_existing(live, backup, tables)
             binaries = await context.find_binaries(live)
-            await asyncio.to_thread(check_file, backup, backup.path)
-            async with scratch_database(
-                access, backup.database.name, backup.id, context.directory
-            ) as scratch:
-                await restore(backup, backup.path, scratch, binaries, context)
+            async with contextlib.AsyncExitStack() as stack:
+                path = await stack.enter_async_context(at_hand(backup, context))
+                await asyncio.to_thread(check_file, backup, path)
+                scratch = await stack.enter_async_context(
+                    scratch_database(access, backup.database.name, backup.id, context.directory)
+                )
+                await restore(backup, path, scratch, binaries, context)
                 source = await access.connect(scratch)
                 try:
                     async with live.transaction():

@@ -12,13 +12,12 @@ from dbguard.guards.backup.evidence import Evidence, Provider
 from dbguard.guards.backup.looking import look
 from dbguard.guards.backup.model import Clock, DatabaseIdentity
 from dbguard.guards.backup.observing import CatalogMemory
-from dbguard.guards.backup.registered import RegisteredBackups, size_on_disk
+from dbguard.guards.backup.registered import RegisteredBackups
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.requirement import BackupVerdict, command, evaluate
+from dbguard.guards.backup.store import Store
 from dbguard.policy.decision import BackupRequirement
 from dbguard.sql.destruction import Destruction, Reach
-
-__all__ = ["BackupGuard", "size_on_disk"]
 
 
 class BackupGuard:
@@ -33,12 +32,14 @@ class BackupGuard:
         access: ServerAccess,
         clock: Clock,
         providers: Sequence[Provider] = (),
+        store: Store | None = None,
     ) -> None:
+        """`store`: where dbguard's own backups are kept, when not in the backup directory."""
         self._registry = registry
         self._access = access
         self._clock = clock
         self._memory = CatalogMemory(registry.path)
-        self._providers: tuple[Provider, ...] = (RegisteredBackups(registry), *providers)
+        self._providers: tuple[Provider, ...] = (RegisteredBackups(registry, store), *providers)
 
     async def check(
         self, requirement: BackupRequirement, database: str, destroyed: Destruction

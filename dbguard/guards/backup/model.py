@@ -147,3 +147,13 @@ class Backup:
     """Which key it is encrypted with (`Key.id`); empty when it is not."""
     lsn: int | None = None
     """Where the server's WAL was when the snapshot was taken, in bytes."""
+    object: str = ""
+    """Where the dump is kept in place of `path`: `s3://BUCKET/PREFIX/NAME`; of a folder, how the
+    names of its files begin."""
+    tag: str = ""
+    """What the location called these contents; it calls others otherwise."""
+
+    @property
+    def place(self) -> str:
+        """Where the dump is; empty when there is none."""
+        return self.object or (str(self.path) if self.path is not None else "")

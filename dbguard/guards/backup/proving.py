@@ -80,12 +80,12 @@ def check_file(backup: Backup, path: Path) -> None:
     except OSError as error:
         raise BackupError(
             f"file of backup {backup.id} cannot be read",
-            detail=f"{path}: {(error.strerror or 'input/output error').lower()}.",
+            detail=f"{backup.place or path}: {(error.strerror or 'input/output error').lower()}.",
             hint="It does not count. Take a new one: dbguard backup now",
         ) from None
     if size != backup.bytes or digest != backup.sha256:
         raise BackupError(
             f"file of backup {backup.id} was changed",
-            detail=f"{path} does not have the recorded size and SHA-256.",
+            detail=f"{backup.place or path} does not have the recorded size and SHA-256.",
             hint="It does not count. Find out who changed it, and take a new one.",
         )

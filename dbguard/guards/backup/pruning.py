@@ -1,13 +1,16 @@
-"""Which backups are not kept any longer. Pure but for `remove_backups`."""
+"""Which backups are not kept any longer. Pure but for `remove_backup`."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from dbguard.guards.backup.context import BackupContext
 from dbguard.guards.backup.dump_file import remove
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity
+from dbguard.guards.backup.store import elsewhere
+from dbguard.guards.backup.uploading import removed
 
 
 def superfluous(
@@ -22,7 +25,7 @@ def superfluous(
         return []
     of_database: dict[DatabaseIdentity, list[Backup]] = {}
     for backup in backups:
-        if backup.path is not None:
+        if backup.place:
             of_database.setdefault(backup.database, []).append(backup)
     found = []
     for group in of_database.values():
@@ -40,16 +43,22 @@ def superfluous(
     return sorted(found, key=lambda backup: backup.snapshot_at)
 
 
-def remove_backups(backups: Iterable[Backup], context: BackupContext) -> None:
-    """Remove files and entries. Blocking; inside the lock of the directory.
+async def remove_backup(backup: Backup, context: BackupContext) -> None:
+    """Remove a dump and its entry; inside the lock of the directory.
 
     The entry goes first: a backup without its file must not count.
 
     Raises:
-        BackupError: the registry cannot be used.
+        BackupError: the registry or the location cannot be used.
         OSError: a file cannot be removed.
     """
-    for backup in backups:
-        context.registry.remove(backup.id)
+    if not backup.object:
+        await asyncio.to_thread(context.registry.remove, backup.id)
         if backup.path is not None:
-            remove(backup.path)
+            await asyncio.to_thread(remove, backup.path)
+        return
+    name = context.store.name_of(backup) if context.store is not None else None
+    if context.store is None or name is None:
+        raise elsewhere(backup)
+    async with removed(name, backup.id, context.store, context):
+        await asyncio.to_thread(context.registry.remove, backup.id)

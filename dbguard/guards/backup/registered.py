@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
-from dbguard.guards.backup.dump_file import size_of
 from dbguard.guards.backup.evidence import WHOLE, Coverage, Evidence
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity
+from dbguard.guards.backup.presence import Presence, presence_of
 from dbguard.guards.backup.registry import BackupRegistry
+from dbguard.guards.backup.store import Store
 from dbguard.policy.decision import Verification
 from dbguard.server_settings import OWN_PROVIDER
 
@@ -19,21 +19,25 @@ class RegisteredBackups:
 
     name = OWN_PROVIDER
 
-    def __init__(self, registry: BackupRegistry) -> None:
+    def __init__(self, registry: BackupRegistry, store: Store | None = None) -> None:
+        """`store`: where dumps are kept when not in the directory."""
         self._registry = registry
+        self._store = store
 
     async def backups(self, database: DatabaseIdentity) -> Sequence[Evidence]:
-        return await asyncio.to_thread(self._stored, database)
-
-    def _stored(self, database: DatabaseIdentity) -> tuple[Evidence, ...]:
-        found = self._registry.all(database.name)
-        return tuple(
-            as_evidence(b, size_on_disk(b.path) if b.path else None, database) for b in found
-        )
+        found = await asyncio.to_thread(self._registry.all, database.name)
+        presence = await presence_of(found, self._store)
+        return await asyncio.to_thread(_evidence, found, presence, database)
 
 
-def as_evidence(backup: Backup, size: int | None, database: DatabaseIdentity) -> Evidence:
-    """`backup` as it counts for `database`; `size` is that of its file now, None without one."""
+def _evidence(
+    found: Sequence[Backup], presence: Presence, database: DatabaseIdentity
+) -> tuple[Evidence, ...]:
+    return tuple(as_evidence(backup, presence.flaw(backup), database) for backup in found)
+
+
+def as_evidence(backup: Backup, lacking: str, database: DatabaseIdentity) -> Evidence:
+    """`backup` as it counts for `database`; `lacking` says what is wrong with its dump."""
     return Evidence(
         id=backup.id,
         provider=OWN_PROVIDER,
@@ -45,11 +49,11 @@ def as_evidence(backup: Backup, size: int | None, database: DatabaseIdentity) ->
         coverage=WHOLE
         if backup.tables is None
         else Coverage(False, relations=frozenset(backup.tables), definitions=True),
-        flaw=_flaw(backup, size, database),
+        flaw=_flaw(backup, lacking, database),
     )
 
 
-def _flaw(backup: Backup, size: int | None, database: DatabaseIdentity) -> str:
+def _flaw(backup: Backup, lacking: str, database: DatabaseIdentity) -> str:
     if backup.database.server != database.server:
         return "it is of another server"
     if (backup.database.name, backup.database.oid) != (database.name, database.oid):
@@ -57,13 +61,4 @@ def _flaw(backup: Backup, size: int | None, database: DatabaseIdentity) -> str:
     if backup.status is not BackupStatus.VERIFIED or backup.verified_at is None:
         first = backup.error.split(". ")[0].rstrip(".")
         return "it failed" + (f" ({first})" if first else "")
-    if size is None:
-        return "its file is missing"
-    if size != backup.bytes:
-        return "its file does not have the recorded size"
-    return ""
-
-
-def size_on_disk(path: Path) -> int | None:
-    """Size of what is kept of a dump in bytes; None when there is nothing that can be seen."""
-    return size_of(path)
+    return lacking

@@ -24,8 +24,9 @@ from dbguard.guards.backup.model import (
     RowCounts,
 )
 
-VERSION: Final = 2
-"""2 has how a dump was written, what is in it, and what was compared."""
+VERSION: Final = 3
+"""2 has how a dump was written, what is in it, and what was compared; 3 has other locations than
+the directory."""
 _COMPONENT: Final = "backups"
 _BUSY_SECONDS: Final = 5.0
 """How long to wait for another writer; writes take milliseconds."""
@@ -53,23 +54,28 @@ CREATE TABLE IF NOT EXISTS backups (
     checksums TEXT NOT NULL DEFAULT '{}',
     definitions TEXT NOT NULL DEFAULT '{}',
     key TEXT NOT NULL DEFAULT '',
-    lsn INTEGER
+    lsn INTEGER,
+    object TEXT NOT NULL DEFAULT '',
+    tag TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS backups_by_database ON backups (database, snapshot_at);
 """
-_SINCE_2: Final = (
-    "format TEXT NOT NULL DEFAULT 'custom'",
-    "tables TEXT",
-    "checksums TEXT NOT NULL DEFAULT '{}'",
-    "definitions TEXT NOT NULL DEFAULT '{}'",
-    "key TEXT NOT NULL DEFAULT ''",
-    "lsn INTEGER",
-)
-"""Columns that version 2 added."""
+_ADDED: Final = {
+    2: (
+        "format TEXT NOT NULL DEFAULT 'custom'",
+        "tables TEXT",
+        "checksums TEXT NOT NULL DEFAULT '{}'",
+        "definitions TEXT NOT NULL DEFAULT '{}'",
+        "key TEXT NOT NULL DEFAULT ''",
+        "lsn INTEGER",
+    ),
+    3: ("object TEXT NOT NULL DEFAULT ''", "tag TEXT NOT NULL DEFAULT ''"),
+}
+"""Columns that later versions added."""
 _COLUMNS: Final = (
     "id, server, database, database_oid, snapshot_at, finished_at, status, path, bytes, sha256, "
     "verified_at, row_counts, row_counts_digest, tool, error, format, tables, checksums, "
-    "definitions, key, lsn"
+    "definitions, key, lsn, object, tag"
 )
 
 
@@ -174,8 +180,8 @@ class BackupRegistry:
             connection.execute(
                 "INSERT OR IGNORE INTO schema_versions VALUES (?, ?)", (_COMPONENT, VERSION)
             )
-        elif found[0] == 1:
-            self._bring_up_to_2(connection)
+        elif 1 <= found[0] < VERSION:
+            self._bring_up(connection)
         elif found[0] != VERSION:
             raise BackupError(
                 f"backup registry has version {found[0]}",
@@ -183,16 +189,16 @@ class BackupRegistry:
                 hint="Use the dbguard release that wrote it, or a newer one.",
             )
 
-    def _bring_up_to_2(self, connection: sqlite3.Connection) -> None:
+    def _bring_up(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         (found,) = connection.execute(
             "SELECT version FROM schema_versions WHERE component = ?", (_COMPONENT,)
         ).fetchone()
-        if found == 1:  # nobody else did it meanwhile
-            for column in _SINCE_2:
+        for version in range(found + 1, VERSION + 1):  # none where somebody did it meanwhile
+            for column in _ADDED[version]:
                 connection.execute(f"ALTER TABLE backups ADD COLUMN {column}")
             connection.execute(
-                "UPDATE schema_versions SET version = ? WHERE component = ?", (VERSION, _COMPONENT)
+                "UPDATE schema_versions SET version = ? WHERE component = ?", (version, _COMPONENT)
             )
         connection.commit()
 
@@ -230,13 +236,15 @@ def _to_row(backup: Backup) -> tuple[object, ...]:
         backup.definitions.to_json(),
         backup.key,
         backup.lsn,
+        backup.object,
+        backup.tag,
     )
 
 
 def _from_row(row: tuple[object, ...]) -> Backup:
     identifier, server, database, oid, snapshot, finished, status, path, size, sha256 = row[:10]
     verified, counts_json, digest, tool, error = row[10:15]
-    form, tables, checksums, definitions, key, lsn = row[15:]
+    form, tables, checksums, definitions, key, lsn, kept, tag = row[15:]
     counts = RowCounts.from_json(str(counts_json))
     if counts.digest != digest:
         raise ValueError("digest")
@@ -259,6 +267,8 @@ def _from_row(row: tuple[object, ...]) -> Backup:
         definitions=Digests.from_json(str(definitions)),
         key=str(key),
         lsn=int(str(lsn)) if lsn is not None else None,
+        object=str(kept),
+        tag=str(tag),
     )
 
 

@@ -21,9 +21,12 @@ from dbguard.guards.backup.dump_file import (
 )
 from dbguard.guards.backup.dumping import file_name, write_dump
 from dbguard.guards.backup.model import Backup, BackupStatus
+from dbguard.guards.backup.objects import NotAtHand
 from dbguard.guards.backup.proving import check_file, prove
 from dbguard.guards.backup.scratch import drop_leftovers
 from dbguard.guards.backup.snapshots import WHOLE, Scope, exported_snapshot
+from dbguard.guards.backup.store import at_hand
+from dbguard.guards.backup.uploading import remove_leftovers, uploaded
 
 __all__ = ["BackupContext", "Scope", "Step", "take_backup", "verify_backup"]
 
@@ -37,6 +40,9 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
     with locked_directory(context.directory):
         await asyncio.to_thread(remove_partial_files, context.directory)
         await drop_leftovers(context.access, context.directory)
+        await remove_leftovers(context)
+        if context.store is not None:  # before anybody has waited for a dump in vain
+            await context.store.contents()
         started = context.clock().astimezone(UTC)
         backup_id = f"{started:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
         key = await context.key()
@@ -66,20 +72,21 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
             digest = await asyncio.to_thread(sha256_of, partial)
             await prove(attempt, partial, snapshot.binaries, context)
             await asyncio.to_thread(publish, partial, final)
-            now = context.clock().astimezone(UTC)
-            backup = replace(
+            proven = replace(
                 attempt,
                 status=BackupStatus.VERIFIED,
-                finished_at=now,
-                verified_at=now,
-                path=final,
+                verified_at=context.clock().astimezone(UTC),
                 bytes=size_of(final) or 0,
                 sha256=digest,
             )
-            # Not in a thread: an interruption in between would leave a row without its file.
-            context.registry.add(backup)
-            kept = True
-            return backup
+            if context.store is None:
+                backup = _registered(replace(proven, path=final), context)
+                kept = True
+                return backup
+            context.progress(Step.UPLOAD)
+            async with uploaded(final, backup_id, context.store, context) as seen:
+                place = f"{context.store.url}/{final.name}"
+                return _registered(replace(proven, object=place, tag=seen.tag), context)
         except BackupError as error:
             if attempt is not None:
                 await _record_failure(attempt, error, context)
@@ -96,6 +103,13 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
                 remove(final)
 
 
+def _registered(proven: Backup, context: BackupContext) -> Backup:
+    """Not in a thread: an interruption in between would leave a row without its file."""
+    backup = replace(proven, finished_at=context.clock().astimezone(UTC))
+    context.registry.add(backup)
+    return backup
+
+
 async def verify_backup(backup_id: str, context: BackupContext) -> Backup:
     """Check the file of a registered backup and restore it again.
 
@@ -103,7 +117,6 @@ async def verify_backup(backup_id: str, context: BackupContext) -> Backup:
     also when it could not be found out (server not reachable), which changes nothing.
     """
     backup = await registered(backup_id, context)
-    assert backup.path is not None
     with locked_directory(context.directory):
         await drop_leftovers(context.access, context.directory)
         connection = await context.access.connect(context.access.database)
@@ -112,8 +125,13 @@ async def verify_backup(backup_id: str, context: BackupContext) -> Backup:
         finally:
             await disconnect(connection)
         try:
-            await asyncio.to_thread(check_file, backup, backup.path)
-            await prove(backup, backup.path, binaries, context)
+            async with at_hand(backup, context) as path:
+                await asyncio.to_thread(check_file, backup, path)
+                await prove(backup, path, binaries, context)
+        except NotAtHand:
+            raise
+        except OSError as error:
+            raise not_at_hand(backup, error) from None
         except BackupError as error:
             failed = replace(backup, status=BackupStatus.FAILED, error=_one_line(error))
             await asyncio.to_thread(context.registry.set_verification, failed)
@@ -135,13 +153,22 @@ async def registered(backup_id: str, context: BackupContext) -> Backup:
         raise BackupError(
             f'there is no backup "{backup_id}"', hint="See the list: dbguard backup list"
         )
-    if backup.path is None:
+    if not backup.place:
         raise BackupError(
             f"backup {backup_id} failed when it was made and left no file",
             detail=backup.error,
             hint="Take a new one: dbguard backup now",
         )
     return backup
+
+
+def not_at_hand(backup: Backup, error: OSError) -> BackupError:
+    """The dump cannot be brought here from its location."""
+    return BackupError(
+        f"backup {backup.id} cannot be fetched",
+        detail=f"{(error.strerror or 'input/output error').capitalize()}.",
+        hint="Check the free space and the permissions of backup.directory.",
+    )
 
 
 async def _record_failure(attempt: Backup, error: BackupError, context: BackupContext) -> None:

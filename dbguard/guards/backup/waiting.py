@@ -24,6 +24,7 @@ from dbguard.guards.backup.model import Backup
 from dbguard.guards.backup.scratch import drop_leftovers
 from dbguard.guards.backup.snapshots import Scope
 from dbguard.guards.backup.taking import take_backup
+from dbguard.guards.backup.uploading import remove_leftovers
 
 BUSY_SECONDS: Final = 0.5
 """How long to wait before looking again whether another process's backup is done."""
@@ -95,6 +96,7 @@ class BackupTaker:
             with locked_directory(directory):
                 await asyncio.to_thread(remove_partial_files, directory)
                 await drop_leftovers(self.context.access, directory)
+                await remove_leftovers(self.context)
 
     async def close(self) -> None:
         """Stop what is being taken, and wait until nothing is left of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import stat
 import subprocess
 from dataclasses import replace
@@ -202,25 +203,27 @@ async def test_a_damaged_encrypted_dump_never_counts(context: BackupContext, cli
             await verify_backup(backup.id, sealing)
 
 
-def test_a_backup_of_an_earlier_release_is_still_read(tmp_path: Path) -> None:
-    """Version 1 of the registry becomes version 2 with what was in it."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_backup_of_an_earlier_release_is_still_read(tmp_path: Path, version: int) -> None:
+    """The registry of an earlier version becomes one of this with what was in it."""
     import sqlite3
 
     from dbguard.guards.backup.registry import _SCHEMA, BackupRegistry
 
     path = tmp_path / "state.db"
-    old = "\n".join(
-        line
-        for line in _SCHEMA.splitlines()
-        if not line.strip().startswith(
-            ("format", "tables TEXT", "checksums", "definitions", "key", "lsn")
-        )
-    ).replace("error TEXT NOT NULL,", "error TEXT NOT NULL")
+    since = {2: ("format", "tables TEXT", "checksums", "definitions", "key", "lsn"),
+             3: ("object", "tag")}  # fmt: skip
+    later = tuple(column for added, columns in since.items() if added > version
+                  for column in columns)  # fmt: skip
+    lines = [line for line in _SCHEMA.splitlines() if not line.strip().startswith(later)]
+    old = re.sub(r",\n\) STRICT", "\n) STRICT", "\n".join(lines))
     with sqlite3.connect(path) as connection:
         connection.executescript(old)
-        connection.execute("INSERT INTO schema_versions VALUES ('backups', 1)")
+        connection.execute("INSERT INTO schema_versions VALUES ('backups', ?)", (version,))
         connection.execute(
-            "INSERT INTO backups VALUES ('a', '1', 'clinic', 5, '2026-03-01T12:00:00+00:00', "
+            "INSERT INTO backups (id, server, database, database_oid, snapshot_at, finished_at, "
+            "status, path, bytes, sha256, verified_at, row_counts, row_counts_digest, tool, error) "
+            "VALUES ('a', '1', 'clinic', 5, '2026-03-01T12:00:00+00:00', "
             "'2026-03-01T12:00:00+00:00', 'failed', NULL, 0, '', NULL, '{}', "
             "'44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', '', 'no')"
         )

@@ -78,7 +78,7 @@ def change(registry: BackupRegistry, statement: str) -> None:
         "UPDATE backups SET row_counts = '[1]'",
         "UPDATE backups SET snapshot_at = 'yesterday'",
         "UPDATE backups SET snapshot_at = '2026-03-01T12:00:00'",
-        "UPDATE schema_versions SET version = 3",
+        "UPDATE schema_versions SET version = 4",
         "DROP TABLE backups",
     ],
 )

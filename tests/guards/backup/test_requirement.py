@@ -10,6 +10,7 @@ import pytest
 
 from dbguard.guards.backup.evidence import WHOLE, Affected, Coverage, Evidence
 from dbguard.guards.backup.model import Backup, BackupStatus, DatabaseIdentity, RowCounts
+from dbguard.guards.backup.presence import file_flaw
 from dbguard.guards.backup.registered import as_evidence
 from dbguard.guards.backup.requirement import (
     BackupVerdict,
@@ -63,7 +64,8 @@ def stored(
         verified_at=NOW,
         counts=RowCounts.of({"t": 1}),
     )
-    return as_evidence(replace(backup, **fields), size, CLINIC)  # type: ignore[arg-type]
+    backup = replace(backup, **fields)  # type: ignore[arg-type]
+    return as_evidence(backup, file_flaw(backup, size), CLINIC)
 
 
 def evidence(provider: str = "tool", *, age: float = 60, **fields: object) -> Evidence:

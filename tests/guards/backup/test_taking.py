@@ -62,7 +62,7 @@ async def test_backup_is_made_verified_and_satisfies_the_guard(
     steps: list[Step] = []
     before = datetime.now(UTC)
     backup = await take_backup(clinic.name, replace(context, progress=steps.append))
-    assert steps == list(Step)
+    assert steps == [step for step in Step if step is not Step.UPLOAD]
     assert backup.status is BackupStatus.VERIFIED
     assert backup.database.name == clinic.name
     assert before <= backup.snapshot_at <= backup.finished_at <= datetime.now(UTC)
