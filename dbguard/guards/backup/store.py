@@ -26,7 +26,6 @@ from dbguard.guards.backup.objects import (
     NotAtHand,
     Objects,
     Seen,
-    Stopped,
 )
 from dbguard.identity.secret_reading import SecretUnavailable, read_secret
 
