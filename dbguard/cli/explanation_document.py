@@ -13,8 +13,10 @@ from dbguard.engine.explaining import ExplainedStatement, Explanation, redacted
 from dbguard.engine.plan import Plan, PlanRequest, Refusal
 from dbguard.engine.planning import World
 from dbguard.policy.cases import Expectation, outcome_of
+from dbguard.policy.decision import BackupRequirement
 from dbguard.policy.explaining import RuleNote
 from dbguard.policy.problems import Place
+from dbguard.sql.destruction import Destruction
 
 VERSION = 1
 
@@ -95,10 +97,8 @@ def _statement(statement: ExplainedStatement, places: Places) -> dict[str, objec
             }
             for m in decision.masks
         ],
-        "requirements": [
-            {"kind": "backup", "rule": r.rule, "max_age_seconds": r.max_age_seconds}
-            for r in decision.requirements
-        ],
+        "destroys": _destroyed(statement.destroys),
+        "requirements": [_requirement(r) for r in decision.requirements],
         "notices": list(decision.notices),
         "error_texts": decision.error_texts.value,
         "fingerprint": planned.recorded.fingerprint,
@@ -106,6 +106,34 @@ def _statement(statement: ExplainedStatement, places: Places) -> dict[str, objec
         "redacted": planned.recorded.redacted,
         "sent": statement.sent_text or None,
         "sent_redacted": redacted(statement.sent_text) if statement.sent else None,
+    }
+
+
+def _destroyed(destroyed: Destruction) -> dict[str, object] | None:
+    """Null when nothing is."""
+    if destroyed.additive:
+        return None
+    return {
+        "reach": destroyed.reach.name.lower(),
+        "relations": [str(r) for r in destroyed.relations],
+        "objects": [str(o) for o in destroyed.objects],
+        "schemas": list(destroyed.schemas),
+        "database": destroyed.database or None,
+        "reason": destroyed.reason,
+    }
+
+
+def _requirement(requirement: BackupRequirement) -> dict[str, object]:
+    return {
+        "kind": "backup",
+        "rule": requirement.rule,
+        "max_age_seconds": requirement.max_age_seconds,
+        "on_missing": requirement.on_missing.value,
+        "min_verification": requirement.min_verification.value,
+        "providers": list(requirement.providers),
+        "max_wal_bytes": requirement.max_wal_bytes,
+        "max_take_bytes": requirement.max_take_bytes,
+        "unless_additive": requirement.unless_additive,
     }
 
 

@@ -16,9 +16,19 @@ from dbguard.engine.plan import PlanRequest, Refusal
 from dbguard.engine.planning import World
 from dbguard.guards.backup.requirement import describe
 from dbguard.policy.cases import Expectation, outcome_of
-from dbguard.policy.decision import Effect, ErrorTexts, MaskedColumn
+from dbguard.policy.decision import (
+    BackupRequirement,
+    Effect,
+    ErrorTexts,
+    MaskedColumn,
+    OnMissing,
+    Verification,
+)
 from dbguard.policy.explaining import Bearing, RuleNote
+from dbguard.policy.model import RuleEffect
+from dbguard.policy.sizes import describe_size
 from dbguard.report.terminal import plain
+from dbguard.sql.destruction import Destruction, Reach
 from dbguard.sql.facts import EffectKind, FunctionTrust
 
 _SAYS = {
@@ -130,15 +140,67 @@ def _facts(statement: ExplainedStatement) -> Iterator[tuple[str, RenderableType]
         yield "not read", Text(opaque)
     if decision.effect is Effect.ALLOW and not decision.rules:
         yield "allowed by", Text("defaults: nothing in it needs a grant")
+    if any(
+        n.effect is RuleEffect.REQUIRE and n.bearing is not Bearing.FAR for n in statement.rules
+    ):
+        yield "destroys", Text(plain(_destroyed(statement.destroys)))
     for need in decision.requirements:
-        age = describe(timedelta(seconds=need.max_age_seconds))
-        yield "requires", Text(f"a proven backup, at most {age} old (rule {need.rule})")
+        yield "requires", Text(plain(_required(need)))
     for notice in decision.notices:
         yield "notice", Text(notice)
     if decision.error_texts is ErrorTexts.WITHHOLD:
         yield "errors", Text("texts of server errors are withheld; SQLSTATE and names are shown")
     if any(effect.kind in _NAMED_LATER for effect in facts.effects):
         yield "mind", Text("what it names was decided when it was made, and is decided again")
+
+
+_REACHES = {
+    Reach.NAMED: "",
+    Reach.OWNED: ", with what belongs to it",
+    Reach.DEPENDANTS: ", with what belongs to it or depends on it (CASCADE)",
+    Reach.DATABASE: "anything in this database",
+    Reach.CLUSTER: "what no backup of one database holds",
+}
+
+
+def _destroyed(destroyed: Destruction) -> str:
+    """What goes, as far as the text tells: the server's own dependencies are followed when it is
+    run."""
+    if destroyed.additive:
+        return "nothing: it only adds"
+    reason = f" ({destroyed.reason})" if destroyed.reason else ""
+    if destroyed.database:
+        return f"all of database {destroyed.database}{reason}"
+    reach = _REACHES[destroyed.reach]
+    if destroyed.everything:
+        return f"{reach}{reason}"
+    return f"{', '.join(destroyed.names)}{reach}{reason}"
+
+
+_PROOFS = {
+    Verification.EXISTS: "a backup",
+    Verification.CHECKSUM: "a backup with a good checksum",
+    Verification.TOOL: "a backup checked by its tool",
+    Verification.RESTORED: "a proven backup",
+}
+
+
+def _required(need: BackupRequirement) -> str:
+    age = describe(timedelta(seconds=need.max_age_seconds))
+    whose = f" of {' or '.join(need.providers)}" if need.providers else ""
+    wal = (
+        f", with at most {describe_size(need.max_wal_bytes)} of WAL since"
+        if (need.max_wal_bytes is not None)
+        else ""
+    )
+    most = f" (up to {describe_size(need.max_take_bytes)})" if need.max_take_bytes else ""
+    missing = (
+        f"taken while the client waits{most}" if need.on_missing is OnMissing.TAKE else ("refused")
+    )
+    return (
+        f"{_PROOFS[need.min_verification]}{whose}, at most {age} old{wal}; where there is none: "
+        f"{missing} (rule {need.rule})"
+    )
 
 
 def _columns(statement: ExplainedStatement) -> RenderableType:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbguard.errors import DbguardError, StatementError
-from dbguard.policy.explaining import RuleNote, explain_rules
+from dbguard.policy.explaining import RuleNote, explain_destruction, explain_rules
+from dbguard.sql.destruction import ADDITIVE, Destruction
 from dbguard.sql.facts import StatementFacts
 from dbguard.sql.redact import UNREADABLE, redact
 from dbguard.sql.splices import PositionMap
@@ -37,6 +38,8 @@ class ExplainedStatement:
     rules: tuple[RuleNote, ...]
     sent: tuple[Piece, ...]
     """What the server would get for it; empty when the text is refused."""
+    destroys: Destruction = ADDITIVE
+    """What it can destroy, in code that it runs unseen as well."""
 
     @property
     def sent_text(self) -> str:
@@ -63,11 +66,11 @@ def explain_text(world: World, request: PlanRequest) -> Explanation:
     for planned, reading in zip(plan.statements, readings, strict=True):
         start = len(raw[: reading.start].decode("utf-8"))
         text = raw[reading.start : reading.end].decode("utf-8")
-        rules = explain_rules(
-            world.bound, reading.facts, request.principal, request.environment, planned.decision
-        )
+        judged = (world.bound, reading.facts, request.principal, request.environment)
+        rules = explain_rules(*judged, planned.decision)
+        destroys = explain_destruction(*judged)
         sent = () if plan.refusal else pieces(plan, start, start + len(text))
-        statements.append(ExplainedStatement(text, planned, reading.facts, rules, sent))
+        statements.append(ExplainedStatement(text, planned, reading.facts, rules, sent, destroys))
     return Explanation(plan, tuple(statements))
 
 

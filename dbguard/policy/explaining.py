@@ -11,11 +11,13 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dbguard.sql.destruction import Destruction
 from dbguard.sql.facts import Action, ActionClass, StatementFacts
 
 from .binding import BoundPolicy
 from .decision import Decision, Principal
 from .model import Rule, RuleEffect, covers
+from .requirement_checks import destroyed_by
 from .verdict import FREE_CLASSES, Case, listed
 
 
@@ -44,6 +46,7 @@ class Aspect(enum.StrEnum):
     DATA = "data"
     TABLES = "tables"
     WHERE = "where"
+    UNLESS = "unless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,13 @@ def explain_rules(
     return tuple(sorted(notes, key=lambda n: (order.index(n.bearing), len(n.misses), n.id)))
 
 
+def explain_destruction(
+    bound: BoundPolicy, facts: StatementFacts, principal: Principal, environment: str
+) -> Destruction:
+    """What the statement can destroy, whether a rule asks for a backup of it or not."""
+    return destroyed_by(Case(bound, facts, principal, environment))
+
+
 def _note(rule: Rule, case: Case, touches: tuple[_Touch, ...], decision: Decision) -> RuleNote:
     if rule.effect is not RuleEffect.ALLOW and any(r.rule == rule.id for r in decision.reasons):
         return RuleNote(rule.id, rule.effect, Bearing.REFUSES)
@@ -129,6 +139,8 @@ def _who_and_where(rule: Rule, case: Case) -> Iterator[Miss]:
         )
     if rule.where_missing and case.facts.has_where:
         yield Miss(Aspect.WHERE, "is for UPDATE and DELETE without WHERE")
+    if rule.unless_additive and destroyed_by(case).additive:
+        yield Miss(Aspect.UNLESS, "asks nothing of what destroys nothing (unless: additive)")
 
 
 def _subject(rule: Rule, case: Case, touches: tuple[_Touch, ...]) -> tuple[Miss, ...]:

@@ -216,3 +216,76 @@ def test_usage(
     result = CliRunner().invoke(app, ["explain", *arguments])
     assert isinstance(result.exception, ConfigurationError)  # main() makes it exit code 2
     assert message in result.exception.message
+
+
+@pytest.mark.parametrize(
+    ("text", "reach", "relations", "words"),
+    [
+        (
+            "DROP TABLE clinic.claims CASCADE",
+            "dependants",
+            ["clinic.claims"],
+            "clinic.claims, with what belongs to it or depends on it (CASCADE)",
+        ),
+        (
+            "ALTER TABLE clinic.patients DROP COLUMN phone",
+            "owned",
+            ["clinic.patients"],
+            "(dropping a column of clinic.patients)",
+        ),
+        ("DROP DATABASE other", "cluster", [], "all of database other"),
+        ("DO $$ BEGIN END $$", "database", [], "anything in this database (a DO block may change"),
+        ("DELETE FROM clinic.patients WHERE id = 1", "named", ["clinic.patients"], ""),
+    ],
+)
+def test_what_is_destroyed(text: str, reach: str, relations: list[str], words: str) -> None:
+    (statement,) = document("dba", text)["statements"]
+    assert (statement["destroys"]["reach"], statement["destroys"]["relations"]) == (
+        reach,
+        relations,
+    )
+    shown = explain("dba", text).output.splitlines()
+    lines = [line for line in shown if line.startswith("destroys")]
+    assert bool(words) == bool(lines)  # where a rule that asks for a backup is near
+    assert not words or words in lines[0]
+
+
+def test_what_only_adds(tmp_path: Path) -> None:
+    """With `unless: additive` the requirement is close, and the note says why it asks nothing."""
+    add = "ALTER TABLE clinic.patients ADD COLUMN x int"
+    (statement,) = document("dba", add)["statements"]
+    assert statement["destroys"] is None
+    assert "destroys  nothing: it only adds" in explain("dba", add).output
+    rules = shutil.copytree(HIPAA, tmp_path / "rules")
+    text = (rules / "rules.yaml").read_text()
+    asks = "require: {backup: {max_age: 1h, on_missing: refuse}}"
+    assert asks in text
+    more = (
+        "{max_age: 2h, on_missing: take, max_take_size: 2GB, max_wal: 64MB, providers: [pg_dump]}"
+    )
+    text = text.replace(asks, f"require: {{backup: {more}}}\n    unless: additive")
+    (rules / "rules.yaml").write_text(text)
+    (statement,) = document("dba", add, "--rules", rules)["statements"]
+    assert (statement["outcome"], statement["requirements"]) == ("allow", [])
+    (rule,) = (r for r in statement["rules"] if r["id"] == "ddl-needs-backup")
+    assert (rule["bearing"], [m["aspect"] for m in rule["misses"]]) == ("close", ["unless"])
+    assert rule["misses"][0]["why"] == "asks nothing of what destroys nothing (unless: additive)"
+    drop = "DROP TABLE clinic.claims"
+    (statement,) = document("dba", drop, "--rules", rules)["statements"]
+    assert statement["requirements"] == [
+        {
+            "kind": "backup",
+            "rule": "ddl-needs-backup",
+            "max_age_seconds": 7200,
+            "on_missing": "take",
+            "min_verification": "restored",
+            "providers": ["pg_dump"],
+            "max_wal_bytes": 64 * 1024**2,
+            "max_take_bytes": 2 * 1024**3,
+            "unless_additive": True,
+        }
+    ]
+    assert (
+        "requires a proven backup of pg_dump, at most 2 h old, with at most 64 MB of WAL since; "
+        "where there is none: taken while the client waits (up to 2 GB) (rule ddl-needs-backup)"
+    ) in " ".join(explain("dba", drop, "--rules", rules).output.split())
