@@ -1,6 +1,6 @@
 """`python -m dbguard.compiling`: compile the modules of the straight way (see `running_path`).
 
-Takes Cython and a C compiler. They are compiled from their own sources, one by one, in a folder of
+Takes Cython and a C compiler. They are compiled from their own sources in a folder of
 its own that replaces what is there when all of it can be loaded. Wheels are built with it
 (hatch_build.py) where that is possible. `--remove` takes away what was compiled.
 
@@ -60,9 +60,11 @@ def compile_to(folder: Path, package: Path = _PACKAGE) -> list[Path]:
             copy.write_text(_without_slots(source.read_text("utf-8"), typed), "utf-8")
         for parent in {copy.parent for copy in root.rglob("*.p*")} | {root / "dbguard"}:
             (parent / "__init__.py").touch()
+        # One process for all: each would read the same types first, most of its time.
+        cython = [sys.executable, "-m", "cython", "-3", "-X", "annotation_typing=False"]
+        _run([*cython, *(_file(module, ".py") for module in MODULES)], root)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            jobs = [threads.submit(_compile, module, root, folder) for module in MODULES]
-            return [job.result() for job in jobs]
+            return list(threads.map(lambda module: _built(module, root, folder), MODULES))
 
 
 def _without_slots(text: str, typed: Sequence[str]) -> str:
@@ -77,11 +79,13 @@ def _without_slots(text: str, typed: Sequence[str]) -> str:
     return _DATACLASS.sub(decorated, text)
 
 
-def _compile(module: str, root: Path, folder: Path) -> Path:
-    source = root.joinpath("dbguard", *module.split(".")).with_suffix(".py")
-    code, extension = source.with_suffix(".c"), place_of(module, folder)
-    cython = [sys.executable, "-m", "cython", "-3", "-X", "annotation_typing=False"]
-    _run([*cython, "--module-name", f"dbguard.{module}", "-o", str(code), str(source)], root)
+def _file(module: str, suffix: str) -> str:
+    return "/".join(["dbguard", *module.split(".")]) + suffix
+
+
+def _built(module: str, root: Path, folder: Path) -> Path:
+    """The extension made from what Cython has written beside the source."""
+    code, extension = root / _file(module, ".c"), place_of(module, folder)
     given = shlex.split(os.environ.get("CFLAGS", ""))
     include = f"-I{sysconfig.get_path('include')}"
     _run([*_linking(), *_FLAGS, *given, include, str(code), "-o", str(extension)], root)
