@@ -14,7 +14,7 @@ from . import document
 from .decision import Mask, OnMissing, Verification
 from .document import TAG_EXPRESSION, BackupShape, FileShape, MaskShape, RuleShape
 from .durations import parse_duration
-from .masks import mask_of
+from .mask_entries import mask_of
 from .model import (
     EVERY_TAG,
     Attribute,

@@ -13,7 +13,7 @@ from dbguard.policy.document import (
     RuleShape,
 )
 from dbguard.policy.loading import load_documents
-from dbguard.policy.masks import REDACTED
+from dbguard.policy.mask_entries import REDACTED
 from dbguard.sql.facts import Action, ActionClass
 
 TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
