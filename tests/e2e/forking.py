@@ -13,16 +13,21 @@ standard output and standard error; each message back is a JSON list.
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from .forked_analysis import fork_analysis
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +57,18 @@ class Nursery:
             os.close(theirs)
             (pid,) = json.loads(self._socket.recv(1 << 16))
         return Forked(self, pid, os.fdopen(ours, "r"))
+
+    def run(
+        self, arguments: Sequence[str], folder: Path, environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """`dbguard` with `arguments` in `folder`, to its end."""
+        with tempfile.TemporaryFile("w+") as errors:
+            process = self.start(list(arguments), folder, errors, environment)
+            with process.stdout:
+                said = process.stdout.read()
+            code = process.wait(60)
+            errors.seek(0)
+            return subprocess.CompletedProcess(arguments, code, said, errors.read())
 
     def code(self, pid: int) -> int | None:
         """How it ended: an exit code, or minus the number of a signal; None while it runs."""
@@ -110,8 +127,8 @@ class Forked:
 def _main(descriptor: int) -> None:
     import gc
 
-    import dbguard.cli.serve  # noqa: F401 - to be there in every child
-
+    for command in ("serve", "backup", "report", "trail"):  # to be there in every child
+        importlib.import_module(f"dbguard.cli.{command}")
     gc.freeze()
     asked = socket.socket(fileno=descriptor)
     ended: dict[int, int] = {}
@@ -159,6 +176,7 @@ def _become(request: dict[str, Any], output: int, errors: int) -> None:
         sys.argv = [str(ROOT / "dbguard" / "__main__.py"), *request["arguments"]]
         from dbguard.cli import main
 
+        fork_analysis()
         main()
         code = 0
     except SystemExit as end:

@@ -26,7 +26,7 @@ from dbguard.verification.findings import Verification
 from dbguard.verification.inputs import load_keys
 from dbguard.verification.trail import verify
 
-from .forking import Forked, Nursery
+from .forking import Forked, Nursery, the_nursery
 
 ROOT = Path(__file__).parents[2]
 HIPAA = ROOT / "rules" / "hipaa"
@@ -133,6 +133,11 @@ class Guarded:
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`dbguard` with these arguments in the proxy's folder, to its end."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+        return the_nursery().run(arguments, self.folder, environment)
 
     def records(self, kind: str = "") -> list[dict[str, Any]]:
         found = []

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from .proxies import Guarded
-from .test_ddl_backup import dbguard
 
 pytestmark = pytest.mark.pg
 
@@ -104,9 +103,7 @@ def guarded(guard: Any, clinic_database: Any) -> Guarded:
 
 
 def take(guarded: Guarded) -> None:
-    made = dbguard(
-        guarded, "backup", "now", "--config", "dbguard.yaml", "--database", guarded.database
-    )
+    made = guarded.run("backup", "now", "--config", "dbguard.yaml", "--database", guarded.database)
     assert made.returncode == 0, made.stderr + made.stdout
 
 

@@ -14,8 +14,6 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +31,7 @@ from dbguard.wire.startup import CancelRequest
 
 from .conftest import Factory
 from .protocol_client import Client, startup
-from .proxies import ROOT, Guarded
+from .proxies import Guarded
 
 pytestmark = pytest.mark.pg
 
@@ -345,16 +343,9 @@ def written(guarded: Guarded, extra: dict[str, bytes]) -> Iterator[tuple[str, by
         ("audit", "tail", *audit, "-n", "100000", "--json"),
         ("audit", "verify", *audit),
     ):
-        result = subprocess.run(
-            [sys.executable, "-m", "dbguard", *arguments],
-            capture_output=True,
-            cwd=guarded.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "2000"},
-            timeout=120,
-            check=False,
-        )
+        result = guarded.run(*arguments, COLUMNS="2000")
         assert result.returncode == 0, result.stderr
-        yield " ".join(arguments), result.stdout + result.stderr
+        yield " ".join(arguments), (result.stdout + result.stderr).encode()
 
 
 @cache
@@ -477,13 +468,9 @@ def test_only_the_auditor_reads_what_was_sent(guarded: Guarded, tmp_path: Path) 
     ]
     name = str(guarded.records("decision")[-1]["seq"])
     arguments = ("audit", "open", name, "--audit", str(guarded.audit), "--key", str(key))
-    shown = subprocess.run(
-        [sys.executable, "-m", "dbguard", *arguments],
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
-    assert shown.stdout == b"SELECT $1::numeric\n"
+    shown = guarded.run(*arguments)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == "SELECT $1::numeric\n"
 
 
 def test_nothing_that_is_written_holds_a_value(guarded: Guarded, pg_database: Any) -> None:

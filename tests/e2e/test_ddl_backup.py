@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from contextlib import closing
 from typing import Any
@@ -12,20 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from .proxies import ROOT, Guarded
+from .proxies import Guarded
 
 pytestmark = pytest.mark.pg
-
-
-def dbguard(guarded: Guarded, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dbguard", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=guarded.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
 
 
 def test_ddl_needs_a_verified_backup(
@@ -45,8 +32,8 @@ def test_ddl_needs_a_verified_backup(
         assert detail.endswith(". There is no backup of this database.")
         assert clinic_database.execute("SELECT count(*) FROM clinic.claims") == [(len(before),)]
 
-        made = dbguard(
-            guarded, "backup", "now", "--config", "dbguard.yaml", "--database", guarded.database
+        made = guarded.run(
+            "backup", "now", "--config", "dbguard.yaml", "--database", guarded.database
         )
         assert made.returncode == 0, made.stderr + made.stdout
         connection.execute(statement)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from dbguard.wire import frontend
 
 from .canaries import canaries, leaks
 from .protocol_client import Client, values
-from .proxies import HIPAA, ROOT, Guarded, relayed
+from .proxies import HIPAA, Guarded, relayed
 
 pytestmark = pytest.mark.pg
 
@@ -292,13 +290,7 @@ def test_drift_outlives_a_restart_and_ends_with_the_rules(
         (row,) = analyst.execute("SELECT x, y FROM public.a WHERE id = 1").fetchall()
         assert row[0].startswith("***-**-")
         assert row[1] is not None
-    report = subprocess.run(
-        [sys.executable, "-m", "dbguard", "report", "--config", str(guarded.config)],
-        capture_output=True,
-        text=True,
-        cwd=guarded.folder,
-        env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-    )
+    report = guarded.run("report", "--config", str(guarded.config), COLUMNS="200")
     assert "Drift" in report.stdout
     assert "public.a.x" in report.stdout
 

@@ -4,12 +4,9 @@ restored from what was taken, and compared by row and by definition."""
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,7 +19,7 @@ from dbguard.guards.backup.giving_back import restore_database
 from dbguard.guards.backup.registry import BackupRegistry
 
 from .conftest import Factory
-from .proxies import ROOT, Guarded
+from .proxies import Guarded
 from .test_taking import TAKING
 
 pytestmark = pytest.mark.pg
@@ -123,17 +120,6 @@ def backup_of(guarded: Guarded, statement: str, notices: list[str]) -> str:
     return taken[0].split()[2]
 
 
-def dbguard(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dbguard", "backup", *words, "--config", "dbguard.yaml"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
 @pytest.mark.parametrize("kind", CHOSEN)
 async def test_what_was_destroyed_comes_back(wards: Any, kind: str) -> None:
     guarded, database = wards
@@ -172,7 +158,9 @@ def test_a_table_comes_back_beside_the_live_one(wards: Any) -> None:
     guarded, database = wards
     rows = database.execute("SELECT * FROM ward.once ORDER BY 1")
     backup = backup_of(guarded, "TRUNCATE ward.once", [])
-    done = dbguard(guarded.folder, "restore", backup, "--table", "ward.once")
+    done = guarded.run(
+        "backup", "restore", backup, "--table", "ward.once", "--config", "dbguard.yaml"
+    )
     assert done.returncode == 0, done.stderr
     assert database.execute(f"SELECT * FROM ward.once_restored_{backup} ORDER BY 1") == rows
     assert database.execute("SELECT count(*) FROM ward.once") == [(0,)]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +24,7 @@ from dbguard.wire.startup import CancelRequest
 from tests.conftest import PgServer, binaries
 
 from .protocol_client import Client, error_of, startup
-from .proxies import ROOT, Guarded
+from .proxies import Guarded
 
 pytestmark = pytest.mark.pg
 
@@ -269,14 +266,7 @@ def test_a_catalog_of_another_server_is_refused(proxy: Guarded, pair: Pair) -> N
     with closing(open_as(proxy, "app", "records")) as session:
         assert session.execute(READ).fetchone() == ("SECRET-a", "open-a")
     proxy.stop()
-    refused = subprocess.run(
-        [sys.executable, "-m", "dbguard", "serve", "--config", str(proxy.config)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=proxy.folder,
-        check=False,
-    )
+    refused = proxy.run("serve", "--config", str(proxy.config))
     assert refused.returncode == 2
     assert "catalog.dsn: leads to another server than upstream" in refused.stderr
 
