@@ -5,7 +5,10 @@ Writes the figures as JSON. For long runs by hand as well.
 
 from __future__ import annotations
 
+import gc
 import sys
+
+from dbguard.proxy.analysis_worker import COLLECT_EVERY
 
 from .generator import QueryGenerator, world_of
 from .measuring import Tally, measure
@@ -40,4 +43,6 @@ def run(dsn: str, seed: int, count: int) -> Tally:
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY)  # as where statements are analysed
     print(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])).as_json())
