@@ -151,6 +151,12 @@ class Function:
         """`schema.name(type, type)`, the form rules use to declare a function safe."""
         return f"{self.schema}.{self.name}({', '.join(self.arguments)})"
 
+    def __reduce__(self) -> tuple[type[Function], tuple[object, ...]]:
+        return Function, _fields_of_function(self)
+
+
+_fields_of_function = attrgetter(*Function.__match_args__)
+
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
