@@ -7,11 +7,14 @@ its own place what it means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import yaml
+from yaml.composer import Composer
+from yaml.resolver import Resolver
 
 from .problems import Place, Problem
 
@@ -65,10 +68,10 @@ def read_tree(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
         problem = Problem(start, f"longer than {SIZE_LIMIT} characters", "split the file")
         return None, (problem,)
     try:
-        problems = _structure(text, file)
+        events, problems = _structure(text, file)
         if problems:
             return None, problems
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _Composer(events).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = _place(file, mark)
@@ -95,11 +98,13 @@ def _place(file: str, mark: _Mark | None) -> Place:
     return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
 
 
-def _structure(text: str, file: str) -> tuple[Problem, ...]:
+def _structure(text: str, file: str) -> tuple[list[yaml.Event], tuple[Problem, ...]]:
     """What must be known before nodes are built: aliases, depth, number of documents."""
+    events = []
     problems = []
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        events.append(event)
         place = _place(file, event.start_mark)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             problems.append(
@@ -112,10 +117,28 @@ def _structure(text: str, file: str) -> tuple[Problem, ...]:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEPTH_LIMIT:
-                return (Problem(place, f"nested deeper than {DEPTH_LIMIT}", "flatten it"),)
+                return [], (Problem(place, f"nested deeper than {DEPTH_LIMIT}", "flatten it"),)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-    return tuple(problems)
+    return events, tuple(problems)
+
+
+class _Composer(Composer, Resolver):
+    """Makes nodes of events: parsing takes most of the time, and once is enough."""
+
+    def __init__(self, events: Iterable[yaml.Event]) -> None:
+        Composer.__init__(self)
+        Resolver.__init__(self)
+        self._events = deque(events)
+
+    def check_event(self, *kinds: type[yaml.Event]) -> bool:
+        return bool(self._events) and (not kinds or isinstance(self._events[0], kinds))
+
+    def peek_event(self) -> yaml.Event | None:
+        return self._events[0] if self._events else None
+
+    def get_event(self) -> yaml.Event | None:
+        return self._events.popleft() if self._events else None
 
 
 class _Reader:
