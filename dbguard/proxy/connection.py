@@ -248,6 +248,7 @@ class Connection:
         self._hub.catalog.enter(startup.database)
         self._entered = startup.database
         snapshot = await self._hub.catalog.snapshot(startup.database)
+        self._site.looks.entered(startup.database)
         await self._hub.remember(startup.database)
         user = readable(found.user)
         counted = f"{cluster.name}:{user if found.identity is None else found.identity.name}"

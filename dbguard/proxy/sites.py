@@ -32,6 +32,7 @@ from dbguard.provider_settings import ProviderSettings
 from dbguard.sql.snapshot import Snapshot
 
 from .backends import OwnBackend
+from .backup_looks import BackupLooks
 from .choosing import Choosing
 from .drifting import Drifts
 from .hub import Hub
@@ -61,12 +62,15 @@ class Site:
     """Of backups."""
     settings: Mapping[str, ProviderSettings] = field(repr=False)
     """Theirs."""
+    looks: BackupLooks
+    looking: asyncio.Task[None] = field(repr=False)
     sessions: int = 0
 
     async def close(self) -> None:
-        self.watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.watching
+        for task in (self.watching, self.looking):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await self.providers.close()
         await self.hub.catalog.close()
 
@@ -77,6 +81,7 @@ class Site:
         before, self.settings = self.providers, settings
         self.providers = make_providers(settings, (self.place.host, self.place.port), _now)
         self.hub.guard.use(self.providers.all)
+        self.looks.call()
         await before.close()
 
 
@@ -251,6 +256,7 @@ class Sites:
 
         def changed(snapshot: Snapshot) -> None:
             log.info("catalog changed", database=snapshot.database, epoch=snapshot.epoch)
+            looks.call(snapshot.database)
 
         catalog = Catalog(place.dsn, on_change=changed, generations=generations)
         settings = self._providers.get(place.name, {})
@@ -258,11 +264,14 @@ class Sites:
         taker = self._takers.get(place.name)
         store = taker.context.store if taker is not None else None
         guard = BackupGuard(BackupRegistry(self._state), access, _now, providers.all, store)
-        site = f"{next(self._numbers)}"
-        hub = self._make(site, self._policy, self._environment, catalog, guard, drifts)
+        name = f"{next(self._numbers)}"
+        hub = self._make(name, self._policy, self._environment, catalog, guard, drifts)
         hub.taker = taker
         watching = spawn(catalog.watch(), "catalog watch")
-        return Site(place, hub, server, watching, providers, settings)
+        looks = BackupLooks(guard, lambda: site.settings != {})
+        looking = spawn(looks.run(), "looks for backups")
+        site = Site(place, hub, server, watching, providers, settings, looks, looking)
+        return site
 
 
 def _now() -> datetime:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,32 @@ def test_backups_of_another_tool(vault: Vault, clinic_database: Any) -> None:
     )
     assert met.startswith("backup nightly of vault of 20")
     assert met.endswith(", not verified")
+
+
+def looked_at(vault: Vault, database: Any) -> bool:
+    """Whether the database was looked at, by the file that remembers it."""
+    state = vault.guarded.folder / "state.db"
+    oid = database.execute("SELECT oid FROM pg_database WHERE datname = current_database()")[0][0]
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(state)) as connection:
+        query = "SELECT count(*) FROM catalog_looks WHERE database_oid = ?"
+        return bool(connection.execute(query, (oid,)).fetchone()[0])
+    return False
+
+
+def test_the_first_statement_of_all_is_spared(vault: Vault, clinic_database: Any) -> None:
+    """dbguard looks at the databases when it starts: a backup that another tool has made since
+    counts for the first DDL. What is changed while it does not run is changed when it looks."""
+    deadline = time.monotonic() + SECONDS
+    while not looked_at(vault, clinic_database):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    vault.answer()
+    with closing(vault.guarded.connect("dba", autocommit=True)) as connection:
+        connection.execute("DROP TABLE clinic.claims")
+    vault.guarded.stop()
+    vault.answer()
+    clinic_database.execute("ALTER TABLE clinic.encounters ADD COLUMN past_dbguard int")
+    vault.guarded.start()
+    with closing(vault.guarded.connect("dba", autocommit=True)) as connection:
+        vault.refused(connection, "DROP TABLE clinic.encounters", "was made or changed after it")
+        connection.execute("DROP TABLE clinic.medications")  # as it was before the restart

@@ -89,6 +89,8 @@ class Evidence:
     finished_at: datetime | None = None
     size: int | None = None
     """Bytes of the data that are in it."""
+    looked_at: datetime | None = None
+    """`taken_at` as dbguard dates what it has seen of the catalog itself; None: nobody looked."""
     note: str = ""
     """Why it is not proven further, as a line for people: its check is under way."""
 

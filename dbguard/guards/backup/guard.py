@@ -9,7 +9,7 @@ from dataclasses import replace
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.evidence import Evidence, Provider
-from dbguard.guards.backup.looking import look
+from dbguard.guards.backup.looking import databases, look, note
 from dbguard.guards.backup.model import Clock, DatabaseIdentity
 from dbguard.guards.backup.observing import CatalogMemory
 from dbguard.guards.backup.registered import RegisteredBackups
@@ -62,6 +62,15 @@ class BackupGuard:
         if len(silent) == asked:
             return _unknown(database, silent[0])
         return replace(verdict, detail=" ".join([verdict.detail, *map(_said, silent)]))
+
+    async def note(self, database: str) -> None:
+        """Look at a database, so that what is in it is known to have been so since now. Raises
+        BackupError."""
+        await note(self._access, self._memory, self._clock, database)
+
+    async def databases(self) -> tuple[str, ...]:
+        """What there is to look at. Raises BackupError."""
+        return await databases(self._access)
 
     def use(self, providers: Sequence[Provider]) -> None:
         """From now on these are asked, beside dbguard's own registry."""

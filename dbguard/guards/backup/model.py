@@ -153,6 +153,9 @@ class Backup:
     tag: str = ""
     """What the location called these contents; it calls others otherwise."""
 
+    looked_at: datetime | None = None
+    """When its snapshot was taken, as `observing` dates looks and changes; None: by the clock."""
+
     @property
     def place(self) -> str:
         """Where the dump is; empty when there is none."""

@@ -5,6 +5,12 @@ with what was seen before. What is the same has been so since it was first seen;
 different has been so since now at the earliest. So a change is never dated too early, whoever
 made it, through dbguard or past it, and whether dbguard ran or not: it is noticed at the next
 look, and a backup that was made before that look does not count.
+
+Looks follow one another, whatever the clock says: the moment of the last one is remembered too, a
+look is never dated before the one before, and what it finds changed is dated behind that. Every
+backup of dbguard's own is a look, and keeps the moment of that: compared with changes by these
+moments, it counts or does not count for what happened before or after it, also where the clock was
+wrong for a while or is set back.
 """
 
 from __future__ import annotations
@@ -12,7 +18,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +27,8 @@ from dbguard.errors import BackupError
 from dbguard.guards.backup.catalog_states import Key, ObjectState
 from dbguard.guards.backup.model import DatabaseIdentity
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""2 remembers the last look at each database."""
 _COMPONENT: Final = "catalog objects"
 _BUSY_SECONDS: Final = 10.0
 """How long to wait for another writer; tens of thousands of objects take tenths of a second."""
@@ -36,6 +44,26 @@ CREATE TABLE IF NOT EXISTS catalog_objects (
     PRIMARY KEY (server, database_oid, class, oid)
 ) STRICT, WITHOUT ROWID;
 """
+_LOOKS: Final = """
+CREATE TABLE IF NOT EXISTS catalog_looks (
+    server TEXT NOT NULL,
+    database_oid INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (server, database_oid)
+) STRICT, WITHOUT ROWID
+"""
+_NEXT: Final = timedelta(microseconds=1)
+"""The least that moments are told apart by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one look found."""
+
+    since: Mapping[Key, datetime]
+    """Since when each object is as it is."""
+    moment: datetime
+    """Of the look itself, behind all looks before it: nothing it has seen is younger."""
 
 
 class CatalogMemory:
@@ -46,13 +74,12 @@ class CatalogMemory:
 
     def observe(
         self, database: DatabaseIdentity, states: Iterable[ObjectState], at: datetime
-    ) -> Mapping[Key, datetime]:
-        """Since when each of `states`, seen at the moment `at`, is as it is.
+    ) -> Observed:
+        """Since when each of `states`, seen when the clock said `at`, is as it is.
 
         `states` are all objects of the database. Durable when it returns. Raises BackupError.
         """
         own = (database.server, database.oid)
-        now = at.isoformat()
         with self._open() as connection:
             known = {
                 (int(class_), int(oid)): (str(digest), str(since))
@@ -62,6 +89,9 @@ class CatalogMemory:
                     own,
                 )
             }
+            last = _last_look(connection, own, [since for _, since in known.values()])
+            behind = at if last is None or at >= last else last + _NEXT
+            now = behind.astimezone(UTC).isoformat()
             seen = {state.key: state.digest for state in states}
             changed = [
                 (*own, *key, digest, now)
@@ -77,8 +107,13 @@ class CatalogMemory:
                 "WHERE server = ? AND database_oid = ? AND class = ? AND oid = ?",
                 gone,
             )
+            moment = behind if changed or last is None else max(at, last)
+            if moment != last:
+                connection.execute(
+                    "INSERT OR REPLACE INTO catalog_looks VALUES (?, ?, ?)", (*own, now)
+                )
         found = {key: datetime.fromisoformat(since) for key, (_, since) in known.items()}
-        return found | {(row[2], row[3]): at for row in changed}
+        return Observed(found | {(row[2], row[3]): behind for row in changed}, moment)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -116,15 +151,36 @@ class CatalogMemory:
         if there is None:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
+            connection.execute(_LOOKS)
             connection.execute(
                 "INSERT OR IGNORE INTO schema_versions VALUES (?, ?)", (_COMPONENT, VERSION)
             )
         (found,) = connection.execute(
             "SELECT version FROM schema_versions WHERE component = ?", (_COMPONENT,)
         ).fetchone() or (0,)
-        if found != VERSION:
+        if found == 1:
+            connection.execute(_LOOKS)
+            connection.execute(
+                "UPDATE schema_versions SET version = ? WHERE component = ? AND version = 1",
+                (VERSION, _COMPONENT),
+            )
+        elif found != VERSION:
             raise BackupError(
                 f"registry of catalog objects has version {found}",
                 detail=f"This release reads version {VERSION} ({self._path}).",
                 hint="Use the dbguard release that wrote it, or a newer one.",
             )
+
+
+def _last_look(
+    connection: sqlite3.Connection, database: tuple[str, int], known: Iterable[str]
+) -> datetime | None:
+    """The latest moment that is remembered of a database; None: nobody has looked yet.
+
+    `known`: since when its objects are what they are, which is all that version 1 remembers.
+    """
+    row = connection.execute(
+        "SELECT at FROM catalog_looks WHERE server = ? AND database_oid = ?", database
+    ).fetchone()
+    moments = [datetime.fromisoformat(str(text)) for text in ([*row] if row else []) + [*known]]
+    return max(moments, default=None)

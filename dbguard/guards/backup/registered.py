@@ -42,6 +42,7 @@ def as_evidence(backup: Backup, lacking: str, database: DatabaseIdentity) -> Evi
         id=backup.id,
         provider=OWN_PROVIDER,
         taken_at=backup.snapshot_at,
+        looked_at=backup.looked_at,
         verification=Verification.RESTORED,
         verified_at=backup.verified_at,
         digest=backup.sha256,

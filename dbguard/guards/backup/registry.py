@@ -26,7 +26,7 @@ from dbguard.guards.backup.model import (
 
 VERSION: Final = 3
 """2 has how a dump was written, what is in it, and what was compared; 3 has other locations than
-the directory."""
+the directory, and moments of looks."""
 _COMPONENT: Final = "backups"
 _BUSY_SECONDS: Final = 5.0
 """How long to wait for another writer; writes take milliseconds."""
@@ -56,7 +56,8 @@ CREATE TABLE IF NOT EXISTS backups (
     key TEXT NOT NULL DEFAULT '',
     lsn INTEGER,
     object TEXT NOT NULL DEFAULT '',
-    tag TEXT NOT NULL DEFAULT ''
+    tag TEXT NOT NULL DEFAULT '',
+    looked_at TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS backups_by_database ON backups (database, snapshot_at);
 """
@@ -69,13 +70,13 @@ _ADDED: Final = {
         "key TEXT NOT NULL DEFAULT ''",
         "lsn INTEGER",
     ),
-    3: ("object TEXT NOT NULL DEFAULT ''", "tag TEXT NOT NULL DEFAULT ''"),
+    3: ("object TEXT NOT NULL DEFAULT ''", "tag TEXT NOT NULL DEFAULT ''", "looked_at TEXT"),
 }
 """Columns that later versions added."""
 _COLUMNS: Final = (
     "id, server, database, database_oid, snapshot_at, finished_at, status, path, bytes, sha256, "
     "verified_at, row_counts, row_counts_digest, tool, error, format, tables, checksums, "
-    "definitions, key, lsn, object, tag"
+    "definitions, key, lsn, object, tag, looked_at"
 )
 
 
@@ -238,13 +239,14 @@ def _to_row(backup: Backup) -> tuple[object, ...]:
         backup.lsn,
         backup.object,
         backup.tag,
+        backup.looked_at.isoformat() if backup.looked_at else None,
     )
 
 
 def _from_row(row: tuple[object, ...]) -> Backup:
     identifier, server, database, oid, snapshot, finished, status, path, size, sha256 = row[:10]
     verified, counts_json, digest, tool, error = row[10:15]
-    form, tables, checksums, definitions, key, lsn, kept, tag = row[15:]
+    form, tables, checksums, definitions, key, lsn, kept, tag, looked = row[15:]
     counts = RowCounts.from_json(str(counts_json))
     if counts.digest != digest:
         raise ValueError("digest")
@@ -269,6 +271,7 @@ def _from_row(row: tuple[object, ...]) -> Backup:
         lsn=int(str(lsn)) if lsn is not None else None,
         object=str(kept),
         tag=str(tag),
+        looked_at=_moment(looked) if looked is not None else None,
     )
 
 

@@ -188,6 +188,6 @@ def _loss(found: Evidence, circumstances: Circumstances, destroyed: Destruction)
     for affected in circumstances.affected:
         if not found.coverage.holds(affected):
             return f"{affected.kind} {affected.name} is not in it"
-        if affected.unchanged_since > found.taken_at:
+        if affected.unchanged_since > (found.looked_at or found.taken_at):
             return f"{affected.kind} {affected.name} was made or changed after it"
     return None

@@ -108,6 +108,8 @@ class Exported:
     definitions: Digests
     lsn: int | None
     """Where the WAL was, in bytes."""
+    looked_at: datetime
+    """What it holds is what was there at this moment of `observing`."""
 
 
 @asynccontextmanager
@@ -135,11 +137,11 @@ async def exported_snapshot(
         definitions = await describe_objects(connection)
         states = await read_states(connection)
         memory = CatalogMemory(context.registry.path)
-        await asyncio.to_thread(memory.observe, identity, states, taken_at)
+        looked = await asyncio.to_thread(memory.observe, identity, states, taken_at)
         counts, checksums = await count_rows(connection, names)
         snapshot = Exported(
             identity, taken_at, exported, binaries, tables, left_out, size, counts, checksums,
-            definitions, lsn,
+            definitions, lsn, looked.moment,
         )  # fmt: skip
     except SERVER_ERRORS as error:
         await disconnect(connection)

@@ -66,6 +66,7 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
                     definitions=snapshot.definitions,
                     key=key.id if key else "",
                     lsn=snapshot.lsn,
+                    looked_at=snapshot.looked_at,
                 )
                 context.progress(Step.DUMP)
                 await write_dump(snapshot, backup_id, partial, key, context)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,14 @@ from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.catalog_states import ObjectState, doomed_by, read_states
+from dbguard.guards.backup.context import BackupContext
+from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.model import DatabaseIdentity
 from dbguard.guards.backup.observing import CatalogMemory
+from dbguard.guards.backup.taking import take_backup
+from dbguard.policy.decision import BackupRequirement
 from dbguard.sql.analysis import analyze
-from dbguard.sql.destruction import Destruction
+from dbguard.sql.destruction import Destruction, Reach
 from dbguard.sql.limits import DEFAULT_LIMITS
 from dbguard.sql.snapshot import SessionView
 
@@ -185,21 +192,130 @@ def state(oid: int, digest: str) -> ObjectState:
     return ObjectState((1259, oid), "table", "clinic", f"clinic.t{oid}", digest)
 
 
+def seen(path: Path, at: datetime, *states: ObjectState) -> dict[int, datetime]:
+    """One look, by a process of its own: since when each object is as it is, by its OID."""
+    found = CatalogMemory(path).observe(CLINIC, states, at)
+    return {oid: found.since[1259, oid] for oid in (state.key[1] for state in states)}
+
+
 def test_since_when_things_are_what_they_are(tmp_path: Path) -> None:
-    memory = CatalogMemory(tmp_path / "state.db")
+    path = tmp_path / "state.db"
     later, latest = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
-    assert memory.observe(CLINIC, [state(1, "a"), state(2, "a")], NOON) == {
-        (1259, 1): NOON,
-        (1259, 2): NOON,
-    }
-    again = CatalogMemory(tmp_path / "state.db")  # another process
-    found = again.observe(CLINIC, [state(1, "a"), state(2, "b"), state(3, "a")], later)
-    assert (found[1259, 1], found[1259, 2], found[1259, 3]) == (NOON, later, later)
+    assert seen(path, NOON, state(1, "a"), state(2, "a")) == {1: NOON, 2: NOON}
+    found = seen(path, later, state(1, "a"), state(2, "b"), state(3, "a"))
+    assert found == {1: NOON, 2: later, 3: later}
     elsewhere = DatabaseIdentity("7001", "clinic", 16401)
-    assert again.observe(elsewhere, [state(1, "a")], latest) == {(1259, 1): latest}
+    other = CatalogMemory(path).observe(elsewhere, [state(1, "a")], latest)
+    assert (other.since, other.moment) == ({(1259, 1): latest}, latest)
     # what is gone and comes back was not there all the time
-    again.observe(CLINIC, [state(2, "b")], later)
-    assert again.observe(CLINIC, [state(1, "a")], latest)[1259, 1] == latest
+    seen(path, later, state(2, "b"))
+    assert seen(path, latest, state(1, "a")) == {1: latest}
+
+
+def test_a_clock_that_is_set_back_dates_nothing_before_a_look(tmp_path: Path) -> None:
+    """A change is younger than whatever looked before it was noticed, across restarts."""
+    path = tmp_path / "state.db"
+    looked, back = NOON + timedelta(minutes=30), NOON - timedelta(hours=1)
+    seen(path, NOON, state(1, "a"), state(2, "a"))
+    seen(path, looked, state(1, "a"), state(2, "a"))  # nothing changed, and yet a look
+    found = seen(path, back, state(1, "a"), state(2, "b"))
+    assert found[1] == NOON
+    assert found[2] > looked
+    again = seen(path, back, state(1, "c"), state(2, "b"))
+    assert again[1] > found[2]
+    assert seen(path, back, state(1, "c"), state(2, "b")) == again
+    # other databases have looks of their own
+    elsewhere = DatabaseIdentity("7001", "clinic", 16401)
+    other = CatalogMemory(path).observe(elsewhere, [state(1, "a")], back)
+    assert (other.since, other.moment) == ({(1259, 1): back}, back)
+    # the clock is right again
+    late = looked + timedelta(hours=1)
+    assert seen(path, late, state(1, "d")) == {1: late}
+
+
+def test_moments_of_looks_follow_one_another(tmp_path: Path) -> None:
+    """Nothing that a look has seen is younger than the look, whatever the clock says."""
+    memory = CatalogMemory(tmp_path / "state.db")
+    moments = []
+    for number, hours in enumerate((0, 5, -3, -3, 2, 6, 1)):
+        at = NOON + timedelta(hours=hours)
+        states = [state(1, "a"), state(2, str(number)), state(3, str(number // 2))]
+        found = memory.observe(CLINIC, states, at)
+        assert max(found.since.values()) <= found.moment
+        assert all(found.since[1259, 2] > before for before in moments)
+        moments.append(found.moment)
+    assert moments == sorted(set(moments))
+
+
+def test_what_an_earlier_release_remembered_stays(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    seen(path, NOON, state(1, "a"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE catalog_looks")
+        connection.execute("UPDATE schema_versions SET version = 1")
+    found = seen(path, NOON - timedelta(hours=1), state(1, "a"), state(2, "a"))
+    assert found[1] == NOON
+    assert found[2] > NOON
+
+
+@pytest.mark.pg
+async def test_a_first_look_while_a_backup_is_taken_is_not_behind_it(
+    context: BackupContext, clinic: Any
+) -> None:
+    guard = BackupGuard(context.registry, context.access, context.clock)
+
+    async def looks() -> None:
+        while True:
+            await guard.note(clinic.name)
+
+    looking = asyncio.create_task(looks())
+    try:
+        backup = await take_backup(clinic.name, context)
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+    requirement = BackupRequirement("ddl-needs-backup", 3600)
+    dropped = Destruction(reach=Reach.DATABASE, reason="dropping what is there")
+    verdict = await guard.check(requirement, clinic.name, dropped)
+    assert verdict.backup_id == backup.id, verdict.detail
+
+
+@pytest.mark.pg
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_clock_that_is_wrong_for_a_while(
+    context: BackupContext, clinic: Any, hours: int
+) -> None:
+    """A backup counts for what was changed before it, and not for what was changed after it, also
+    where the clock says otherwise: it was ahead when the change was seen, or is set back now."""
+    wrong = [timedelta(0)]
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + wrong[0]
+
+    guard = BackupGuard(context.registry, context.access, clock)
+    context = replace(context, clock=clock)
+    requirement = BackupRequirement("ddl-needs-backup", 86_400)
+    dropped = Destruction(reach=Reach.DATABASE, reason="dropping what is there")
+    clinic.execute("CREATE TABLE public.changing (i int)")
+    try:
+        await guard.note(clinic.name)
+        wrong[0] = timedelta(hours=max(hours, 0))
+        clinic.execute("ALTER TABLE public.changing ADD a int")
+        await guard.note(clinic.name)  # two hours ahead, or right
+        wrong[0] = timedelta(0)
+        backup = await take_backup(clinic.name, context)
+        verdict = await guard.check(requirement, clinic.name, dropped)
+        assert verdict.backup_id == backup.id, verdict.detail
+        wrong[0] = timedelta(hours=min(hours, 0))
+        clinic.execute("ALTER TABLE public.changing ADD b int")
+        await guard.note(clinic.name)  # two hours back, or right
+        wrong[0] = timedelta(0)
+        verdict = await guard.check(requirement, clinic.name, dropped)
+        assert not verdict.satisfied
+        assert "table public.changing was made or changed after it" in verdict.detail
+    finally:
+        clinic.execute("DROP TABLE public.changing")
 
 
 def test_a_state_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
