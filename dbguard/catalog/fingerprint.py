@@ -17,6 +17,7 @@ _SHARED_OR_SMALL = (
     ("pg_trigger", "x.oid"),
     ("pg_inherits", "x.inhrelid"),
     ("pg_cast", "x.oid"),
+    ("pg_event_trigger", "x.oid"),
     ("pg_policy", "x.oid"),
     ("pg_opclass", "x.oid"),
     ("pg_extension", "x.oid"),

@@ -32,6 +32,11 @@ class HiddenCode:
             trusted = is_trusted_extension(extensions.get(str(function)))
             if int(function) >= _PG_CATALOG_LIMIT and not trusted:
                 self._direct[what, str(owner)].add(int(function))
+        self.event_code = tuple(
+            int(str(function))
+            for function in parts.get("event_code", [])
+            if not is_trusted_extension(extensions.get(str(function)))
+        )
         for oid in parts["rules"]:
             self._direct["write", str(oid)].add(RULE)
         self._column_types: dict[str, set[str]] = defaultdict(set)

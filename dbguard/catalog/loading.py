@@ -193,6 +193,7 @@ def _parse(
         ),
         roles=tuple(roles_of(parts, read["owner"], schemas)),
         database_oid=int(read.get("database_oid", 0)),
+        event_code=code.event_code,
         system=objects,
     )
     return snapshot, parts

@@ -177,6 +177,8 @@ SELECT pg_catalog.json_build_object(
           AND w.ev_class {_EQ} r.oid)),
   'triggers', (SELECT pg_catalog.json_agg(DISTINCT t.tgrelid)
     FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal),
+  'event_code', (SELECT pg_catalog.json_agg(DISTINCT e.evtfoid)
+    FROM pg_catalog.pg_event_trigger e WHERE e.evtenabled {_NE} 'D'),
   'rules', (SELECT pg_catalog.json_agg(DISTINCT w.ev_class)
     FROM pg_catalog.pg_rewrite w WHERE w.rulename {_NE} '_RETURN'),
   'code', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(

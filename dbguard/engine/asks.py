@@ -74,6 +74,8 @@ class AskRequirement:
     requirement: BackupRequirement
     destroyed: Destruction
     """What all statements under this decision can destroy together."""
+    settled: bool = True
+    """Whatever may tie a relation to another one has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,19 @@ class AskTake:
     destroyed: Destruction
     seconds: float | None
     """How long the client's statement_timeout lets it wait; None: for ever."""
+    settled: bool = True
     held: bool = False
     """The session has locked what has rows against writers, to have it dumped as it stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskUnchanged:
-    """Whether the rows of these tables are still those in a backup; answered by a
-    `RequirementAnswer`."""
+    """Whether the rows of these tables are still those in a backup, and the requirement is still
+    met; answered by a `RequirementAnswer`."""
 
+    requirement: BackupRequirement
+    destroyed: Destruction
+    settled: bool
     backup: str
     tables: tuple[str, ...]
     held: bool

@@ -24,6 +24,7 @@ from .pending import Owed, Pending
 from .plan import Basis, Plan
 from .probe import CURSORS, ask_server
 from .refreshing import ServerRefused, bound_by_name
+from .requiring import may_be_unmet
 from .scope import Scope
 
 
@@ -36,6 +37,7 @@ class Extended:
     names: NameTable
     judging: Judging
     knowledge: Knowledge
+    _just_bound: Portal | None = None
 
     def parse(self, frame: Frame) -> Steps:
         if self.link.skip is not Skip.NOTHING:
@@ -170,7 +172,9 @@ class Extended:
             basis=prepared.basis,
             base=prepared.plan,
             text=prepared.text,
+            met=judging.surroundings.monotonic(),
         )
+        self._just_bound = portal
         entry = Pending(
             Owed.BIND,
             plan=plan,
@@ -217,7 +221,7 @@ class Extended:
                 if judging.overtaken():
                     return
             decisions, sequence = portal.decisions, 0
-            if portal.executed or plan != portal.plan:
+            if portal.executed or plan != portal.plan or self._may_be_unmet(portal):
                 planned = Planned(plan, basis.restricted, basis.key)
                 decisions = yield from judging.decide(plan, planned, "execute", portal.statement)
                 sequence = max(decisions, default=0)
@@ -228,11 +232,16 @@ class Extended:
             yield from judging.refuse(error, query=False)
             return
         portal.executed = True
+        self._just_bound = None
         entry = judging.entry(Owed.EXECUTE, plan, basis, decisions)
         entry.portal, entry.text, entry.cycle = portal.name, portal.text, self.names.cycle
         self.link.stage(frame.raw, entry, sequence)
         if entry.copies_left:
             yield from self.link.release()
+
+    def _may_be_unmet(self, portal: Portal) -> bool:
+        latest = self._just_bound is portal and portal.cycle == self.names.cycle
+        return may_be_unmet(portal, self.judging.surroundings.monotonic(), latest=latest)
 
     def _at_execution(
         self, portal: Portal, base: Plan, basis: Basis

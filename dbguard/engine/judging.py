@@ -305,7 +305,11 @@ class Judging:
         unmet: RequirementAnswer | None = None
         if plan.refusal is None and phase != "parse":
             met, unmet = yield from requirements_met(
-                plan, self.link, self.scope, self.surroundings.monotonic
+                plan,
+                self.link,
+                self.scope,
+                self.surroundings.monotonic,
+                simple=phase == "query",
             )
         if unmet is not None:
             rules = ", ".join(sorted({r.rule for r in plan.requirements}))

@@ -25,6 +25,7 @@ cdef class Portal:
     cdef public object basis
     cdef public object base
     cdef public bytes text
+    cdef public double met
 
 cdef class NameTable:
     cdef public Py_ssize_t limit

@@ -71,6 +71,8 @@ class Portal:
     """The plan as made, before what EXECUTE or FETCH runs was joined in."""
     text: bytes = field(default=b"", repr=False)
     """The client's own text; empty for a cursor that a string of statements made."""
+    met: float = 0.0
+    """When the requirements of its plan were met, in monotonic seconds."""
 
     @property
     def weight(self) -> int:

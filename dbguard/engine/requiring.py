@@ -8,10 +8,12 @@ from typing import Final
 
 from dbguard.errors import NotUnderstood
 from dbguard.policy.decision import BackupRequirement, OnMissing
+from dbguard.sql.facts import EffectKind
 from dbguard.sql.names import literal
 
 from .asks import Answer, Ask, AskRequirement, AskTake, AskUnchanged, RequirementAnswer
 from .link import Link, Skip, Steps
+from .names import Portal
 from .plan import Plan
 from .probe import ask_server
 from .scope import Scope
@@ -33,28 +35,51 @@ EXCEPTION WHEN OTHERS THEN  -- all but a cancel request: whether it is locked is
     NULL;
 END"""
 """SHARE ROW EXCLUSIVE keeps writers out, and lets readers and pg_dump in."""
+MET_SECONDS: Final = 1.0
+"""How long it counts that a requirement was met: an age is told in seconds."""
+_NOTHING_RUNS: Final = "the statement was not looked at: one before it failed"
 Clock = Callable[[], float]
 
 
 def requirements_met(
-    plan: Plan, link: Link, scope: Scope, clock: Clock
+    plan: Plan, link: Link, scope: Scope, clock: Clock, *, simple: bool
 ) -> Generator[Ask, Answer, tuple[tuple[str, ...], RequirementAnswer | None]]:
     """How the requirements of `plan` are met, and the first that is not. `clock` tells monotonic
-    seconds.
+    seconds; `simple`: it came as a Query.
 
     Raises:
         StatementError: the session cannot be asked.
     """
     met: list[str] = []
+    if plan.requirements and (yield from _nothing_runs(link, scope)):
+        return (), RequirementAnswer(False, "not looked for", _NOTHING_RUNS, sqlstate="25P02")
+    settled = _settled(plan)
     for requirement in dict.fromkeys(plan.requirements):
-        answer = yield AskRequirement(requirement, plan.destroyed(requirement))
+        answer = yield AskRequirement(requirement, plan.destroyed(requirement), settled)
         assert isinstance(answer, RequirementAnswer)
         if not answer.satisfied and requirement.on_missing is OnMissing.TAKE:
-            answer = yield from _taken(plan, requirement, answer, link, scope, clock)
+            answer = yield from _taken(plan, requirement, answer, link, scope, clock, simple=simple)
         met.append(answer.how)
         if not answer.satisfied:
             return tuple(met), answer
     return tuple(met), None
+
+
+def may_be_unmet(portal: Portal, now: float, *, latest: bool) -> bool:
+    """Whether requirements that were met at Bind have to be looked at again at Execute: time has
+    passed, or something else may have run, and utility statements look their names up only now.
+
+    `latest`: no message but its Describe came since.
+    """
+    return bool(portal.plan.requirements) and (not latest or now - portal.met > MET_SECONDS)
+
+
+def _nothing_runs(link: Link, scope: Scope) -> Generator[Ask, Answer, bool]:
+    """Wait for what was sent before, which may have changed what this is about; whether an error
+    has ended it."""
+    if not link.at_rest:
+        yield from link.answered()
+    return link.closed or link.skip is not Skip.NOTHING
 
 
 def _taken(
@@ -64,39 +89,56 @@ def _taken(
     link: Link,
     scope: Scope,
     clock: Clock,
+    *,
+    simple: bool,
 ) -> Generator[Ask, Answer, RequirementAnswer]:
     """Have a backup taken while the client waits. What it sent before is answered first: notices
     must not stand in the middle of something, and its effects are to be in the backup."""
-    yield from link.answered()
     if link.closed or link.skip is not Skip.NOTHING or scope.status == b"E":
         return missing  # nothing will run
-    destroyed = plan.destroyed(requirement)
+    destroyed, settled = plan.destroyed(requirement), _settled(plan)
     seconds = yield from _statement_timeout(link)
     end = None if seconds is None else clock() + seconds
-    answer = yield AskTake(requirement, destroyed, seconds)
+    answer = yield AskTake(requirement, destroyed, seconds, settled)
     assert isinstance(answer, RequirementAnswer)
     if not answer.satisfied or not answer.tables:
         return answer
-    held = not _runs_alone(plan)
+    held = _runs_alone(plan) and not (simple and _may_return_rows(plan))
     if held:
         yield from _hold(link, answer.tables)
-    unchanged = yield AskUnchanged(answer.backup, answer.tables, held)
+    unchanged = yield AskUnchanged(
+        requirement, destroyed, settled, answer.backup, answer.tables, held
+    )
     assert isinstance(unchanged, RequirementAnswer)
     if unchanged.satisfied:
         return replace(answer, how=f"{answer.how}, {unchanged.how}")
     if unchanged.message:
         return unchanged
     left = None if end is None else max(0.0, end - clock())
-    answer = yield AskTake(requirement, destroyed, left, held=True)
+    answer = yield AskTake(requirement, destroyed, left, settled, held=True)
     assert isinstance(answer, RequirementAnswer)
-    return replace(answer, how=f"{answer.how}, {HELD}")
+    return replace(answer, how=f"{answer.how}, {unchanged.how}")
+
+
+def _settled(plan: Plan) -> bool:
+    """Whether whatever may tie a relation to another one has run: what the session's transaction
+    has made shows in its locks."""
+    return len(plan.statements) == 1 or not any(s.destroys.ties for s in plan.statements)
 
 
 def _runs_alone(plan: Plan) -> bool:
-    """Whether there may be no one transaction to hold a lock in: several statements, and ALTER
+    """Whether there is one transaction to hold a lock in: not for several statements, nor for ALTER
     TABLE … DETACH PARTITION … CONCURRENTLY. That is told by its words alone: what is taken for one
     by mistake goes without the lock."""
-    return len(plan.statements) != 1 or "concurrently" in plan.text.lower()
+    return len(plan.statements) == 1 and "concurrently" not in plan.text.lower()
+
+
+def _may_return_rows(plan: Plan) -> bool:
+    """Whether the server may describe rows in answer to its Query, which it does not to Execute.
+    Told by words as well."""
+    (statement,) = plan.statements
+    runs = statement.wrapper is not None or statement.has_effect(EffectKind.EXECUTE)
+    return runs or "returning" in plan.text.lower()
 
 
 def _hold(link: Link, tables: tuple[str, ...]) -> Steps:

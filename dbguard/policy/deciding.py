@@ -122,7 +122,9 @@ def _decide(case: Case) -> Decision:
         reasons=reasons,
         masks=tuple(verdict.masks.values()) if allowed else (),
         requirements=tuple(verdict.requirements),
-        destroys=destroyed_by(case) if verdict.requirements else ADDITIVE,
+        destroys=destroyed_by(case)
+        if verdict.requirements
+        else replace(ADDITIVE, ties=case.facts.destroys.ties),
         notices=tuple(verdict.notices) if allowed else (),
         error_texts=error_texts(case),
         tags=tuple((name, tuple(sorted(tags))) for name, tags in verdict.tags.items()),

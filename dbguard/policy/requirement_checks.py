@@ -62,6 +62,13 @@ _RUN_QUERIES = (
 _WRITING = frozenset(action for action in _CHANGING if action.action_class is ActionClass.WRITE)
 
 
+_CATALOG_WRITES = frozenset(a for a in Action if a.action_class is ActionClass.WRITE)
+_FIRING = frozenset(
+    {ActionClass.DDL, ActionClass.PRIVILEGE, ActionClass.CODE, ActionClass.MAINTENANCE}
+)
+"""Among them are all statements that event triggers fire on."""
+
+
 def check_requirements(case: Case, verdict: Verdict) -> None:
     """Requirements accumulate: all that match have to be met."""
     hidden, _ = _hidden(case)
@@ -90,6 +97,13 @@ def _hidden(case: Case) -> tuple[frozenset[Action], str]:
     facts = case.facts
     unread = {o.construct for o in facts.opaque} - _NOT_RUN
     called = {c for c in unread if c.startswith(_CODE) and not _of_extension(case, c)}
+    for relation in facts.relations:
+        # pg_settings is no table: its rule sets what SET would
+        known = relation.schema == "pg_catalog" and relation.name != "pg_settings"
+        if known and relation.action in _CATALOG_WRITES:
+            return _CHANGING, "writing to the server's catalog may change anything"
+    if facts.action.action_class in _FIRING and (fired := _fired(case)):
+        return _CHANGING, f"event trigger function {fired} may change anything"
     only_rows = facts.statement_tag in _ROWS_ONLY or bool(unread and unread <= _ROWS)
     if called and _may_make_functions(case):
         return _CHANGING, f"{min(called)} may change anything"
@@ -123,6 +137,18 @@ def _may_change(case: Case, facts: StatementFacts, function: FunctionUse) -> boo
     if found and all(f.extension for f in found):
         return False
     return _may_make_functions(case)
+
+
+def _fired(case: Case) -> str:
+    """A function that runs with DDL because of an event trigger, and that the principal could have
+    put other code into; empty when there is none."""
+    for function in case.bound.snapshot.event_functions:
+        use = FunctionUse(
+            function.schema, function.name, FunctionTrust.UNKNOWN, (function.signature,), True
+        )
+        if may_replace(case, use) and not declared_safe(case, use):
+            return f"{function.schema}.{function.name}"
+    return ""
 
 
 def _may_make_functions(case: Case) -> bool:

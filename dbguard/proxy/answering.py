@@ -53,12 +53,12 @@ async def answer(hub: Hub, session: Session, ask: Ask, waiting: Waiting) -> Answ
             return None
         case AskRequirement():
             with hub.metrics.waiting("requirement"):
-                return await hub.requirement(ask, principal.database)
+                return await hub.requirement(ask, principal.database, waiting.process_id)
         case AskTake():
             with hub.metrics.waiting("backup"):
                 return await take(hub.guard, hub.taker, ask, principal.database, waiting)
         case AskUnchanged():
             with hub.metrics.waiting("backup"):
-                return await unchanged(hub.taker, ask, principal.database, waiting)
+                return await unchanged(hub.guard, hub.taker, ask, principal.database, waiting)
         case AskServer():
             raise AssertionError("the connection waits for the server itself")

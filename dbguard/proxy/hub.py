@@ -355,9 +355,13 @@ class Hub:
             snapshot = await self.catalog.refresh(database, "tables made")
             await self.drifts.take_back(snapshot, session)
 
-    async def requirement(self, ask: AskRequirement, database: str) -> RequirementAnswer:
-        """Whether what a decision requires is there."""
-        verdict = await self.guard.check(ask.requirement, database, ask.destroyed)
+    async def requirement(
+        self, ask: AskRequirement, database: str, process_id: int
+    ) -> RequirementAnswer:
+        """Whether what a decision requires is there. `process_id` is of the session's backend."""
+        verdict = await self.guard.check(
+            ask.requirement, database, ask.destroyed, process_id if ask.settled else 0
+        )
         self.metrics.requirement(verdict.satisfied)
         return answer_of(verdict)
 

@@ -15,7 +15,7 @@ from dbguard.errors import BackupError, DbguardError
 from dbguard.guards.backup.dump_file import BackupBusy
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.live import tables_of, written_since
-from dbguard.guards.backup.own_locks import locks_against_writers, touched_by
+from dbguard.guards.backup.own_locks import locked_against_writers, touched_by
 from dbguard.guards.backup.requirement import BackupVerdict, command
 from dbguard.guards.backup.scoping import scope_of, scope_of_rows
 from dbguard.guards.backup.snapshots import Scope
@@ -107,28 +107,36 @@ async def take(
     wanted = scope_of(ask.destroyed, ask.requirement.max_take_bytes, whole=taker.whole)
     named = ask.requirement.providers
     if wanted is None or (named and OWN_PROVIDER not in named):  # one taken here would not count
-        verdict = await guard.check(ask.requirement, database, ask.destroyed)
+        verdict = await _checked(guard, ask, database, waiting)
         return answer_of(verdict)
     work = spawn(_work(guard, taker, ask, database, waiting, wanted), f"take {database}")
     return await waiting.outcome(work, ask.seconds)
 
 
 async def unchanged(
-    taker: BackupTaker | None, ask: AskUnchanged, database: str, waiting: Waiting
+    guard: BackupGuard,
+    taker: BackupTaker | None,
+    ask: AskUnchanged,
+    database: str,
+    waiting: Waiting,
 ) -> RequirementAnswer:
     """Whether nothing was written behind the backup."""
     assert taker is not None
     waiting.tell("looking whether anything was written since")
-    work = spawn(_looked(taker, ask, database, waiting), f"compare {database}")
+    work = spawn(_looked(guard, taker, ask, database, waiting), f"compare {database}")
     return await waiting.outcome(work, None)
 
 
 async def _looked(
-    taker: BackupTaker, ask: AskUnchanged, database: str, waiting: Waiting
+    guard: BackupGuard, taker: BackupTaker, ask: AskUnchanged, database: str, waiting: Waiting
 ) -> RequirementAnswer:
+    unheld: list[str] = []
     try:
         access = taker.context.access
-        if ask.held and not await locks_against_writers(access, database, waiting.process_id):
+        if ask.held:
+            locked = await locked_against_writers(access, database, waiting.process_id)
+            unheld = [name for name in ask.tables if name not in locked]
+        if ask.held and len(unheld) == len(ask.tables):
             return RequirementAnswer(
                 False,
                 "backup not held",
@@ -147,7 +155,10 @@ async def _looked(
         if different:
             waiting.tell(f"{lacking}; that is not in it")
         return RequirementAnswer(True, f"{lacking}, not held" if different else "rows not held")
-    return RequirementAnswer(False, lacking) if different else RequirementAnswer(True, HELD)
+    how = f"{HELD}, but for {', '.join(unheld)}" if unheld else HELD
+    # behind the lock nobody changes the tables any more
+    verdict = await _checked(guard, ask, database, waiting)
+    return RequirementAnswer(verdict.satisfied and not different, how)
 
 
 async def _work(
@@ -191,26 +202,48 @@ async def _taken(
             hint=f"Roll back, run: {command(database)}; or put this statement first in its "
             "transaction.",
         )
+    begun = taker.context.clock()
     end = asyncio.get_running_loop().time() + taker.timeout
     told = False
     while True:
         try:
-            backup = await taker.take(database, scope, waiting.tell)
+            backup = await taker.take(database, scope, waiting.tell, alone=ask.held)
         except BackupBusy:
             if asyncio.get_running_loop().time() > end:
                 raise
         else:
-            waiting.tell(f"backup {backup.id} taken and verified")
-            answer = answer_of(await guard.check(ask.requirement, database, ask.destroyed))
-            tables = await tables_of(taker.context.access, database, scope_of_rows(ask.destroyed))
-            return replace(answer, backup=backup.id, tables=tables)
+            verdict = await _checked(guard, ask, database, waiting)
+            if verdict.satisfied or backup.snapshot_at >= begun:
+                waiting.tell(f"backup {backup.id} taken and verified")
+                return await _comparable(taker, ask, database, verdict)
+            continue  # somebody else waited for it, and something has changed since it began
         if not told:
             waiting.tell("waiting for another backup to end")
             told = True
         await asyncio.sleep(BUSY_SECONDS)
-        verdict = await guard.check(ask.requirement, database, ask.destroyed)
+        if ask.held:
+            continue  # what was begun before the lock may lack something
+        verdict = await _checked(guard, ask, database, waiting)
         if verdict.satisfied:
-            return answer_of(verdict)
+            return await _comparable(taker, ask, database, verdict)
+
+
+async def _checked(
+    guard: BackupGuard, ask: AskTake | AskUnchanged, database: str, waiting: Waiting
+) -> BackupVerdict:
+    process_id = waiting.process_id if ask.settled else 0
+    return await guard.check(ask.requirement, database, ask.destroyed, process_id)
+
+
+async def _comparable(
+    taker: BackupTaker, ask: AskTake, database: str, verdict: BackupVerdict
+) -> RequirementAnswer:
+    """The answer to `ask`, with what of the backup can be compared with the tables as they are."""
+    answer, found = answer_of(verdict), verdict.backup
+    if found is None or found.provider != OWN_PROVIDER:
+        return answer
+    tables = await tables_of(taker.context.access, database, scope_of_rows(ask.destroyed))
+    return replace(answer, backup=found.id, tables=tables)
 
 
 def answer_of(verdict: BackupVerdict) -> RequirementAnswer:

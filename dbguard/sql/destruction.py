@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class Reach(enum.IntEnum):
@@ -26,6 +26,8 @@ class Reach(enum.IntEnum):
     """Anything in this database: code that analysis cannot see through, DROP OWNED."""
     CLUSTER = 4
     """The database as a whole, another one, or what all databases share: roles, tablespaces."""
+    ELSEWHERE = 5
+    """Rows of foreign tables: they are on another server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,14 @@ class DestroyedRelation:
     """0 when it is not known: made by an earlier statement that no catalog shows yet."""
     schema: str
     name: str
+    parts: tuple[tuple[str, str], ...] = ()
+    """Kind and name of what alone is concerned: columns, constraints, triggers, rules, policies.
+    Where none of them is there, nothing is lost. Empty: the relation as a whole."""
+
+    @property
+    def with_rows(self) -> bool:
+        """Whether more than definitions may be lost."""
+        return not self.parts or any(kind == "column" for kind, _ in self.parts)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -67,6 +77,9 @@ class Destruction:
     reach: Reach = Reach.NAMED
     database: str = ""
     """The one database that goes as a whole: DROP DATABASE."""
+    ties: bool = False
+    """It ties a relation to another one that may take it along later: an inheritance, a partition,
+    a foreign key. Nothing is destroyed by that."""
     reason: str = ""
     """Why, in some words for records and refusals: `dropping clinic.claims with what depends on
     it`. Lower case, no full stop, no value."""
@@ -86,7 +99,8 @@ class Destruction:
     def names(self) -> tuple[str, ...]:
         """What is named, for people."""
         schemas = (f"schema {name}" for name in self.schemas)
-        return (*map(str, self.relations), *map(str, self.objects), *schemas)
+        relations = dict.fromkeys(map(str, self.relations))
+        return (*relations, *map(str, self.objects), *schemas)
 
 
 ADDITIVE = Destruction()
@@ -95,13 +109,16 @@ ADDITIVE = Destruction()
 
 def together(parts: Iterable[Destruction]) -> Destruction:
     """What several statements destroy, one after the other."""
-    found = [part for part in parts if not part.additive]
+    every = tuple(parts)
+    ties = any(part.ties for part in every)
+    found = [part for part in every if not part.additive]
     if len(found) < 2:
-        return found[0] if found else ADDITIVE
+        return replace(found[0] if found else ADDITIVE, ties=ties)
     return Destruction(
         tuple(dict.fromkeys(r for part in found for r in part.relations)),
         tuple(dict.fromkeys(o for part in found for o in part.objects)),
         tuple(dict.fromkeys(s for part in found for s in part.schemas)),
         max(part.reach for part in found),
+        ties=ties,
         reason="; ".join(dict.fromkeys(part.reason for part in found if part.reason)),
     )

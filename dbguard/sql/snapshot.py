@@ -228,6 +228,8 @@ class Snapshot:
     """The search_path under which view definitions were deparsed: names in them that stand
     unqualified are found there."""
     database_oid: int = 0
+    event_code: tuple[int, ...] = ()
+    """OIDs of functions that event triggers run, but for those of known extensions."""
     system: SystemObjects | None = field(default=None, compare=False, repr=False)
     """What `functions` and `relations` begin with, where the server's own objects are kept."""
 
@@ -262,6 +264,10 @@ class Snapshot:
     @cached_property
     def relation_by_name(self) -> Mapping[tuple[str, str], Relation]:
         return {(r.schema, r.name): r for r in self.relations}
+
+    @property
+    def event_functions(self) -> tuple[Function, ...]:
+        return tuple(self.function_by_oid[oid] for oid in self.event_code)
 
     @cached_property
     def functions_by_name(self) -> Mapping[str, tuple[Function, ...]]:

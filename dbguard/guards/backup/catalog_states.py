@@ -1,4 +1,4 @@
-"""What is in a database now, object by object, and what a statement takes along.
+"""What is in a database now, object by object.
 
 Each object has a *digest* of the rows of the catalog that make it up: which transactions wrote
 them, so that no DDL on it leaves the digest as it was, not even DDL that is undone by other DDL.
@@ -9,13 +9,10 @@ run the statement has not committed does not show.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dbguard.guards.backup.access import Connection
-from dbguard.sql.destruction import Destruction, Reach
 
 Key = tuple[int, int]
 """OID of the catalog and of the object in it; 0 for all of the catalog's objects together."""
@@ -33,6 +30,10 @@ class ObjectState:
     name: str
     """For people, quoted by the server."""
     digest: str
+    beyond: str = ""
+    """Why no dump holds it, behind its name: `belongs to an extension, …`."""
+    rows: bool = True
+    """More than its definition goes."""
 
 
 _TOGETHER: Final = (
@@ -84,7 +85,8 @@ parts (oid, part) AS (
   UNION ALL SELECT t.tgrelid, 't' || t.xmin FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal
   UNION ALL SELECT p.polrelid, 'p' || p.xmin FROM pg_catalog.pg_policy p
   UNION ALL SELECT w.ev_class, 'w' || w.xmin FROM pg_catalog.pg_rewrite w
-  UNION ALL SELECT q.seqrelid, 'q' || q.xmin FROM pg_catalog.pg_sequence q),
+  UNION ALL SELECT q.seqrelid, 'q' || q.xmin FROM pg_catalog.pg_sequence q
+  UNION ALL SELECT f.ftrelid, 'f' || f.xmin FROM pg_catalog.pg_foreign_table f),
 digests AS (
   SELECT r.oid, pg_catalog.md5(pg_catalog.string_agg(p.part, ' ' ORDER BY p.part)) AS digest
   FROM relations r JOIN parts p ON p.oid = r.oid
@@ -123,73 +125,6 @@ SELECT g.class, 0, 'definitions', '', g.name, coalesce(g.digest, '')
 FROM ({_together()}) g (class, digest, name)
 """  # noqa: S608
 
-_CATALOG_OF: Final = {
-    **dict.fromkeys(("function", "procedure", "routine", "aggregate"), "pg_proc"),
-    **dict.fromkeys(("type", "domain"), "pg_type"),
-    **dict.fromkeys(("table", "view", "matview", "sequence", "foreign_table", "index"), "pg_class"),
-    "schema": "pg_namespace",
-    "extension": "pg_extension",
-}
-_PART_OF_A_RELATION: Final = frozenset({"trigger", "rule", "policy", "tabconstraint", "column"})
-_NAMED: Final = _CATALOG_OF.keys() | _PART_OF_A_RELATION
-_NAMES: Final = """
-SELECT o.number, f.class, f.oid
-FROM pg_catalog.json_to_recordset($1::pg_catalog.json)
-  AS o (number int, catalog text, schema text, name text)
-JOIN (
-  SELECT 'pg_proc' AS catalog, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class,
-    oid, pronamespace AS space, proname::pg_catalog.text AS name FROM pg_catalog.pg_proc
-  UNION ALL SELECT 'pg_type', 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid,
-    oid, typnamespace, typname FROM pg_catalog.pg_type
-  UNION ALL SELECT 'pg_class', 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid,
-    oid, relnamespace, relname FROM pg_catalog.pg_class
-  UNION ALL SELECT 'pg_namespace', 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid,
-    oid, 0, nspname FROM pg_catalog.pg_namespace
-  UNION ALL SELECT 'pg_extension', 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid,
-    oid, 0, extname FROM pg_catalog.pg_extension
-) f ON f.catalog = o.catalog AND f.name = o.name
-LEFT JOIN pg_catalog.pg_namespace n ON n.oid = f.space
-WHERE o.schema IS NULL OR o.schema = n.nspname
-"""
-_WITH: Final = """
-WITH RECURSIVE roots (class, oid) AS (
-  SELECT r.class, r.oid FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]),
-    pg_catalog.unnest($2::pg_catalog.oid[])) AS r (class, oid)
-  UNION SELECT m.class, m.oid FROM pg_catalog.pg_namespace n, LATERAL (
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid AS class, c.oid
-      FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
-    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid
-      FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid
-    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, t.oid
-      FROM pg_catalog.pg_type t WHERE t.typnamespace = n.oid
-    UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid, n.oid) m
-  WHERE n.nspname = ANY ($3::pg_catalog.text[])),
-doomed (class, oid) AS (
-  SELECT class, oid FROM roots
-  UNION SELECT f.class, f.oid FROM doomed x, LATERAL (
-    SELECT d.classid AS class, d.objid AS oid FROM pg_catalog.pg_depend d
-    WHERE d.refclassid = x.class AND d.refobjid = x.oid
-      AND (d.deptype <> 'n' AND $4 >= 1 OR $4 >= 2)
-    -- a view goes with its rule
-    UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, w.ev_class
-    FROM pg_catalog.pg_rewrite w
-    WHERE w.oid = x.oid AND x.class = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-      AND w.rulename = '_RETURN') f)
-SELECT class, oid FROM doomed
-UNION SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, o.owner FROM doomed x JOIN (
-  -- what is a part of something else changes that
-  SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid AS class, oid,
-    conrelid AS owner FROM pg_catalog.pg_constraint
-  UNION ALL SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, oid, adrelid
-    FROM pg_catalog.pg_attrdef
-  UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, oid, tgrelid
-    FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
-  UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid, polrelid
-    FROM pg_catalog.pg_policy
-  UNION ALL SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, oid, ev_class
-    FROM pg_catalog.pg_rewrite) o ON o.class = x.class AND o.oid = x.oid
-"""
-
 
 async def read_states(connection: Connection) -> tuple[ObjectState, ...]:
     """Every object of the connection's database. Raises asyncpg's errors.
@@ -202,52 +137,3 @@ async def read_states(connection: Connection) -> tuple[ObjectState, ...]:
         )
         for row in await connection.fetch(_STATES)
     )
-
-
-async def doomed_by(
-    connection: Connection, destroyed: Destruction, states: Sequence[ObjectState]
-) -> tuple[ObjectState, ...]:
-    """Those of `states` that `destroyed` is about; raises asyncpg's errors.
-
-    A relation that nobody else can see yet is not among them: nothing of it is lost. Any other name
-    that is not found may be one that the session has just given to something, so everything counts.
-    """
-    if destroyed.everything:
-        return tuple(states)
-    by_name = [o for o in destroyed.objects if o.kind in _CATALOG_OF]
-    others = [
-        o
-        for o in destroyed.objects
-        if o.kind not in _CATALOG_OF | dict.fromkeys(_PART_OF_A_RELATION)
-    ]
-    asked = [(_CATALOG_OF[o.kind], o.schema, o.name) for o in by_name]
-    asked += [("pg_namespace", None, name) for name in destroyed.schemas]
-    needed = len(asked)
-    asked += [("pg_class", r.schema, r.name) for r in destroyed.relations if not r.oid]
-    document = json.dumps(
-        [
-            {"number": number, "catalog": catalog, "schema": schema, "name": name}
-            for number, (catalog, schema, name) in enumerate(asked)
-        ]
-    )
-    found = await connection.fetch(_NAMES, document) if asked else []
-    if not {row["number"] for row in found}.issuperset(range(needed)):
-        return tuple(states)
-    if others and destroyed.reach > Reach.OWNED:
-        return tuple(states)
-    roots = [(row["class"], row["oid"]) for row in found]
-    relations = [r.oid for r in destroyed.relations if r.oid]
-    if relations:
-        ((of_relations,),) = await connection.fetch(
-            "SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid"
-        )
-        roots += [(of_relations, oid) for oid in relations]
-    rows = await connection.fetch(
-        _WITH,
-        [key[0] for key in roots],
-        [key[1] for key in roots],
-        list(destroyed.schemas),
-        destroyed.reach - Reach.NAMED,
-    )
-    keys = {(row["class"], oid) for row in rows for oid in (row["oid"], 0)}
-    return tuple(s for s in states if s.key in keys or (others and not s.key[1]))

@@ -29,6 +29,10 @@ class Affected:
     unchanged_since: datetime
     """It has been as it is now since this moment at least: a backup from before may hold it
     otherwise, or not at all."""
+    beyond: str = ""
+    """Why no dump holds it, behind its name."""
+    rows: bool = True
+    """More than its definition would be destroyed."""
 
 
 _NAMED: Final = frozenset({"table", "materialized view", "sequence"})
@@ -57,7 +61,7 @@ class Coverage:
         """Whether `affected` is in the backup, if it was there when that was made."""
         if self.everything or affected.oid in self.relations:
             return True
-        if self.definitions and affected.kind not in _WITH_ROWS:
+        if self.definitions and (affected.kind not in _WITH_ROWS or not affected.rows):
             return True
         if affected.kind in _NAMED and affected.name in self.tables:
             return True

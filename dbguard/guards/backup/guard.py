@@ -42,17 +42,23 @@ class BackupGuard:
         self._providers: tuple[Provider, ...] = (RegisteredBackups(registry, store), *providers)
 
     async def check(
-        self, requirement: BackupRequirement, database: str, destroyed: Destruction
+        self,
+        requirement: BackupRequirement,
+        database: str,
+        destroyed: Destruction,
+        process_id: int = 0,
     ) -> BackupVerdict:
         """Whether backups of `database` satisfy `requirement` at this moment, for a statement that
-        destroys `destroyed`. Never raises."""
+        destroys `destroyed`. Never raises. `process_id` is as `doomed_by` takes it."""
         if destroyed.database:  # all of that one, whichever the statement is sent to
             database = destroyed.database
-            destroyed = Destruction(reach=Reach.DATABASE, reason=destroyed.reason)
+            destroyed, process_id = Destruction(reach=Reach.DATABASE, reason=destroyed.reason), 0
         try:
             identity, circumstances = await look(
-                self._access, self._memory, self._clock, database, destroyed
+                self._access, self._memory, self._clock, database, destroyed, process_id
             )
+            if requirement.unless_additive and circumstances.nothing_lost:
+                return evaluate(requirement, (), circumstances, destroyed)
             backups, silent, asked = await self._backups(requirement, identity)
         except BackupError as error:
             return _unknown(database, error)

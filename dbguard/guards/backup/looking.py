@@ -15,7 +15,8 @@ from dbguard.guards.backup.access import (
     identify,
     wal_position,
 )
-from dbguard.guards.backup.catalog_states import doomed_by, read_states
+from dbguard.guards.backup.catalog_states import read_states
+from dbguard.guards.backup.dooming import doomed_by
 from dbguard.guards.backup.evidence import Affected
 from dbguard.guards.backup.model import Clock, DatabaseIdentity
 from dbguard.guards.backup.observing import CatalogMemory
@@ -36,15 +37,20 @@ async def look(
     clock: Clock,
     database: str,
     destroyed: Destruction,
+    process_id: int = 0,
 ) -> tuple[DatabaseIdentity, Circumstances]:
     """Which database it is, and what a backup has to hold for `destroyed` to come back.
+
+    `process_id` is as `doomed_by` takes it.
 
     Raises BackupError: it cannot be told.
     """
     connection = await access.connect(database)
     try:
         identity = await identify(connection, access)
-        return identity, await _circumstances(connection, memory, clock, identity, destroyed)
+        return identity, await _circumstances(
+            connection, memory, clock, identity, destroyed, process_id
+        )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         raise _silent() from None
     finally:
@@ -93,15 +99,19 @@ async def _circumstances(
     clock: Clock,
     identity: DatabaseIdentity,
     destroyed: Destruction,
+    process_id: int,
 ) -> Circumstances:
     lsn = await wal_position(connection)
     if destroyed.additive:
         return Circumstances(identity.name, clock(), lsn)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         states = await read_states(connection)
-        doomed = await doomed_by(connection, destroyed, states)
+        doomed = await doomed_by(connection, destroyed, states, process_id)
     # after the reading: what it shows was so at this moment at the latest
     now = clock()
     since = (await asyncio.to_thread(memory.observe, identity, states, now)).since
-    affected = tuple(Affected(s.kind, s.key[1], s.schema, s.name, since[s.key]) for s in doomed)
-    return Circumstances(identity.name, now, lsn, affected)
+    affected = tuple(
+        Affected(s.kind, s.key[1], s.schema, s.name, since.get(s.key, now), s.beyond, s.rows)
+        for s in doomed.objects
+    )
+    return Circumstances(identity.name, now, lsn, affected, doomed.nothing)

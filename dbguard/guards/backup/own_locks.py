@@ -23,12 +23,16 @@ ORDER BY 1 LIMIT 1
 """
 """pg_dump waits for what holds ACCESS EXCLUSIVE; the other modes are of who writes."""
 
-_LOCKS: Final = """
-SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l
-    WHERE l.pid = $1 AND l.granted AND l.locktype = 'relation'
-      AND l.mode = 'ShareRowExclusiveLock'
-      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
-                        WHERE d.datname = pg_catalog.current_database()))
+_UNSEEN: Final = "locks of the transaction cannot be seen"
+_LOCKED: Final = """
+SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_class c ON c.oid = l.relation
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.pid = $1 AND l.granted AND l.locktype = 'relation'
+  AND l.mode = ANY ('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}')
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
+                    WHERE d.datname = pg_catalog.current_database())
 """
 
 
@@ -37,19 +41,25 @@ async def touched_by(
 ) -> str:
     """The first relation that this backend has locked against readers, or one of `relations` that
     it has written to or locked against writers; empty when there is none. Raises BackupError."""
-    return str(await _asked(access, database, _HELD, process_id, list(relations)) or "")
-
-
-async def locks_against_writers(access: ServerAccess, database: str, process_id: int) -> bool:
-    """Whether this backend holds SHARE ROW EXCLUSIVE on a table. Raises BackupError."""
-    return bool(await _asked(access, database, _LOCKS, process_id))
-
-
-async def _asked(access: ServerAccess, database: str, query: str, *values: object) -> object:
     connection = await access.connect(database)
     try:
-        return await connection.fetchval(query, *values)
+        return str(await connection.fetchval(_HELD, process_id, list(relations)) or "")
     except SERVER_ERRORS as error:
-        raise query_failed("locks of the transaction cannot be seen", error) from None
+        raise query_failed(_UNSEEN, error) from None
+    finally:
+        await disconnect(connection)
+
+
+async def locked_against_writers(
+    access: ServerAccess, database: str, process_id: int
+) -> frozenset[str]:
+    """The relations that this backend keeps all writers from, quoted by the server. Raises
+    BackupError."""
+    connection = await access.connect(database)
+    try:
+        rows = await connection.fetch(_LOCKED, process_id)
+        return frozenset(row["name"] for row in rows)
+    except SERVER_ERRORS as error:
+        raise query_failed(_UNSEEN, error) from None
     finally:
         await disconnect(connection)

@@ -74,6 +74,9 @@ class Circumstances:
     """Where the server's WAL is now, in bytes; None when it does not tell."""
     affected: tuple[Affected, ...] = ()
     """Every object that would be destroyed."""
+    nothing_lost: bool = False
+    """It was looked for what would be destroyed, and nothing of it is there, or nobody else can
+    see it yet."""
 
 
 def evaluate(
@@ -90,6 +93,8 @@ def evaluate(
     """
     if requirement.unless_additive and destroyed.additive:
         return BackupVerdict(True, why="no backup needed: nothing is destroyed")
+    if requirement.unless_additive and circumstances.nothing_lost:
+        return BackupVerdict(True, why="no backup needed: nothing that is committed is destroyed")
     database = circumstances.database
     newest_first = sorted(backups, key=lambda found: found.taken_at, reverse=True)
     nearest: dict[str, str] = {}
@@ -178,6 +183,8 @@ def _wal_objection(
 
 def _loss(found: Evidence, circumstances: Circumstances, destroyed: Destruction) -> str | None:
     """What would be destroyed and is not in the backup as it is now."""
+    if destroyed.reach is Reach.ELSEWHERE:
+        return "rows of foreign tables are on another server, and in no backup of this one"
     if destroyed.reach is Reach.CLUSTER and not found.coverage.cluster:
         return "it does not hold the whole server"
     if destroyed.everything and not found.coverage.everything:
@@ -186,6 +193,8 @@ def _loss(found: Evidence, circumstances: Circumstances, destroyed: Destruction)
         if relation.oid not in found.coverage.relations and not circumstances.affected:
             return f"{relation} is not in it"
     for affected in circumstances.affected:
+        if affected.beyond and not found.coverage.cluster:
+            return f"{affected.kind} {affected.name} {affected.beyond}"
         if not found.coverage.holds(affected):
             return f"{affected.kind} {affected.name} is not in it"
         if affected.unchanged_since > (found.looked_at or found.taken_at):

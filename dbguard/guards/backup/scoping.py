@@ -21,9 +21,9 @@ def scope_of(destroyed: Destruction, max_bytes: int | None, *, whole: bool) -> S
 
     `whole`: the rows of everything, whatever is destroyed.
     """
-    if destroyed.reach is Reach.CLUSTER:
+    if destroyed.reach >= Reach.CLUSTER:
         return None
-    unknown = any(relation.oid == 0 for relation in destroyed.relations)
+    unknown = any(not relation.oid for relation in destroyed.relations)
     # a type's dependants are columns anywhere, an extension's tables are in no dump of a part
     rowless = all(found.kind in _OF_A_RELATION for found in destroyed.objects)
     named = destroyed.reach is Reach.NAMED or rowless
@@ -33,7 +33,7 @@ def scope_of(destroyed: Destruction, max_bytes: int | None, *, whole: bool) -> S
         return Scope(max_bytes=max_bytes)
     return Scope(
         everything=False,
-        relations=tuple(sorted({relation.oid for relation in destroyed.relations})),
+        relations=_with_rows(destroyed),
         schemas=tuple(sorted(destroyed.schemas)),
         dependants=destroyed.reach is Reach.DEPENDANTS or bool(destroyed.schemas),
         max_bytes=max_bytes,
@@ -45,5 +45,8 @@ def scope_of_rows(destroyed: Destruction) -> Scope | None:
     not."""
     if destroyed.everything or destroyed.database:
         return None
-    oids = {relation.oid for relation in destroyed.relations} - {0}
-    return Scope(False, tuple(sorted(oids)), tuple(sorted(destroyed.schemas)))
+    return Scope(False, _with_rows(destroyed), tuple(sorted(destroyed.schemas)))
+
+
+def _with_rows(destroyed: Destruction) -> tuple[int, ...]:
+    return tuple(sorted({r.oid for r in destroyed.relations if r.with_rows} - {0}))

@@ -34,6 +34,10 @@ Tell = Callable[[str], None]
 """Is told what is being done, in words for a person."""
 
 
+_Place = tuple[str, Scope, object | None]
+"""Database, scope, and what tells a backup apart that is for one alone."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     """One backup that is being taken."""
@@ -60,16 +64,17 @@ class BackupTaker:
         self._record = record
         self.timeout = timeout
         self.whole = whole
-        self._jobs: dict[tuple[str, Scope], _Job] = {}
+        self._jobs: dict[_Place, _Job] = {}
         self._ending: set[asyncio.Task[Backup]] = set()
 
-    async def take(self, database: str, scope: Scope, tell: Tell) -> Backup:
-        """A verified backup, taken for all who wait for the same now.
+    async def take(self, database: str, scope: Scope, tell: Tell, *, alone: bool = False) -> Backup:
+        """A verified backup, taken for all who wait for the same now; `alone`: for nobody else,
+        and not begun before.
 
         When the last one who waits is cancelled, the backup is stopped. Raises BackupError, and
-        BackupBusy when another process is taking one.
+        BackupBusy when another one is being taken.
         """
-        place = (database, scope)
+        place: _Place = (database, scope, object() if alone else None)
         job = self._jobs.get(place)
         if job is None:
             job = self._jobs[place] = _Job()
@@ -105,17 +110,19 @@ class BackupTaker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, place: tuple[str, Scope], job: _Job) -> Backup:
+    async def _run(self, place: _Place, job: _Job) -> Backup:
         task = asyncio.current_task()
         assert task is not None
         self._ending.add(task)
         task.add_done_callback(_look_at)
-        database, scope = place
+        database, scope, _ = place
 
         def show(step: Step) -> None:
             job.tell(f'backup of database "{database}": {step.value}')
 
         try:
+            with locked_directory(self.context.directory):
+                pass  # busy: nothing is begun then that would have to be recorded
             with self._told(database) as made:
                 try:
                     async with asyncio.timeout(self.timeout):
@@ -152,7 +159,7 @@ class BackupTaker:
                 self._record({"event": "interrupted", **about})
             raise
 
-    def _forget(self, place: tuple[str, Scope], job: _Job) -> None:
+    def _forget(self, place: _Place, job: _Job) -> None:
         if self._jobs.get(place) is job:
             del self._jobs[place]
 

@@ -83,6 +83,24 @@ WITH_OWNED = frozenset(
 )
 """Commands that change or drop what belongs to the table as well: sequences, indexes."""
 
+TYING = frozenset(
+    {"AT_AddConstraint", "AT_AddIndexConstraint", "AT_AddInherit", "AT_AddOf", "AT_AttachPartition"}
+)
+"""Commands by which a relation that is there may go along with another one."""
+OF_VALUES = frozenset({"AT_AlterColumnType", "AT_DropColumn"})
+"""Commands that take something from each value of a composite type."""
+_OF_A_COLUMN = frozenset(
+    {
+        "AT_AlterColumnType",
+        "AT_ColumnDefault",
+        "AT_DropColumn",
+        "AT_DropExpression",
+        "AT_DropIdentity",
+        "AT_DropNotNull",
+        "AT_SetExpression",
+        "AT_SetIdentity",
+    }
+)
 _SERIAL = frozenset(
     {"serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"},
 )
@@ -98,6 +116,15 @@ def objection_to(ctx: Context, command: Node) -> str | None:
     if subtype == "AT_AddIdentity" or subtype in _ADDING:
         return None
     return _DESTROYING.get(subtype, "altering")
+
+
+def part_of(command: Node) -> tuple[str, str] | None:
+    """Kind and name of the part of its relation that a destroying command is about; None when it
+    is about all of it."""
+    subtype, name = command.get("subtype", ""), command.get("name", "")
+    if subtype in _OF_A_COLUMN and name:
+        return "column", name
+    return ("constraint", name) if subtype == "AT_DropConstraint" and name else None
 
 
 def adds_by_rewriting(ctx: Context, column: Node) -> bool:

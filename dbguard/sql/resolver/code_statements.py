@@ -70,6 +70,7 @@ def _create_trigger(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("trigger", None, fields["trigname"])
     note_object(ctx, "function", fields["funcname"])
     catalog_change(ctx)
+    ctx.names.code(fields["relation"]["relname"], strings(fields["funcname"])[-1])
     return Outcome(Action.CREATE_TRIGGER)
 
 
@@ -78,6 +79,7 @@ def _create_rule(ctx: Context, fields: Node) -> Outcome:
     ctx.ledger.object("rule", None, fields["rulename"])
     ctx.ledger.note("the body of a rule")
     catalog_change(ctx, code=True)
+    ctx.names.code(fields["relation"]["relname"], "")
     return Outcome(Action.CREATE_RULE)
 
 

@@ -54,6 +54,18 @@ class Context:
         self.ledger.note(construct, self.position(location) if location else None)
 
 
+def run_new_code(ctx: Context, relation: Relation) -> None:
+    """Note what an earlier statement of the same text has put behind a relation that is written."""
+    for name, function in ctx.names.coded:
+        if name != relation.name:
+            continue
+        known = ctx.snapshot.functions_by_name.get(function, ())
+        ctx.ledger.run_hidden(f.oid for f in known)
+        if not known:
+            what = f"function {function}" if function else "the construct CREATE RULE"
+            ctx.opaque(f"{what} of the same text")
+
+
 def strings(nodes: Sequence[Node] | None) -> list[str]:
     """The parts of a name: a list of String nodes."""
     return [n["String"].get("sval", "") for n in nodes or () if "String" in n]

@@ -20,9 +20,9 @@ from dbguard.sql.destruction import (
 )
 from dbguard.sql.facts import Action
 from dbguard.sql.referee import Node
-from dbguard.sql.snapshot import Relation
+from dbguard.sql.snapshot import Relation, RelationKind
 
-from .altering import WITH_OWNED, objection_to
+from .altering import OF_VALUES, TYING, WITH_OWNED, objection_to, part_of
 from .context import Context
 from .outcome import option_is_on
 
@@ -110,6 +110,8 @@ def _drop(ctx: Context, fields: Node) -> Destruction:
     if reach is Reach.OWNED and kind in _PARTS:
         reach = Reach.NAMED
     relations = relations_of(ctx, Action.DROP)
+    if kind in _PARTS:
+        relations = _only(relations, [(o.kind, o.name) for o in objects_of(ctx, kind)])
     if kind == "schema":
         names = tuple(o.name for o in objects_of(ctx, "schema") if not _is_own(o.name))
         if reach is Reach.DEPENDANTS:
@@ -118,10 +120,26 @@ def _drop(ctx: Context, fields: Node) -> Destruction:
     return _told(Destruction(relations, objects, reach=reach), "dropping")
 
 
+def _only(
+    relations: tuple[DestroyedRelation, ...], parts: list[tuple[str, str]]
+) -> tuple[DestroyedRelation, ...]:
+    return tuple(replace(relation, parts=tuple(parts)) for relation in relations)
+
+
 def _truncate(ctx: Context, fields: Node) -> Destruction:
     # sequences that RESTART IDENTITY sets belong to the tables
     reach = Reach.OWNED if fields.get("restart_seqs") else Reach.NAMED
-    return _told(Destruction(relations_of(ctx, Action.TRUNCATE), reach=reach), "truncating")
+    relations = relations_of(ctx, Action.TRUNCATE)
+    return _told(Destruction(relations, reach=_or_elsewhere(ctx, relations, reach)), "truncating")
+
+
+def _or_elsewhere(
+    ctx: Context, relations: Iterable[DestroyedRelation], reach: Reach = Reach.NAMED
+) -> Reach:
+    """`reach`, unless there are foreign tables among those whose rows change."""
+    found = (ctx.snapshot.relation_by_oid.get(relation.oid) for relation in relations)
+    foreign = any(r is not None and r.kind is RelationKind.FOREIGN_TABLE for r in found)
+    return Reach.ELSEWHERE if foreign else reach
 
 
 _DOING = frozenset(
@@ -172,13 +190,23 @@ def _is_subject(fields: Node) -> bool:
 
 def _alter_table(ctx: Context, fields: Node) -> Destruction:
     commands = [node["AlterTableCmd"] for node in fields.get("cmds", ())]
-    objections = [o for c in commands if (o := objection_to(ctx, c)) is not None]
-    if not objections:
-        return ADDITIVE
+    objecting = [(c, o) for c in commands if (o := objection_to(ctx, c)) is not None]
+    ties = any(c.get("subtype") in TYING for c in commands)
+    if not objecting:
+        return replace(ADDITIVE, ties=ties)
     cascade = any(c.get("behavior") == _CASCADE for c in commands)
+    if fields.get("objtype") == "OBJECT_TYPE":
+        # values of a composite type stand in columns of any table
+        cascade = cascade or any(c.get("subtype") in OF_VALUES for c in commands)
     more = any(c.get("subtype") in WITH_OWNED for c in commands)
     reach = Reach.DEPENDANTS if cascade else Reach.OWNED if more else Reach.NAMED
-    return changed(" and ".join(dict.fromkeys(objections)), reach)(ctx, fields)
+    verb = " and ".join(dict.fromkeys(objection for _, objection in objecting))
+    found = changed(verb, reach)(ctx, fields)
+    parts = [part_of(command) for command, _ in objecting]
+    if fields.get("objtype") == "OBJECT_TABLE" and None not in parts:
+        named = list(dict.fromkeys(part for part in parts if part is not None))
+        found = replace(found, relations=_only(found.relations, named))
+    return replace(found, ties=ties)
 
 
 def _rows(ctx: Context, fields: Node) -> Destruction:
@@ -193,7 +221,7 @@ def _rows(ctx: Context, fields: Node) -> Destruction:
     for relation in _referring(ctx, reached):
         key = DestroyedRelation(lasting_oid(relation.oid), relation.schema, relation.name)
         found[key] = None
-    return _told(Destruction(tuple(found)), "changing rows of")
+    return _told(Destruction(tuple(found), reach=_or_elsewhere(ctx, found)), "changing rows of")
 
 
 def _referring(ctx: Context, reached: set[int]) -> Iterable[Relation]:
@@ -320,10 +348,6 @@ def _configuration(ctx: Context, fields: Node) -> Destruction:
     return ADDITIVE if adds else changed("altering")(ctx, fields)
 
 
-def _role_settings(ctx: Context, fields: Node) -> Destruction:
-    return _shared("changing")(ctx, fields)
-
-
 def _everything(reason: str) -> Finder:
     def find(ctx: Context, fields: Node) -> Destruction:
         return anything(reason)
@@ -359,8 +383,8 @@ _FINDERS: Mapping[str, Finder] = {
         "CreateDomainStmt CreateEnumStmt CreateRangeStmt CreateStatsStmt CreateConversionStmt "
         "CreateOpClassStmt CreateOpFamilyStmt CreateAmStmt CreatePublicationStmt CreateFdwStmt "
         "CreateForeignServerStmt CreateUserMappingStmt CreateTableSpaceStmt CreatedbStmt "
-        "CreateRoleStmt CreatePolicyStmt CreateEventTrigStmt CreateCastStmt CreateTransformStmt "
-        "CreateExtensionStmt ImportForeignSchemaStmt CreateSubscriptionStmt CommentStmt "
+        "CreateRoleStmt CreatePolicyStmt CreateCastStmt CreateExtensionStmt "
+        "ImportForeignSchemaStmt CommentStmt "
         # what rewrites without loss, or only tunes
         "VacuumStmt ReindexStmt ClusterStmt AlterStatsStmt AlterCollationStmt "
         "AlterDatabaseRefreshCollStmt",
@@ -380,6 +404,7 @@ _FINDERS: Mapping[str, Finder] = {
     "CreateTrigStmt": replacing("replacing"),
     "RuleStmt": replacing("replacing"),
     "CreatePLangStmt": replacing("replacing"),
+    "CreateTransformStmt": replacing("replacing"),
     "GrantStmt": _grant,
     "GrantRoleStmt": _grant_role,
     "AlterDefaultPrivilegesStmt": _default_privileges,
@@ -394,20 +419,28 @@ _FINDERS: Mapping[str, Finder] = {
     "SecLabelStmt": changed("labelling"),
     **_listed(
         "AlterObjectDependsStmt AlterFunctionStmt AlterTypeStmt AlterOperatorStmt AlterSeqStmt "
-        "AlterTSDictionaryStmt AlterPublicationStmt AlterSubscriptionStmt AlterFdwStmt "
-        "AlterForeignServerStmt AlterUserMappingStmt AlterPolicyStmt AlterEventTrigStmt "
+        "AlterTSDictionaryStmt AlterPublicationStmt AlterFdwStmt "
+        "AlterForeignServerStmt AlterUserMappingStmt AlterPolicyStmt "
         "ReplicaIdentityStmt",
         changed("altering"),
     ),
     **_listed("DropSubscriptionStmt DropUserMappingStmt", changed("dropping")),
-    **_listed("AlterRoleStmt AlterRoleSetStmt AlterDatabaseStmt", _role_settings),
-    **_listed("AlterDatabaseSetStmt AlterTableSpaceOptionsStmt", _role_settings),
+    **_listed("AlterRoleStmt AlterRoleSetStmt AlterDatabaseStmt", _shared("changing")),
+    **_listed("AlterDatabaseSetStmt AlterTableSpaceOptionsStmt", _shared("changing")),
     **_listed("DropRoleStmt DropTableSpaceStmt", _shared("dropping")),
     "DropdbStmt": _drop_database,
     "AlterSystemStmt": _cluster("changing the server's configuration"),
     "DropOwnedStmt": _everything("dropping everything that a role owns"),
     "ReassignOwnedStmt": _everything("changing the owner of everything that a role owns"),
     "AlterTableMoveAllStmt": _everything("moving everything that is in a tablespace"),
+    **_listed(
+        "CreateEventTrigStmt AlterEventTrigStmt",
+        _everything("an event trigger's code may change anything"),
+    ),
+    **_listed(
+        "CreateSubscriptionStmt AlterSubscriptionStmt",
+        _everything("what a subscription brings may change any rows"),
+    ),
     "DoStmt": _everything("a DO block may change anything"),
     "CallStmt": _everything("a procedure may change anything"),
     "LoadStmt": _everything("a library may change anything"),

@@ -25,6 +25,9 @@ class Names:
     """Relations as they are by now; None for those that are gone."""
     altered: frozenset[str] = frozenset()
     """Names of relations that were altered, replaced or dropped."""
+    coded: frozenset[tuple[str, str]] = frozenset()
+    """Names of relations, and of functions that writing to them runs since: CREATE TRIGGER; no name
+    for CREATE RULE."""
     changed: bool = False
     """Relations were created or altered: a name that is not found may exist by now."""
     uncertain: bool = False
@@ -44,6 +47,10 @@ class Names:
     def alter(self, *names: str) -> None:
         self.changed = True
         self.altered = self.altered | frozenset(names)
+
+    def code(self, relation: str, function: str) -> None:
+        """From now on writing to `relation` runs something that the catalog does not show yet."""
+        self.coded = self.coded | {(relation, function)}
 
     def apply(self, change: CatalogChange) -> None:
         """A relation was made, altered or dropped, and the text tells how."""

@@ -8,7 +8,7 @@ from dbguard.sql.changes import CatalogChange
 from dbguard.sql.facts import Action, ColumnName, EffectKind, SessionEffect, Use, Wrapper
 from dbguard.sql.referee import Node
 from dbguard.sql.sites import SiteRole
-from dbguard.sql.snapshot import Column, Relation, RelationKind
+from dbguard.sql.snapshot import RULE, Column, Relation, RelationKind
 
 from . import code_statements, definitions, privileges, session_commands
 from .catalog_changes import note_created
@@ -199,12 +199,24 @@ def _copied(ctx: Context, fields: Node, item: RelationItem) -> list[NamedValue]:
     return columns
 
 
+_REBUILDING = frozenset({Action.REINDEX, Action.CLUSTER})
+
+
+def _run_indexes(ctx: Context, *relations: Relation) -> None:
+    """Building indexes runs the functions in their expressions, which are all immutable."""
+    code = {oid for relation in relations for oid in relation.write_code} - {RULE}
+    known = ctx.snapshot.function_by_oid
+    ctx.ledger.run_hidden(oid for oid in code if known[oid].volatility == "i")
+
+
 def _maintenance(action: Action) -> Handler:
     def handle(ctx: Context, fields: Node) -> Outcome:
-        for node in fields.get("rels", ()):
-            named_relation(ctx, node["VacuumRelation"].get("relation"), action)
-        if "relation" in fields:
-            named_relation(ctx, fields["relation"], action)
+        nodes = [node["VacuumRelation"].get("relation") for node in fields.get("rels", ())]
+        nodes += [fields["relation"]] if "relation" in fields else []
+        full = any(n["DefElem"]["defname"] == "full" for n in fields.get("options", ()))
+        found = [relation for n in nodes if (relation := named_relation(ctx, n, action))]
+        if full or action in _REBUILDING:
+            _run_indexes(ctx, *(found if nodes else ctx.snapshot.relations))
         return Outcome(action)
 
     return handle
@@ -221,6 +233,7 @@ def _reindex(ctx: Context, fields: Node) -> Outcome:
         ctx.ledger.object(kind, None, fields["name"])
     if fields.get("kind") == "REINDEX_OBJECT_INDEX":
         note_object(ctx, "index", fields["relation"])
+        _run_indexes(ctx, *ctx.snapshot.relations)  # whose it is the catalog does not tell
         return Outcome(Action.REINDEX)
     return _maintenance(Action.REINDEX)(ctx, fields)
 

@@ -10,7 +10,7 @@ from dbguard.sql.sites import SiteRole
 from dbguard.sql.snapshot import Relation, RelationKind
 
 from .common_tables import with_clause
-from .context import Context
+from .context import Context, run_new_code
 from .expressions import expression
 from .from_clause import from_clause, from_item, relation_item
 from .scope import DerivedItem, Entry, RelationItem, Scope
@@ -54,6 +54,7 @@ def target_item(ctx: Context, fields: Node, action: Action, *, placed: bool = Tr
     item = relation_item(ctx, fields, SiteRole.TARGET, action, placed=placed)
     if _runs_code(ctx, item.relation):
         ctx.ledger.runs_hidden_code = True
+    run_new_code(ctx, item.relation)
     if (item.relation.schema, item.relation.name) == ("pg_catalog", "pg_settings"):
         note_unknown_setting(ctx)  # its rule calls set_config
     return item

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dbguard.sql.changes import lasting_oid
 from dbguard.sql.facts import Action
 from dbguard.sql.referee import Node
-from dbguard.sql.snapshot import Relation
+from dbguard.sql.snapshot import RULE, Relation
 
-from .context import Context
+from .context import Context, run_new_code
 from .outcome import Outcome
 from .relation_names import named_relation
 
@@ -24,8 +24,14 @@ def truncate(ctx: Context, fields: Node) -> Outcome:
         emptied = _with_what_refers(ctx, emptied)
     for relation in emptied:
         ctx.ledger.act(relation, Action.TRUNCATE)
+        run_new_code(ctx, relation)
         if relation.has_triggers:
             ctx.ledger.runs_hidden_code = True
+            ctx.ledger.run_hidden(
+                oid
+                for oid in relation.write_code
+                if oid != RULE and ctx.snapshot.function_by_oid[oid].result == "trigger"
+            )
     return Outcome(Action.TRUNCATE)
 
 

@@ -16,8 +16,9 @@ import pytest
 from dbguard.catalog.loading import SNAPSHOT_QUERY, parse_snapshot
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import ServerAccess
-from dbguard.guards.backup.catalog_states import ObjectState, doomed_by, read_states
+from dbguard.guards.backup.catalog_states import ObjectState, read_states
 from dbguard.guards.backup.context import BackupContext
+from dbguard.guards.backup.dooming import Doomed, doomed_by
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.model import DatabaseIdentity
 from dbguard.guards.backup.observing import CatalogMemory
@@ -83,7 +84,8 @@ async def test_what_a_statement_changes_was_doomed_by_it(connection: Any) -> Non
     wrong, unnoticed = [], []
     for statement, found in zip(STATEMENTS, destroyed, strict=True):
         changed, states = await difference(connection, statement)
-        doomed = {f"{s.kind} {s.name}" for s in await doomed_by(connection, found, states)}
+        goes = (await doomed_by(connection, found, states)).objects
+        doomed = {f"{s.kind} {s.name}" for s in goes}
         if not changed <= doomed:
             wrong.append((statement, sorted(changed - doomed)))
         if not changed:
@@ -119,7 +121,7 @@ async def test_what_a_statement_changes_was_doomed_by_it(connection: Any) -> Non
 )
 async def test_what_goes_along(connection: Any, statement: str, expected: str) -> None:
     (destroyed,) = await facts(connection, statement)
-    doomed = await doomed_by(connection, destroyed, await read_states(connection))
+    doomed = (await doomed_by(connection, destroyed, await read_states(connection))).objects
     names = {f"{s.kind} {s.name}" for s in doomed}
     if "sex" in statement:  # a column that goes takes along what is of its table
         assert set(expected.split(",")) <= names
@@ -141,7 +143,7 @@ async def test_what_goes_along(connection: Any, statement: str, expected: str) -
 async def test_what_cannot_be_told_is_everything(connection: Any, statement: str) -> None:
     (destroyed, *_) = await facts(connection, statement)
     states = await read_states(connection)
-    doomed = await doomed_by(connection, destroyed, states)
+    doomed = (await doomed_by(connection, destroyed, states)).objects
     if "SCHEMA" in statement:
         assert {s.name for s in states if s.schema == "clinic"} <= {s.name for s in doomed}
     else:
@@ -152,7 +154,8 @@ async def test_what_cannot_be_told_is_everything(connection: Any, statement: str
 async def test_a_relation_that_only_its_own_session_sees_is_no_loss(connection: Any) -> None:
     found = Destruction((await facts(connection, "DROP TABLE clinic.claims"))[0].relations)
     unseen = Destruction(tuple(type(r)(0, "clinic", "new") for r in found.relations))
-    assert await doomed_by(connection, unseen, await read_states(connection)) == ()
+    doomed = await doomed_by(connection, unseen, await read_states(connection))
+    assert doomed == Doomed((), nothing=True)
 
 
 @pytest.mark.pg
