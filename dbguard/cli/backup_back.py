@@ -13,17 +13,17 @@ from dbguard.config import Settings
 from dbguard.errors import BackupError, DbguardError
 from dbguard.guards.backup.access import disconnect
 from dbguard.guards.backup.context import BackupContext
+from dbguard.guards.backup.definitions import constraints_on
 from dbguard.guards.backup.dump_file import locked_directory
 from dbguard.guards.backup.giving_back import (
-    TableName,
     refuse_existing,
     restore_database,
     restore_tables,
-    table_name,
 )
 from dbguard.guards.backup.model import Backup
 from dbguard.guards.backup.pruning import remove_backup, superfluous
 from dbguard.guards.backup.registry import BackupRegistry
+from dbguard.guards.backup.table_names import TableName, table_name
 
 from .backup_records import BackupRecords
 from .backup_running import (
@@ -97,6 +97,10 @@ def restore(
             "schema.table_restored_ID. May be given several times.",
         ),
     ] = None,
+    rows_only: Annotated[
+        bool,
+        typer.Option("--rows-only", help="With --table: columns and rows, no keys and the like."),
+    ] = False,
     dry_run: DryOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -120,14 +124,18 @@ def restore(
     targets = [t.restored(backup.id) for t in tables]
     place = into or ", ".join(f"{t.schema}.{t.name}" for t in targets)
     if dry_run:
-        _say_restore(backup, into, tables, settings)
+        _say_restore(backup, into, tables, settings, rows_only=rows_only)
         return
+
+    lacking: list[str] = []
 
     async def work(context: BackupContext) -> Backup:
         await check_home(backup, context)
         if into is not None:
             return await restore_database(backup.id, into, context)
-        return await restore_tables(backup.id, tables, context)
+        return await restore_tables(
+            backup.id, tables, context, rows_only=rows_only, tell=lacking.append
+        )
 
     records = BackupRecords(settings.audit, "restored", backup.database.name, backup.id, place)
     run_recorded(settings, backup.database.name, work, records, quiet=False)
@@ -137,14 +145,22 @@ def restore(
         if backup.tables is not None:
             say("  It has rows of some tables only, and therefore no foreign keys.")
     else:
-        say("  The copies have columns and rows; nobody but their owner may read them.")
+        for text in lacking:
+            say(f"  {text}", style="yellow")
+        say("  They have no triggers, policies or grants: nobody but their owner may read them.")
 
 
 def _say_restore(
-    backup: Backup, into: str | None, tables: tuple[TableName, ...], settings: Settings
+    backup: Backup,
+    into: str | None,
+    tables: tuple[TableName, ...],
+    settings: Settings,
+    *,
+    rows_only: bool,
 ) -> None:
     """What would be done, or why it would be refused."""
     state = _state(backup, settings)
+    belonging: dict[TableName, tuple[str, ...]] = {}
 
     async def look(context: BackupContext) -> None:
         await check_home(backup, context)
@@ -153,6 +169,10 @@ def _say_restore(
         try:
             if into is None:
                 await refuse_existing(connection, backup, tables)
+                for one in tables:
+                    query = "SELECT pg_catalog.format('%I.%I', $1::text, $2::text)"
+                    written = await connection.fetchval(query, one.schema, one.name)
+                    belonging[one] = constraints_on(backup.definitions, written)
             else:
                 query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)"
                 if await connection.fetchval(query, into):
@@ -179,6 +199,9 @@ def _say_restore(
     for one in tables:
         target = one.restored(backup.id)
         say(f"would copy the rows of {one.schema}.{one.name} to {target.schema}.{target.name}")
+        if not rows_only:
+            say("  with its defaults, identities, generated columns and indexes as far as they can")
+            say("  be made, and " + (", ".join(belonging[one]) or "no constraints"))
 
 
 def prune(dry_run: DryOption = False, config: ConfigOption = None) -> None:

@@ -186,10 +186,14 @@ def test_show_restore_and_prune(config: Path, pg_database: Any, pg_server: Any) 
     target = f"Odd name_restored_{first}"
     dry = run("restore", first, "--table", "ward.Odd name", "--dry-run", "-c", str(config))
     assert f"to ward.{target}" in dry.stdout
+    assert 'constraint "Odd name_pkey"' in dry.stdout
     assert pg_database.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'ward'") == [(1,)]
     made = run("restore", first, "--table", "ward.Odd name", "-c", str(config))
     assert made.exit_code == 0, made.output
     assert pg_database.execute(f'SELECT * FROM ward."{target}" ORDER BY id') == before
+    keyed = "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = "
+    assert pg_database.execute(f"{keyed}'ward.\"{target}\"'::regclass") == [(1,)]
+    assert "no triggers, policies or grants" in made.stdout
     again = run("restore", first, "--table", "ward.Odd name", "-c", str(config))
     assert again.exit_code == 1
     assert f"ward.{target} exists" in again.output

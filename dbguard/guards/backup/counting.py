@@ -11,7 +11,7 @@ chooses rows so that it comes out right (the file's SHA-256 is), but no damage g
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from dbguard.guards.backup.access import Connection, quote_identifier
@@ -62,7 +62,8 @@ async def count_rows(
         if only is not None and record["name"] not in only:
             continue
         name = record["name"]  # quoted by the server
-        counts[name], checksums[name] = await _summed(connection, name, record["columns"])
+        columns = record["columns"]
+        counts[name], checksums[name] = await summed(connection, f"ONLY {name}", columns)
     if only is None:
         row = await connection.fetchrow(_OBJECTS)
         counts[RowCounts.LARGE_OBJECTS] = row["rows"]
@@ -70,11 +71,15 @@ async def count_rows(
     return RowCounts.of(counts), Digests.made(checksums)
 
 
-async def _summed(connection: Connection, name: str, columns: list[str]) -> tuple[int, str]:
+async def summed(connection: Connection, relation: str, columns: Sequence[str]) -> tuple[int, str]:
+    """Rows and checksum of `relation`, which is quoted and may have ONLY in front of it.
+
+    Sums of two connections can be compared behind `SAME_TEXT`. Raises asyncpg's errors.
+    """
     # by name: restoring may put the columns of an inherited table in another order
     values = ", ".join(f"t.{quote_identifier(column)}" for column in columns)
     row = await connection.fetchrow(
         "SELECT pg_catalog.count(*) AS rows, pg_catalog.sum(pg_catalog.hashtextextended("  # noqa: S608
-        f'ROW({values})::pg_catalog.text COLLATE "C", 0)) AS sum FROM ONLY {name} t'
+        f'ROW({values})::pg_catalog.text COLLATE "C", 0)) AS sum FROM {relation} t'
     )
     return row["rows"], str(row["sum"] or 0)

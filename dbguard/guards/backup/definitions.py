@@ -191,3 +191,14 @@ async def describe_objects(connection: Connection) -> Digests:
 def without(digests: Digests, *kinds: str) -> Digests:
     """Those whose names do not begin with any of these."""
     return Digests(tuple(pair for pair in digests.of if not pair[0].startswith(kinds)))
+
+
+def constraints_on(digests: Digests, table: str) -> tuple[str, ...]:
+    """Names of a table's constraints and foreign keys; it is named as the server quotes it."""
+    kinds = ("constraint ", FOREIGN_KEYS)
+    end = f" on {table}"
+    return tuple(
+        name.removesuffix(end)
+        for name, _ in digests.of
+        if name.startswith(kinds) and name.endswith(end)
+    )

@@ -2,18 +2,14 @@
 
 Nothing that exists is written over. A database is restored into a new one, closed to PUBLIC. Tables
 come back under new names in the live database: the backup is restored into a scratch database, and
-their rows are copied from there. Such a copy has columns and rows, and belongs to the backup role;
-keys, indexes, triggers and grants are in the backup, and come with the whole.
+they are copied from there (`table_copy`). Such a copy belongs to the backup role.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
 
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import Connection, disconnect, quote_identifier
@@ -21,7 +17,7 @@ from dbguard.guards.backup.context import SERVER_ERRORS, BackupContext, query_fa
 from dbguard.guards.backup.dump_file import locked_directory
 from dbguard.guards.backup.model import Backup
 from dbguard.guards.backup.proving import check_file, compare
-from dbguard.guards.backup.restoring import restore
+from dbguard.guards.backup.restoring import dumped_foreign_keys, restore
 from dbguard.guards.backup.scratch import (
     create_closed,
     drop_database,
@@ -29,47 +25,15 @@ from dbguard.guards.backup.scratch import (
     scratch_database,
 )
 from dbguard.guards.backup.store import at_hand
+from dbguard.guards.backup.table_copy import (
+    Copying,
+    Tell,
+    add_foreign_keys,
+    copy_table,
+    foreign_keys_of,
+)
+from dbguard.guards.backup.table_names import TableName
 from dbguard.guards.backup.taking import registered
-
-_NAME_BYTES: Final = 63
-_COLUMNS: Final = """
-SELECT a.attname AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
-FROM pg_catalog.pg_attribute a
-WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum
-"""
-_CHUNKS: Final = 8
-"""Pieces of rows that are held on their way from one database to the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableName:
-    """A table as a person names it: `schema.table`."""
-
-    schema: str
-    name: str
-
-    @property
-    def quoted(self) -> str:
-        return f"{quote_identifier(self.schema)}.{quote_identifier(self.name)}"
-
-    def restored(self, backup_id: str) -> TableName:
-        """Where its copy goes: names are cut so that the server does not."""
-        suffix = f"_restored_{backup_id}"
-        room = _NAME_BYTES - len(suffix)
-        name = self.name.encode()[:room].decode("utf-8", "ignore")
-        return TableName(self.schema, name + suffix)
-
-
-def table_name(text: str) -> TableName:
-    """`schema.table`, without quotes. Raises BackupError."""
-    schema, dot, name = text.partition(".")
-    if not (dot and schema and name):
-        raise BackupError(
-            f'"{text}" does not name a table',
-            hint="Write schema and table, without quotes: clinic.patients",
-        )
-    return TableName(schema, name)
 
 
 async def restore_database(backup_id: str, into: str, context: BackupContext) -> Backup:
@@ -106,10 +70,19 @@ async def restore_database(backup_id: str, into: str, context: BackupContext) ->
 
 
 async def restore_tables(
-    backup_id: str, tables: tuple[TableName, ...], context: BackupContext
+    backup_id: str,
+    tables: tuple[TableName, ...],
+    context: BackupContext,
+    *,
+    rows_only: bool = False,
+    tell: Tell = lambda text: None,
 ) -> Backup:
     """Copy tables of a backup into its live database, each beside the live one. Raises BackupError;
-    then nothing was copied."""
+    then nothing was copied.
+
+    `rows_only`: columns and rows, and nothing that belongs to them. `tell` hears what of that could
+    not be made.
+    """
     backup = await registered(backup_id, context)
     access = context.access
     with locked_directory(context.directory):
@@ -127,9 +100,14 @@ async def restore_tables(
                 await restore(backup, path, scratch, binaries, context)
                 source = await access.connect(scratch)
                 try:
+                    copying = Copying(source, live, backup.id, rows_only, tell)
+                    dumped = ""
+                    if not rows_only:
+                        dumped = await dumped_foreign_keys(backup, path, binaries, context)
                     async with live.transaction():
                         for table in tables:
-                            await _copy(source, live, table, table.restored(backup.id))
+                            await copy_table(copying, table)
+                    await _add_foreign_keys(copying, tables, dumped)
                 finally:
                     await disconnect(source)
             return backup
@@ -160,45 +138,16 @@ async def refuse_existing(live: Connection, backup: Backup, tables: tuple[TableN
             )
 
 
-async def _copy(source: Connection, live: Connection, table: TableName, target: TableName) -> None:
-    columns = await source.fetch(_COLUMNS, table.quoted)
-    if not columns:
-        raise BackupError(
-            f"there is no table {table.schema}.{table.name} with columns in the backup",
-            hint="See what is in it: dbguard backup show ID",
-        )
-    names = [row["name"] for row in columns]
-    described = ", ".join(f"{quote_identifier(row['name'])} {row['type']}" for row in columns)
-    await live.execute(f"CREATE TABLE {target.quoted} ({described})")
-    await live.execute(f"REVOKE ALL ON {target.quoted} FROM PUBLIC")
-    pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_CHUNKS)
-
-    async def rows() -> AsyncIterator[bytes]:
-        while (piece := await pieces.get()) is not None:
-            yield piece
-
-    async def read() -> None:
-        listed = ", ".join(map(quote_identifier, names))
-        query = f"SELECT {listed} FROM {table.quoted}"  # noqa: S608 - quoted
-        try:
-            await source.copy_from_query(query, output=pieces.put, format="binary")
-            await pieces.put(None)
-        except BaseException:
-            while not pieces.empty():  # whoever takes them is to end, and there is room now
-                pieces.get_nowait()
-            pieces.put_nowait(None)
-            raise
-
-    reading = asyncio.get_running_loop().create_task(read(), name="rows of a backup")
+async def _add_foreign_keys(copying: Copying, tables: tuple[TableName, ...], dumped: str) -> None:
+    """As far as it can be done: the copies are there, and stay."""
+    written = "SELECT pg_catalog.format('%I.%I', $1::pg_catalog.text, $2::pg_catalog.text)"
     try:
-        await live.copy_to_table(
-            target.name, schema_name=target.schema, columns=names, source=rows(), format="binary"
-        )
-        await reading
-    finally:
-        reading.cancel()
-        with suppress(asyncio.CancelledError, *SERVER_ERRORS):
-            await reading
+        names = {t: await copying.live.fetchval(written, t.schema, t.name) for t in tables}
+        copies = {name: table.restored(copying.backup_id).quoted for table, name in names.items()}
+        for table, name in names.items():
+            await add_foreign_keys(copying, table, foreign_keys_of(name, dumped), copies)
+    except SERVER_ERRORS:
+        copying.tell("foreign keys are not made: the connection was lost")
 
 
 async def _exists(connection: Connection, database: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -64,6 +65,34 @@ async def restore(
             harmless=only_unknown_timeout if skewed else lambda messages: False,
         )
     return superuser
+
+
+async def dumped_foreign_keys(
+    backup: Backup, path: Path, binaries: Binaries, context: BackupContext
+) -> str:
+    """The statements that make the foreign keys of a dump, as pg_restore writes them: of a part
+    they are not restored.
+
+    Raises:
+        BackupError: pg_restore failed.
+        OSError: what it writes cannot be read.
+    """
+    key = await key_of(backup, context)
+    written = path.with_name(f"{backup.id}.keys{PARTIAL_SUFFIX}")
+    create_private(written)
+    try:
+        async with (
+            _readable(backup, path, key) as archive,
+            _list_of(backup, path, archive, binaries, context, _is_foreign_key) as chosen,
+        ):
+            await archive.run(
+                [str(binaries.pg_restore), *chosen, f"--file={written}"],
+                context.environment(binaries),
+                what=f"reading the keys of backup {backup.id}",
+            )
+        return await asyncio.to_thread(written.read_text, "utf-8", "replace")
+    finally:
+        written.unlink(missing_ok=True)
 
 
 async def key_of(backup: Backup, context: BackupContext) -> Key | None:
@@ -132,6 +161,24 @@ async def _listed(
     if backup.tables is None:
         yield []
         return
+
+    def kept(line: str) -> bool:
+        return not _entry(line).startswith(_NEED_ALL_ROWS)
+
+    async with _list_of(backup, path, archive, binaries, context, kept) as chosen:
+        yield chosen
+
+
+@contextlib.asynccontextmanager
+async def _list_of(
+    backup: Backup,
+    path: Path,
+    archive: _Archive,
+    binaries: Binaries,
+    context: BackupContext,
+    kept: Callable[[str], bool],
+) -> AsyncIterator[list[str]]:
+    """The arguments that leave those entries of a dump whose lines in its list are `kept`."""
     listing = path.with_name(f"{backup.id}.list{PARTIAL_SUFFIX}")
     create_private(listing)
     try:
@@ -141,16 +188,21 @@ async def _listed(
             what=f"listing backup {backup.id}",
         )
         lines = listing.read_text("utf-8", "replace").splitlines(keepends=True)
-        listing.write_text("".join(line for line in lines if not _left_out(line)), "utf-8")
+        listing.write_text("".join(line for line in lines if kept(line)), "utf-8")
         yield [f"--use-list={listing}"]
     finally:
         listing.unlink(missing_ok=True)
 
 
-def _left_out(line: str) -> bool:
-    """Of a line like `3456; 2606 16412 FK CONSTRAINT clinic visits visits_patient_fkey owner`."""
+def _is_foreign_key(line: str) -> bool:
+    return _entry(line).startswith("FK CONSTRAINT ")
+
+
+def _entry(line: str) -> str:
+    """From its kind on, of a line like
+    `3456; 2606 16412 FK CONSTRAINT clinic visits visits_patient_fkey owner`."""
     words = line.split(" ", 3)
-    return len(words) == 4 and words[3].startswith(_NEED_ALL_ROWS)
+    return words[3] if len(words) == 4 else ""
 
 
 async def _facts(target: str, context: BackupContext) -> tuple[bool, bool]:

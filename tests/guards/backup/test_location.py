@@ -19,13 +19,14 @@ import pytest
 
 from dbguard.errors import BackupError
 from dbguard.guards.backup import objects as objects_module
-from dbguard.guards.backup.giving_back import restore_database, restore_tables, table_name
+from dbguard.guards.backup.giving_back import restore_database, restore_tables
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.model import BackupStatus, DumpFormat
 from dbguard.guards.backup.objects import Bucket, LocationUnavailable, Objects, Stopped
 from dbguard.guards.backup.pruning import remove_backup
 from dbguard.guards.backup.sealing import Key
 from dbguard.guards.backup.store import Store
+from dbguard.guards.backup.table_names import table_name
 from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
 from dbguard.guards.backup.uploading import remove_leftovers
 from dbguard.policy.decision import BackupRequirement
