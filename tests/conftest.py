@@ -144,16 +144,27 @@ def pytest_report_header() -> str:
 
 
 LONG = (
-    "test_compiled.py", "e2e/test_taking.py", "guards/backup/providers/test_real_tools.py",
-    "e2e/test_backup_coverage.py", "e2e/test_taken_back.py",
-    "e2e/test_operations.py", "sql/test_oracle_generated.py", "e2e/test_attacks.py",
-    "e2e/test_honest.py", "demo/test_demo.py", "e2e/test_name_changes.py",
-    "e2e/test_login_matrix.py", "e2e/test_canary_sweep.py", "guards/backup/test_taking.py",
-    "e2e/test_clients_sessions.py", "e2e/test_upstreams.py", "e2e/test_identities.py",
-    "e2e/test_bad_input.py", "e2e/test_drift.py", "e2e/test_renames.py", "e2e/test_hostile.py",
-    "e2e/test_termination.py", "e2e/test_masked_reading.py", "e2e/test_faults.py",
-    "e2e/test_states.py", "e2e/test_crash.py", "e2e/test_tls.py", "sql/test_bulk.py",
-    "e2e/test_pgbench.py", "demo/test_server.py", "e2e/test_operations_load.py",
+    "sql/test_oracle_generated.py", "e2e/test_attacks.py", "demo/test_demo.py",
+    "e2e/test_name_changes.py", "e2e/test_honest.py", "e2e/test_operations.py",
+    "guards/backup/test_taking.py", "sql/test_bounds.py", "e2e/test_taking.py",
+    "sql/test_masked_generated.py", "guards/backup/test_proving.py", "test_compiled.py",
+    "e2e/test_drift.py", "e2e/test_canary_sweep.py", "demo/test_server.py", "e2e/test_upstreams.py",
+    "e2e/test_hostile.py", "e2e/test_clients_sessions.py",
+    "guards/backup/providers/test_real_tools.py", "sql/test_mutation_fuzz.py",
+    "e2e/test_backup_coverage.py", "e2e/test_bad_input.py", "e2e/test_workers.py",
+    "audit/test_outage.py", "e2e/test_identities.py", "cli/test_backup.py",
+    "e2e/test_login_matrix.py", "catalog/test_loading.py", "sql/rewriting/test_rewrite_honest.py",
+    "e2e/test_taken_back.py", "catalog/test_system_rows.py", "e2e/test_termination.py",
+    "catalog/test_watching.py", "e2e/test_clients_drivers.py", "sql/test_bulk.py",
+    "e2e/test_past_dbguard.py", "proxy/test_analysis_pool.py",
+    "sql/rewriting/test_rewrite_hostile.py", "e2e/test_renames.py", "e2e/test_protocol_session.py",
+    "e2e/test_straight_way.py", "e2e/test_faults.py", "e2e/test_roles.py", "e2e/test_standby.py",
+    "audit/test_crash.py", "cli/test_explain.py", "test_documentation.py",
+    "e2e/test_masked_reading.py", "e2e/test_tls.py", "e2e/test_foreign_backups.py", "test_style.py",
+    "audit/test_sealing.py", "e2e/test_pgbench.py", "cli/test_trail.py",
+    "verification/test_changing_trail.py", "e2e/test_proofs.py", "e2e/test_protocol_fuzz.py",
+    "verification/test_hostile_files.py", "test_deployment.py", "e2e/test_state_table.py",
+    "policy/test_following.py",
 )  # fmt: skip
 """Modules that take long, longest first. At the end of a run in several processes they would
 leave all but one of them with nothing to do."""

@@ -4,7 +4,8 @@ A proxy takes over a second of CPU to load its modules, and tests start a hundre
 *nursery* is a process that has loaded them and does nothing but fork: each child gets the
 arguments, folder, variables and standard streams that a new process would have, and goes on as
 `python -m dbguard` does. Processes that begin by themselves are shown where starting is the
-subject (test_bad_input, tests/demo, tests/test_deployment) and by `Factory(…, whole=True)`.
+subject (two tests of test_bad_input, tests/demo, tests/test_deployment) and by
+`Factory(…, whole=True)`.
 
 The nursery and its user talk over a socket: a request is a JSON object with two descriptors,
 standard output and standard error; each message back is a JSON list.
@@ -30,6 +31,8 @@ from typing import IO, Any
 from .forked_analysis import fork_analysis
 
 ROOT = Path(__file__).parents[2]
+RUN_SECONDS = 120.0
+"""A command that takes longer hangs, and is killed."""
 
 
 class Nursery:
@@ -64,9 +67,12 @@ class Nursery:
         """`dbguard` with `arguments` in `folder`, to its end."""
         with tempfile.TemporaryFile("w+") as errors:
             process = self.start(list(arguments), folder, errors, environment)
+            overdue = threading.Timer(RUN_SECONDS, process.kill)
+            overdue.start()
             with process.stdout:
                 said = process.stdout.read()
-            code = process.wait(60)
+            overdue.cancel()
+            code = process.wait(RUN_SECONDS)
             errors.seek(0)
             return subprocess.CompletedProcess(arguments, code, said, errors.read())
 

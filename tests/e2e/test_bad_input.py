@@ -11,20 +11,15 @@ from typing import Any
 
 import pytest
 
+from .forking import the_nursery
 from .proxies import HIPAA, ROOT, free_port, write_config
 
 pytestmark = pytest.mark.pg
 
 
 def serve(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dbguard", "serve", "--config", str(folder / "dbguard.yaml")],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    arguments = ("serve", "--config", str(folder / "dbguard.yaml"))
+    return the_nursery().run(arguments, ROOT, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 @pytest.fixture
