@@ -118,9 +118,9 @@ class Site:
                     identity = await identify(connection, access)
                     await disconnect(connection)
                     await providers.all[0].backups(identity)
-                    while providers.proofs is not None and providers.proofs._tasks:
-                        await asyncio.sleep(0.02)
-                    providers.all[0]._answers.clear()
+                    if providers.proofs is not None and providers.proofs._tasks:
+                        await asyncio.gather(*providers.proofs._tasks.values())
+                        providers.all[0]._answers.clear()
                 return await guard.check(requirement, "postgres", NOTHING)
             finally:
                 await providers.close()
