@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,17 @@ class TlsServer:
         for name in ("server.key", "server.crt"):
             shutil.chown(data / name, owner.st_uid, owner.st_gid)
             (data / name).chmod(0o600)
+
+    def renew(self, authority: trustme.CA) -> None:
+        """Have the running server show a certificate of this authority from here on."""
+        self.install(authority)
+        with self.connect() as connection:
+            loaded = connection.execute("SELECT pg_conf_load_time()").fetchone()
+            connection.execute("SELECT pg_reload_conf()")
+            until = time.monotonic() + 90
+            while connection.execute("SELECT pg_conf_load_time()").fetchone() == loaded:
+                assert time.monotonic() < until, "no reload"
+                time.sleep(0.02)
 
     def connect(self, user: str = "", **options: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(

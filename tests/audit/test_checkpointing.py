@@ -89,7 +89,7 @@ def run(directory: Path, key: SigningKey, records: int = 3, **options) -> None: 
 
 
 def until(condition) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

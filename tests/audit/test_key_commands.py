@@ -78,7 +78,7 @@ def test_rotate_hands_over_in_the_operators_chain_and_in_one_that_is_written(
     old, new = settings.signing_key.with_suffix(".pub").read_text().splitlines()
     assert f"{old.partition('+')[0]} hands over to {new.partition('+')[0]}" in output
     assert new in output
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while len(key_records(settings.directory)) < 2:
         assert time.monotonic() < deadline
         log.wait(log.append(EVENT), timeout=20)

@@ -83,7 +83,7 @@ async def watching(catalog: Catalog, database: Any) -> AsyncIterator[None]:
         await catalog.close()
 
 
-async def until(condition: Any, seconds: float = 5.0) -> None:
+async def until(condition: Any, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import struct
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,10 +14,6 @@ from typing import Any
 from psycopg.pq import ConnStatus, ExecStatus, Format, PGconn, PollingStatus, TransactionStatus
 
 FOLDER = Path(__file__).parent / "attacks"
-
-NOTICED_SECONDS = 1.6
-"""dbguard looks for changes once a second; some more for reading the catalog."""
-
 
 ANSWER_SECONDS = 20
 """Longer than any attack takes; an attack that makes a session hang fails its test."""
@@ -201,8 +196,10 @@ def run(
     how: How,
     open_session: Callable[[], Attacker],
     direct: Callable[[str], list[tuple[Any, ...]]],
+    caught_up: Callable[[], None],
 ) -> Answers:
-    """Carry an attack out in sessions of its own."""
+    """Carry an attack out in sessions of its own. `caught_up` returns when dbguard has noticed what
+    was done past it."""
     sessions: list[Attacker] = [open_session()]
     try:
         for step in attack.steps:
@@ -212,7 +209,7 @@ def run(
             elif word == "@direct":
                 direct(rest)
             elif word == "@noticed":
-                time.sleep(NOTICED_SECONDS)
+                caught_up()
             elif word == "@second":
                 if len(sessions) == 1:
                     sessions.append(open_session())

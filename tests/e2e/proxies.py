@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -10,9 +11,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -196,6 +198,59 @@ backup: {{dsn: "{backup}", directory: backups}}
 """,
         "utf-8",
     )
+
+
+def mark(database: Any) -> str:
+    """Make a table past dbguard; its name."""
+    name = f"noticed.at_{next(_marks)}"
+    database.execute(f"CREATE SCHEMA IF NOT EXISTS noticed; CREATE TABLE {name} ()")
+    return name
+
+
+def await_mark(name: str, dsn: str) -> None:
+    """Return when dbguard knows this table: a catalog is of one moment, so by then it knows what
+    was done before as well, be the machine as busy as it may. `dsn` leads through dbguard."""
+    until = time.monotonic() + 90
+    with closing(psycopg.connect(dsn, autocommit=True)) as session:
+        while True:
+            try:
+                session.execute(f"SELECT 1 FROM {name}".encode())
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                assert time.monotonic() < until, f"{name} was not noticed"
+                time.sleep(0.05)
+                continue
+            except psycopg.errors.InsufficientPrivilege:
+                pass
+            return
+
+
+_marks = itertools.count(1)
+
+
+def await_statement(dsn: str, part: str) -> None:
+    """Return when the server runs a statement that holds `part`: one that is still on its way
+    cannot be cancelled. `dsn` leads to the server itself."""
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+        " AND position(%s IN query) > 0"
+    )
+    until = time.monotonic() + 90
+    with closing(psycopg.connect(dsn, autocommit=True)) as session:
+        while session.execute(query, (part,)).fetchone() is None:
+            assert time.monotonic() < until, f"{part} does not run"
+            time.sleep(0.02)
+
+
+def when_running(dsn: str, part: str, act: Callable[[], object]) -> threading.Thread:
+    """A thread that waits for the statement, and does something then."""
+
+    def wait() -> None:
+        await_statement(dsn, part)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
 
 
 class Relay:

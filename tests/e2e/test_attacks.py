@@ -13,7 +13,7 @@ from . import attackers
 from .attackers import FOLDER, Attack, Attacker, How
 from .canaries import canaries, leaks
 from .conftest import Factory
-from .proxies import Guarded, Relay, relayed
+from .proxies import Guarded, Relay, await_mark, mark, relayed
 
 pytestmark = pytest.mark.pg
 
@@ -139,7 +139,12 @@ def test_series(
     how: How,
 ) -> None:
     del relay.received[:]
-    attackers.run(attack, how, opener(field, relay, attack.user), module_clinic_database.execute)
+    database = module_clinic_database
+
+    def caught_up() -> None:
+        await_mark(mark(database), field.dsn("dba"))
+
+    attackers.run(attack, how, opener(field, relay, attack.user), database.execute, caught_up)
     assert leaks(bytes(relay.received), values) == []
 
 

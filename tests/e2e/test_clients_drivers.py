@@ -33,15 +33,15 @@ def test_cancelled_while_dbguard_asks_the_server(
     with guarded.connect("app", autocommit=True) as client:
         for number, delay in enumerate((0.02, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3)):
             client.execute(f"CREATE TEMP VIEW v{number} AS SELECT 1 AS id")
-            timer = threading.Timer(delay, client.cancel_safe)
-            outcome: str | None = ""
-            timer.start()
-            try:
-                client.execute(f"SELECT pg_sleep(6), {number}")
-            except psycopg.errors.QueryCanceled as error:
-                outcome = error.sqlstate
-            timer.join()
-            assert outcome == "57014", delay
+            client.pgconn.send_query(f"SELECT pg_sleep(60), {number}".encode())
+            while client.pgconn.flush():
+                pass
+            time.sleep(delay)  # the statement is on its way, how far makes no difference
+            client.cancel_safe()
+            result = client.pgconn.get_result()
+            assert result is not None
+            assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014", delay
+            assert client.pgconn.get_result() is None
 
 
 def test_cancelled_while_the_statement_is_analysed(

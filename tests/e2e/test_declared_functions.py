@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from .attackers import NOTICED_SECONDS
 from .conftest import Factory
-from .proxies import HIPAA, Guarded
+from .proxies import HIPAA, Guarded, await_mark, mark
 
 pytestmark = pytest.mark.pg
 
@@ -121,9 +119,9 @@ def test_a_declaration_holds_for_what_has_the_signature(
         f"CREATE FUNCTION declared.replaced(a int) RETURNS int {BODY}; "
         "ALTER FUNCTION declared.replaced(int) OWNER TO dba"
     )
-    time.sleep(NOTICED_SECONDS)
+    await_mark(mark(module_clinic_database), guarded.dsn("dba"))
     _run(guarded, "SELECT declared.replaced(1)")
     module_clinic_database.execute("ALTER FUNCTION declared.replaced(int) OWNER TO analyst")
-    time.sleep(NOTICED_SECONDS)
+    await_mark(mark(module_clinic_database), guarded.dsn("dba"))
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="can't be seen through"):
         _run(guarded, "SELECT declared.replaced(1)")

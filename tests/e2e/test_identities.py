@@ -7,7 +7,6 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from tests.conftest import binaries
 from tests.tls_server import TlsServer, tls_server
 
 from .conftest import Factory
-from .proxies import Guarded
+from .proxies import Guarded, when_running
 from .test_termination import LEGS, WHO, WRONG, listening
 from .test_tls import Known, configured, reload
 
@@ -452,13 +451,12 @@ def test_a_database_that_is_not_named_is_ones_own(guarded: Guarded, server: TlsS
             connection.execute("DROP DATABASE anna WITH (FORCE)")
 
 
-def test_statements_are_cancelled(guarded: Guarded) -> None:
+def test_statements_are_cancelled(guarded: Guarded, server: TlsServer) -> None:
     with closing(psycopg.connect(guarded.dsn("carl"), autocommit=True)) as session:
-        timer = threading.Timer(0.5, session.cancel_safe)
-        timer.start()
+        ending = when_running(server.embedded.dsn(), "pg_sleep(60)", session.cancel_safe)
         with pytest.raises(psycopg.errors.QueryCanceled):
             session.execute("SELECT pg_sleep(60)")
-        timer.join()
+        ending.join()
 
 
 def test_who_is_disabled_is_thrown_out(guarded: Guarded, server: TlsServer) -> None:
@@ -469,14 +467,15 @@ def test_who_is_disabled_is_thrown_out(guarded: Guarded, server: TlsServer) -> N
         closing(psycopg.connect(guarded.dsn("nora"), autocommit=True)) as other,
     ):
         (pid,) = one(busy, "SELECT pg_backend_pid()")
-        timer = threading.Timer(
-            0.3, changed, (guarded, "carl", lambda user: replace(user, disabled=True))
+        ending = when_running(
+            server.embedded.dsn(),
+            "pg_sleep(300)",
+            lambda: changed(guarded, "carl", lambda user: replace(user, disabled=True)),
         )
-        timer.start()
         with pytest.raises(psycopg.OperationalError, match="the user was disabled") as caught:
             busy.execute("SELECT pg_sleep(300)")
         assert caught.value.sqlstate == "57P01"
-        timer.join()
+        ending.join()
         soon(lambda: broken(idle, "the user was disabled"))
         with pytest.raises(psycopg.OperationalError, match=WRONG.format("carl")):
             psycopg.connect(guarded.dsn("carl"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -21,14 +20,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from .conftest import Factory
-from .proxies import Guarded
+from .proxies import Guarded, await_mark, mark
 
 pytestmark = pytest.mark.pg
 
 FOLDER = Path(__file__).parent / "names"
 SECRET = "/secret-"
-NOTICED_SECONDS = 3.0
-"""dbguard looks for changes once a second; some more for reading the catalog."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +103,10 @@ class Run:
             self.expected[len(self.transcript)] = other
         word, _, rest = step.partition(" ")
         if word == "@super":
-            before = self.epochs()
             self.elsewhere(self.database.dsn(), rest)
-            self.await_notice(before)
+            made = mark(self.database)
+            if self.guarded is not None:
+                await_mark(made, self.dsn("dba"))
         elif word == "@dba":
             self.elsewhere(self.dsn("dba"), rest)
         elif word == "@again":
@@ -122,15 +120,6 @@ class Run:
     def elsewhere(self, dsn: str, text: str) -> None:
         with closing(psycopg.connect(dsn, autocommit=True)) as connection:
             connection.execute(text.encode())
-
-    def epochs(self) -> int:
-        return self.guarded.log.read_text("utf-8").count("catalog read") if self.guarded else 0
-
-    def await_notice(self, before: int) -> None:
-        """Until dbguard has read the catalog again; the documented window for such changes."""
-        end = time.monotonic() + NOTICED_SECONDS
-        while self.guarded is not None and self.epochs() == before and time.monotonic() < end:
-            time.sleep(0.05)
 
     def outcome(self, text: str) -> object:
         try:

@@ -28,7 +28,7 @@ from dbguard.wire.proxy_header import SIGNATURE
 from dbguard.wire.startup import StartupMessage
 
 from .protocol_client import Client, error_of
-from .proxies import HIPAA, Guarded, free_port
+from .proxies import HIPAA, Guarded, await_statement, free_port
 
 pytestmark = pytest.mark.pg
 
@@ -470,7 +470,7 @@ def test_not_ready_without_the_server(proxy: Guarded) -> None:
         assert error_of([client.message()])[0] == "08001"
 
 
-def test_a_drained_thread_of_work_is_not_cut(proxy: Guarded) -> None:
+def test_a_drained_thread_of_work_is_not_cut(proxy: Guarded, pg_server: Any) -> None:
     """A statement that runs when the signal comes is answered."""
     proxy.start()
     process = proxy.process
@@ -483,10 +483,9 @@ def test_a_drained_thread_of_work_is_not_cut(proxy: Guarded) -> None:
 
     worker = threading.Thread(target=work)
     worker.start()
-    within(10, lambda: proxy.records("decision"))
-    time.sleep(0.2)
+    await_statement(pg_server.dsn(), "SELECT 7 FROM pg_sleep(1)")
     process.send_signal(signal.SIGTERM)
-    worker.join(10)
+    worker.join(60)
     assert answers == [(7,)]
     assert ended(proxy) == 0
 

@@ -22,7 +22,7 @@ from dbguard.wire.tags import Backend
 
 from .conftest import Factory
 from .protocol_client import Client, error_of, rows, startup, tags
-from .proxies import Guarded
+from .proxies import Guarded, await_statement
 
 pytestmark = pytest.mark.pg
 
@@ -123,15 +123,6 @@ def test_names_that_are_not_text(proxy: Guarded) -> None:
     assert proxy.records("connect")[-1]["kind"] == "connect"
 
 
-def sleeping(server: Any, seconds: int) -> None:
-    """Wait until the server has begun with a pg_sleep."""
-    text = f"query = 'SELECT pg_sleep({seconds})' AND state = 'active'"
-    until = time.monotonic() + 60
-    while not server.execute(f"SELECT 1 FROM pg_stat_activity WHERE {text}"):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_cancel_keys(proxy: Guarded, pg_server: Any) -> None:
     with Client(proxy.port) as client:
         client.log_in("app", proxy.database)
@@ -145,11 +136,11 @@ def test_cancel_keys(proxy: Guarded, pg_server: Any) -> None:
                 assert other.message() == b""
 
         client.send(pack(ord("Q"), b"SELECT pg_sleep(1)\0"))
-        sleeping(pg_server, 1)
+        await_statement(pg_server.dsn(), "pg_sleep(1)")
         cancel(bytes(b ^ 1 for b in client.key.secret))
         assert tags(client.until_ready())[-2:] == "CZ"
         client.send(pack(ord("Q"), b"SELECT pg_sleep(3600)\0"))
-        sleeping(pg_server, 3600)
+        await_statement(pg_server.dsn(), "pg_sleep(3600)")
         cancel(client.key.secret)
         assert error_of(client.until_ready())[0] == "57014"
         key = client.key
@@ -178,7 +169,7 @@ def test_minor_versions_and_options_are_negotiated_as_by_the_server(
             lengths.append(len(client.key.secret))
             if port == proxy.port:
                 client.send(pack(ord("Q"), b"SELECT pg_sleep(10)\0"))
-                time.sleep(0.2)
+                await_statement(pg_server.dsn(), "pg_sleep(10)")
                 with Client(proxy.port) as other:
                     other.send(CancelRequest(client.key.process_id, client.key.secret).encode())
                     assert other.message() == b""

@@ -220,7 +220,9 @@ def test_sessions_that_may_only_read(proxy: Guarded, pair: Replicated) -> None:
         owner.execute("ALTER ROLE app RESET default_transaction_read_only")
         owner.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         owner.execute("SELECT pg_reload_conf()")
-    time.sleep(1.5)
+        shown = "SHOW default_transaction_read_only"
+        within(20, lambda: owner.execute(shown).fetchone() == ("on",))
+    time.sleep(1.5)  # so long what was found out of a server counts
 
     def through() -> psycopg.Connection[Any]:
         return proxy.connect("app", autocommit=True)

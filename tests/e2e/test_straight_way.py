@@ -3,7 +3,6 @@ for the first of them holds for the others."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +16,7 @@ from dbguard.wire import frontend
 from .canaries import canaries, leaks
 from .conftest import Factory
 from .protocol_client import Client, error_of, rows, tags, values
-from .proxies import Guarded, relayed
+from .proxies import Guarded, relayed, when_running
 from .test_operations import reload
 
 pytestmark = pytest.mark.pg
@@ -224,11 +223,10 @@ def test_what_runs_for_long_can_be_ended(
             else:
                 module_clinic_database.execute(f"SELECT pg_terminate_backend({pid})")
 
-        timer = threading.Timer(0.5, stop)
-        timer.start()
+        ending = when_running(module_clinic_database.dsn(), "pg_sleep(", stop)
         with pytest.raises(psycopg.Error) as caught:
             connection.execute("SELECT pg_sleep(%s::float8)", (60,))
-        timer.join()
+        ending.join()
         assert caught.value.sqlstate == {"cancel": "57014", "terminate": "57P01"}[end]
         if end == "cancel":
             assert connection.execute("SELECT pg_sleep(%s::float8)", (0,)).fetchone() is not None

@@ -17,7 +17,7 @@ import trustme
 
 from tests.tls_server import TlsServer, tls_server
 
-from .proxies import Guarded
+from .proxies import Guarded, await_statement
 
 pytestmark = pytest.mark.pg
 
@@ -135,10 +135,7 @@ def test_modes_and_reloads_towards_the_server(
     with closing(proxy.connect("app", autocommit=True)) as session:
         assert through_tls(proxy)
         renewed = trustme.CA()
-        server.install(renewed)
-        with server.connect() as connection:
-            connection.execute("SELECT pg_reload_conf()")
-            time.sleep(0.3)
+        server.renew(renewed)
         with pytest.raises(psycopg.OperationalError, match="cannot be reached") as caught:
             proxy.connect("app")
         assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
@@ -170,15 +167,13 @@ def test_modes_and_reloads_towards_the_server(
 def test_statements_are_cancelled_over_the_same_way(
     server: TlsServer, guard: Callable[..., Guarded]
 ) -> None:
-    server.install(server.authority)
-    with server.connect() as connection:
-        connection.execute("SELECT pg_reload_conf()")
+    server.renew(server.authority)
     proxy = guard(Known(server), rules=None, durability="buffered", started=False)
     configured(proxy, server, "127.0.0.1", f"mode: verify-full, ca: {server.ca}")
     proxy.start()
     with closing(proxy.connect("app", autocommit=True)) as session:
         session.pgconn.send_query(b"SELECT pg_catalog.pg_sleep(30)")
-        time.sleep(0.5)
+        await_statement(server.embedded.dsn(), "pg_sleep(30)")
         session.cancel()
         result = session.pgconn.get_result()
         assert result is not None
@@ -188,9 +183,7 @@ def test_statements_are_cancelled_over_the_same_way(
 def test_tls_on_both_legs(server: TlsServer, guard: Callable[..., Guarded]) -> None:
     """Who leaves channel binding alone gets in; who misses it is told why the server would not
     have them. A cancel request goes over TLS both times."""
-    server.install(server.authority)
-    with server.connect() as connection:
-        connection.execute("SELECT pg_reload_conf()")
+    server.renew(server.authority)
     proxy = guard(Known(server), rules=None, durability="buffered", started=False)
     configured(proxy, server, "127.0.0.1", f"mode: verify-full, ca: {server.ca}")
     certificate(trustme.CA(), proxy.folder)
@@ -206,7 +199,7 @@ def test_tls_on_both_legs(server: TlsServer, guard: Callable[..., Guarded]) -> N
         ).fetchone()
         assert row == (True,)
         session.pgconn.send_query(b"SELECT pg_catalog.pg_sleep(30)")
-        time.sleep(0.5)
+        await_statement(server.embedded.dsn(), "pg_sleep(30)")
         session.cancel_safe()
         result = session.pgconn.get_result()
         assert result is not None

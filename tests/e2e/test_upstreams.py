@@ -24,7 +24,7 @@ from dbguard.wire.startup import CancelRequest
 from tests.conftest import PgServer, binaries
 
 from .protocol_client import Client, error_of, startup
-from .proxies import Guarded
+from .proxies import Guarded, await_statement
 
 pytestmark = pytest.mark.pg
 
@@ -271,15 +271,15 @@ def test_a_catalog_of_another_server_is_refused(proxy: Guarded, pair: Pair) -> N
     assert "catalog.dsn: leads to another server than upstream" in refused.stderr
 
 
-def test_cancels_go_where_the_session_is(proxy: Guarded) -> None:
+def test_cancels_go_where_the_session_is(proxy: Guarded, pair: Pair) -> None:
     proxy.start()
-    for database in ("records", "eu_records"):
+    for database, server in zip(("records", "eu_records"), pair, strict=True):
         with Client(proxy.port) as client:
             client.send(startup("app", database))
             client.authenticate("demo")
             assert client.key is not None
-            client.send(pack(ord("Q"), b"SELECT pg_catalog.pg_sleep(20)\0"))
-            time.sleep(0.3)
+            client.send(pack(ord("Q"), b"SELECT pg_catalog.pg_sleep(60)\0"))
+            await_statement(server.dsn(), "pg_sleep(60)")
             with Client(proxy.port) as other:
                 other.send(CancelRequest(client.key.process_id, client.key.secret).encode())
                 assert other.message() == b""

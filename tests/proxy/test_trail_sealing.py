@@ -46,7 +46,7 @@ async def sealing(log: AuditLog, folder: Path, compress: bool = True) -> AsyncIt
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not true():
             await asyncio.sleep(0.02)
 

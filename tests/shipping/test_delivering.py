@@ -34,7 +34,7 @@ async def once(trail: Trail, place: Place, said: Said, **members: object) -> Non
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition():
             await asyncio.sleep(0.005)
 

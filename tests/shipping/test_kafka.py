@@ -22,7 +22,7 @@ def cluster() -> Iterator[str]:
     """The addresses of three brokers that live in a producer of this process."""
     keeper = kafka.Producer({"test.mock.num.brokers": 3, "bootstrap.servers": "nowhere:1"})
     found: dict[int, Any] = {}
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while len(found) < 3 and time.monotonic() < end:
         found = keeper.list_topics(timeout=5).brokers
     yield ",".join(f"{broker.host}:{broker.port}" for broker in found.values())
@@ -43,7 +43,7 @@ def read(servers: str, topic: str, count: int) -> list[Any]:
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([kafka.TopicPartition(topic, number, 0) for number in partitions])
     found: list[Any] = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while len(found) < count and time.monotonic() < end:
         message = consumer.poll(0.2)
         if message is not None and message.error() is None:

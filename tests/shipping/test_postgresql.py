@@ -205,7 +205,7 @@ async def test_a_connection_that_is_lost_is_made_again(
     task = asyncio.create_task(delivery.run())
     for _ in range(3):
         trail.add(5)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while delivery.status().lag_records or not delivery.status().shipped:
                 await asyncio.sleep(0.01)
         ended = evidence.execute(
@@ -214,7 +214,7 @@ async def test_a_connection_that_is_lost_is_made_again(
         )
         assert ended == [(True,)]
     trail.add(5)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while delivery.status().lag_records:
             await asyncio.sleep(0.01)
     task.cancel()

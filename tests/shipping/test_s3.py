@@ -181,7 +181,7 @@ async def test_gathering_waits_and_then_goes(
         trail.directory, chosen, destination, said, pace=QUICK, load=Load(gather=0.5)
     )
     task = asyncio.create_task(delivery.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not keys(bucket):
             await asyncio.sleep(0.05)
     assert len(keys(bucket)) == 1

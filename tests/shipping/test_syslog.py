@@ -25,7 +25,7 @@ def shipping(trail: Trail, said: Said, **members: object) -> Delivery:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition():
             await asyncio.sleep(0.005)
 
