@@ -16,12 +16,7 @@ from dbguard.engine.link import Steps
 from dbguard.engine.login import check_startup
 from dbguard.engine.planning import principal_of
 from dbguard.engine.session import Session
-from dbguard.errors import (
-    AuditUnavailable,
-    DbguardError,
-    LimitExceeded,
-    ProtocolViolation,
-)
+from dbguard.errors import AuditUnavailable, DbguardError, LimitExceeded, ProtocolViolation
 from dbguard.identity.known_users import KnownUsers
 from dbguard.identity.users import User
 from dbguard.policy.decision import Identity
@@ -133,7 +128,9 @@ class Connection:
         return None
 
     def end(self, error: DbguardError) -> None:
-        """Tell the client why, and end the session now."""
+        """Tell the client why, once, and end the session now."""
+        if self._ended_by is not None:
+            return
         self._ended_by = error
         self._waiting.stop()
         if self._client.is_full:  # it takes nothing: whoever waits for it has to be woken
