@@ -31,6 +31,8 @@ def _program() -> Callable[[], object]:
     from dbguard.cli.commands import COMMANDS, program
 
     first = sys.argv[1:2]
+    if first == ["--version"]:
+        return program(())
     return program(first if first and first[0] in COMMANDS else COMMANDS)
 
 

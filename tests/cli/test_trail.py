@@ -14,7 +14,7 @@ from dbguard.cli.commands import COMMANDS, program
 
 LOOK = """
 import sys
-sys.argv = ["dbguard", *{arguments!r}, "--help"]
+sys.argv = ["dbguard", *{arguments!r}]
 from dbguard.cli import main
 try:
     main()
@@ -37,10 +37,18 @@ PROXY = {"uvicorn", "dbguard.proxy", "dbguard.engine"}
     ],
 )
 def test_a_command_loads_nothing_of_another(arguments: tuple[str, ...], heavy: set[str]) -> None:
-    text = LOOK.format(arguments=arguments, heavy=heavy)
+    text = LOOK.format(arguments=(*arguments, "--help"), heavy=heavy)
     call = [sys.executable, "-c", text]
     found = subprocess.run(call, capture_output=True, text=True, check=True)
     assert f"Usage: dbguard {' '.join(arguments)} [OPTIONS]" in found.stdout
+    assert found.stdout.endswith("loaded: []\n")
+
+
+def test_the_version_takes_no_command() -> None:
+    heavy = {*PARSERS, *PROXY, "pydantic", *(f"dbguard.cli.{name}" for name in COMMANDS)}
+    call = [sys.executable, "-c", LOOK.format(arguments=("--version",), heavy=heavy)]
+    found = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("dbguard 0.1.0 (")
     assert found.stdout.endswith("loaded: []\n")
 
 
