@@ -153,6 +153,11 @@ class Guarded:
                     found.append(record)
         return found
 
+    def logged(self) -> list[dict[str, Any]]:
+        """What it told so far, in whole lines: the next may be on its way."""
+        written = self.log.read_text("utf-8").rpartition("\n")[0]
+        return [json.loads(line) for line in written.splitlines()]
+
     def samples(self) -> dict[str, float]:
         """What `/metrics` says, by name and labels."""
         url = f"http://127.0.0.1:{self.metrics_port}/metrics"

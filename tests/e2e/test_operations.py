@@ -57,7 +57,7 @@ def within(seconds: float, true: Callable[[], object]) -> None:
 
 
 def logged(proxy: Guarded, event: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in proxy.log.read_text("utf-8").splitlines()]
+    lines = proxy.logged()
     return [line for line in lines if line["event"] == event]
 
 

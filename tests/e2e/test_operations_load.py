@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -89,7 +88,7 @@ def test_reloads_scrapes_and_a_stop_under_load(
     assert proxy.verify().ok
     query = "SELECT sum(balance) FROM accounts"
     assert pg_database.execute(query) == [(ACCOUNTS * BALANCE,)]
-    log = [json.loads(line) for line in proxy.log.read_text("utf-8").splitlines()]
+    log = proxy.logged()
     failed = [line for line in log if line["event"].startswith("reload failed")]
     assert len(failed) == len(BROKEN) + 1
     assert all("more.yaml" in line["message"] for line in failed[:-1])

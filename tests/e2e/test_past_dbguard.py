@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,7 +71,7 @@ def a_few_looks(guarded: Guarded, database: Any, mark: str) -> None:
 
 
 def logged(guarded: Guarded, event: str) -> list[dict[str, Any]]:
-    lines = map(json.loads, guarded.log.read_text("utf-8").splitlines())
+    lines = guarded.logged()
     return [line for line in lines if line["event"] == event]
 
 

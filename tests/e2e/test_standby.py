@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -113,7 +112,7 @@ def configure(proxy: Guarded, pair: Replicated, wanted: str) -> None:
 
 def reload(proxy: Guarded) -> None:
     def count() -> int:
-        lines = [json.loads(line) for line in proxy.log.read_text("utf-8").splitlines()]
+        lines = proxy.logged()
         return sum(line["event"].startswith("reload") for line in lines)
 
     before = count()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import time
@@ -34,7 +33,7 @@ def reload(proxy: Guarded) -> None:
 
 
 def _reloads(proxy: Guarded) -> int:
-    lines = [json.loads(line) for line in proxy.log.read_text("utf-8").splitlines()]
+    lines = proxy.logged()
     return sum(line["event"].startswith("reload") for line in lines)
 
 

@@ -59,7 +59,7 @@ def within(seconds: float, true: Callable[[], object]) -> None:
 
 
 def events(proxy: Guarded, start: str) -> int:
-    lines = [json.loads(line) for line in proxy.log.read_text("utf-8").splitlines()]
+    lines = proxy.logged()
     return sum(line["event"].startswith(start) for line in lines)
 
 

@@ -90,8 +90,7 @@ def records(proxy: Guarded, writer: str, kind: str) -> list[dict[str, Any]]:
 
 
 def logged(proxy: Guarded, event: str) -> list[dict[str, Any]]:
-    lines = proxy.log.read_text("utf-8").rpartition("\n")[0].splitlines()
-    return [line for line in map(json.loads, lines) if line["event"] == event]
+    return [line for line in proxy.logged() if line["event"] == event]
 
 
 def ended(proxy: Guarded, writer: str) -> set[str]:
