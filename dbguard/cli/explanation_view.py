@@ -160,6 +160,7 @@ _REACHES = {
     Reach.DEPENDANTS: ", with what belongs to it or depends on it (CASCADE)",
     Reach.DATABASE: "anything in this database",
     Reach.CLUSTER: "what no backup of one database holds",
+    Reach.ELSEWHERE: "what is on another server",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from dbguard.errors import NotUnderstood
 from dbguard.policy.decision import BackupRequirement, OnMissing
-from dbguard.sql.facts import EffectKind
+from dbguard.sql.facts import Action, EffectKind
 from dbguard.sql.names import literal
 
 from .asks import Answer, Ask, AskRequirement, AskTake, AskUnchanged, RequirementAnswer
@@ -103,7 +103,7 @@ def _taken(
     assert isinstance(answer, RequirementAnswer)
     if not answer.satisfied or not answer.tables:
         return answer
-    held = _runs_alone(plan) and not (simple and _may_return_rows(plan))
+    held = _can_hold(plan, link, simple=simple)
     if held:
         yield from _hold(link, answer.tables)
     unchanged = yield AskUnchanged(
@@ -126,11 +126,19 @@ def _settled(plan: Plan) -> bool:
     return len(plan.statements) == 1 or not any(s.destroys.ties for s in plan.statements)
 
 
-def _runs_alone(plan: Plan) -> bool:
-    """Whether there is one transaction to hold a lock in: not for several statements, nor for ALTER
-    TABLE … DETACH PARTITION … CONCURRENTLY. That is told by its words alone: what is taken for one
-    by mistake goes without the lock."""
-    return len(plan.statements) == 1 and "concurrently" not in plan.text.lower()
+def _can_hold(plan: Plan, link: Link, *, simple: bool) -> bool:
+    """Whether there is one transaction to hold a lock in until the text has run.
+
+    In an open transaction block it is that, also for several statements, unless one of them may end
+    it, or take the lock back with a savepoint. Otherwise the statement has to be alone, and go by
+    Execute. ALTER TABLE … DETACH PARTITION … CONCURRENTLY wants no transaction block at all. That
+    is told by its words alone: what is taken for one by mistake goes without the lock.
+    """
+    if "concurrently" in plan.text.lower():
+        return False
+    if link.status == b"T":
+        return not any(s.action is Action.TRANSACTION for s in plan.statements)
+    return len(plan.statements) == 1 and not (simple and _may_return_rows(plan))
 
 
 def _may_return_rows(plan: Plan) -> bool:

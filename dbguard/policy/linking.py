@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dbguard.server_settings import OWN_PROVIDER
 from dbguard.sql.facts import Action, ActionClass
 
 from . import document
@@ -298,6 +299,10 @@ class _Linker:
         if shape.max_take_size is not None and OnMissing(shape.on_missing) is not OnMissing.TAKE:
             what = "max_take_size is only possible with on_missing: take"
             self._report(place, what, "remove it")
+        taken = OnMissing(shape.on_missing) is OnMissing.TAKE
+        if taken and providers and OWN_PROVIDER not in providers:
+            what = "on_missing: take makes a backup that providers does not let count"
+            self._report(place, what, f"add {OWN_PROVIDER} to providers, or say on_missing: refuse")
 
     def _check_masked(
         self, shape: RuleShape, place: Place, profiles: dict[str, MaskProfile]

@@ -97,6 +97,10 @@ def errors(*texts: str) -> list[str]:
          "x:1:35: provider x is named twice; keep one of them"),
         ("rules: [{id: a, require: {backup: {max_age: 1h, max_take_size: 1GB}}, actions: [ddl]}]",
          "x:1:35: max_take_size is only possible with on_missing: take; remove it"),
+        ("rules: [{id: a, require: {backup: {max_age: 1h, on_missing: take, providers: [x]}},"
+         " actions: [ddl]}]",
+         "x:1:35: on_missing: take makes a backup that providers does not let count; "
+         "add pg_dump to providers, or say on_missing: refuse"),
         ("rules: [{id: a, deny: [ddl], unless: additive}]", "x:1:9: unless: is only possible with"),
         ("rules: [{id: a, require: {backup: {max_age: 1h}}, actions: [ddl], unless: harmless}]",
          "x:1:75: 'harmless' is not possible here; use 'additive'"),

@@ -46,6 +46,10 @@ Connection = Any
 """asyncpg.Connection; the package ships no types that this project reads."""
 
 
+class NoSuchDatabase(BackupError):
+    """The server has no database of that name."""
+
+
 class ServerAccess:
     """A connection URL that never shows itself: no repr, no error text holds it."""
 
@@ -105,7 +109,7 @@ class ServerAccess:
                 raise
             return connection
         except asyncpg.InvalidCatalogNameError:
-            raise BackupError(
+            raise NoSuchDatabase(
                 f'database "{database}" does not exist',
                 detail=f"The server at {self.address} has none with that name.",
                 hint="List the databases with psql -l, and mind upper and lower case.",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.access import ServerAccess
+from dbguard.guards.backup.access import NoSuchDatabase, ServerAccess
 from dbguard.guards.backup.evidence import Evidence, Provider
 from dbguard.guards.backup.looking import databases, look, note
 from dbguard.guards.backup.model import Clock, DatabaseIdentity
@@ -50,8 +50,9 @@ class BackupGuard:
     ) -> BackupVerdict:
         """Whether backups of `database` satisfy `requirement` at this moment, for a statement that
         destroys `destroyed`. Never raises. `process_id` is as `doomed_by` takes it."""
-        if destroyed.database:  # all of that one, whichever the statement is sent to
-            database = destroyed.database
+        dropped = destroyed.database
+        if dropped:  # all of that one, whichever the statement is sent to
+            database = dropped
             destroyed, process_id = Destruction(reach=Reach.DATABASE, reason=destroyed.reason), 0
         try:
             identity, circumstances = await look(
@@ -60,6 +61,10 @@ class BackupGuard:
             if requirement.unless_additive and circumstances.nothing_lost:
                 return evaluate(requirement, (), circumstances, destroyed)
             backups, silent, asked = await self._backups(requirement, identity)
+        except NoSuchDatabase as error:
+            if dropped:  # the server says so, or with IF EXISTS goes on
+                return BackupVerdict(True, why="no backup needed: there is no such database")
+            return _unknown(database, error)
         except BackupError as error:
             return _unknown(database, error)
         verdict = evaluate(requirement, backups, circumstances, destroyed)

@@ -112,7 +112,7 @@ def evaluate(
         f"{describe(timedelta(seconds=requirement.max_age_seconds))} old is required",
         detail=(f"Needed for: {destroyed.reason}. " if destroyed.reason else "")
         + (" ".join(nearest.values()) or "There is no backup of this database."),
-        hint=_hint(requirement, database),
+        hint=_hint(requirement, database, destroyed),
     )
 
 
@@ -121,7 +121,14 @@ def _named(found: Evidence) -> str:
     return found.id if found.provider == OWN_PROVIDER else f"{found.id} of {found.provider}"
 
 
-def _hint(requirement: BackupRequirement, database: str) -> str:
+def _hint(requirement: BackupRequirement, database: str, destroyed: Destruction) -> str:
+    if destroyed.reach is Reach.ELSEWHERE:
+        return "Back the rows up where they are, and run the statement there."
+    if destroyed.reach is Reach.CLUSTER:
+        return (
+            "A backup of dbguard's own holds one database: make one of the whole server with a "
+            "tool of backup.providers, and try again."
+        )
     if requirement.providers and OWN_PROVIDER not in requirement.providers:
         return f"Make a backup with {' or '.join(requirement.providers)}, and try again."
     return f"Run: {command(database)}"
