@@ -33,6 +33,10 @@ _CODES: Final = {
 }
 
 
+_GONE: Final = ("42P01", "3F000")
+"""undefined_table, invalid_schema_name."""
+
+
 class Step(enum.StrEnum):
     """What is being done, for a progress display."""
 
@@ -102,9 +106,19 @@ def server_major(connection: Connection) -> int:
     return major
 
 
+class Vanished(BackupError):
+    """Something was dropped while it was being backed up: behind the snapshot, before its lock."""
+
+
 def query_failed(message: str, error: Exception) -> BackupError:
     """Server errors by their code only: their text may quote a row."""
     code = getattr(error, "sqlstate", None)
+    if code in _GONE:
+        return Vanished(
+            message,
+            detail=f"Something was dropped meanwhile. The server answers with SQLSTATE {code}.",
+            hint="Try again.",
+        )
     if code is None:
         return BackupError(
             "connection to the server was lost during the backup",

@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dbguard.errors import BackupError
-from dbguard.guards.backup.context import BackupContext
+from dbguard.guards.backup.context import BackupContext, Vanished
 from dbguard.guards.backup.dump_file import PARTIAL_SUFFIX, create_private, files_of, remove
 from dbguard.guards.backup.model import Backup, DumpFormat
-from dbguard.guards.backup.program import run_program
+from dbguard.guards.backup.program import ProgramFailed, run_program
 from dbguard.guards.backup.sealing import Key, decrypt, encrypt
 from dbguard.guards.backup.snapshots import Exported
 
+_GONE: Final = (
+    'relation "', 'schema "', "could not open relation with OID ", "cache lookup failed for ",
+)  # fmt: skip
+"""How pg_dump ends where something was dropped between its look at the catalog and its lock."""
 _SUFFIXES: Final = {DumpFormat.CUSTOM: ".dump", DumpFormat.DIRECTORY: ".dir"}
 SEALED_SUFFIX: Final = ".sealed"
 _PLAIN: Final = ".plain"
@@ -78,7 +82,7 @@ async def _run(
 ) -> None:
     name = snapshot.database.name
     partly = [] if snapshot.tables is None else ["--no-blobs"]
-    await run_program(
+    program = run_program(
         [
             str(snapshot.binaries.pg_dump),
             f"--format={context.format.value}",
@@ -96,6 +100,12 @@ async def _run(
         stdout=stdout,
         started=started,
     )
+    try:
+        await program
+    except ProgramFailed as error:
+        if error.why.startswith(_GONE):
+            raise Vanished(error.message, detail=error.detail, hint=error.hint) from None
+        raise
 
 
 @contextlib.asynccontextmanager

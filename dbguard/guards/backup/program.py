@@ -28,6 +28,10 @@ _SAFE: Final = (
     # Messages that name objects, roles, files and settings only. Everything else a program says
     # may quote a row ("invalid input syntax for type integer: …") and is withheld. They must
     # stand at the beginning: a quoted row can hold any words.
+    'relation "',
+    'schema "',
+    "could not open relation with OID ",
+    "cache lookup failed for ",
     "permission denied for ",
     "permission denied to ",
     "must be owner of ",
@@ -61,6 +65,14 @@ _SAFE: Final = (
     "query would be affected by row-level security policy",
     'extension "',
 )
+
+
+class ProgramFailed(BackupError):
+    """A program ended with an error; `why` is what can be shown of its messages."""
+
+    def __init__(self, message: str, *, detail: str, hint: str, why: str) -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.why = why
 
 
 async def run_program(
@@ -112,10 +124,12 @@ async def run_program(
             f"{what} failed", detail=f"{name} was killed by {_signal_name(-code)}.", hint=hint
         )
     if code > 0 and not harmless(said):
-        raise BackupError(
+        why = explain(said)
+        raise ProgramFailed(
             f"{what} failed",
-            detail=f"{name} ended with exit code {code}: {explain(said)}.",
+            detail=f"{name} ended with exit code {code}: {why}.",
             hint=hint,
+            why=why,
         )
 
 

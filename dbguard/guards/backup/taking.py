@@ -6,10 +6,11 @@ import asyncio
 import secrets
 from dataclasses import replace
 from datetime import UTC
+from typing import Final
 
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import disconnect
-from dbguard.guards.backup.context import BackupContext, Step
+from dbguard.guards.backup.context import BackupContext, Step, Vanished
 from dbguard.guards.backup.dump_file import (
     PARTIAL_SUFFIX,
     locked_directory,
@@ -30,9 +31,15 @@ from dbguard.guards.backup.uploading import remove_leftovers, uploaded
 
 __all__ = ["BackupContext", "Scope", "Step", "take_backup", "verify_backup"]
 
+ATTEMPTS: Final = 3
+"""How often a backup is begun while tables are dropped around it: pg_dump locks all that it has
+found in the catalog, and gives up where one is gone by then."""
+
 
 async def take_backup(database: str, context: BackupContext, scope: Scope = WHOLE) -> Backup:
     """Dump `database`, restore the dump, compare, register, and return the verified backup.
+
+    Where something else is dropped while it is begun, it is begun again.
 
     Raises BackupError; no file and no scratch database is left then, and the failed attempt is
     in the registry, if it had come as far as the dump.
@@ -43,65 +50,75 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
         await remove_leftovers(context)
         if context.store is not None:  # before anybody has waited for a dump in vain
             await context.store.contents()
-        started = context.clock().astimezone(UTC)
-        backup_id = f"{started:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
-        key = await context.key()
-        final = context.directory / file_name(backup_id, context.format, key)
-        partial = final.with_name(final.name + PARTIAL_SUFFIX)
-        attempt: Backup | None = None
-        kept = False
-        try:
-            async with exported_snapshot(database, context, scope) as snapshot:
-                attempt = Backup(
-                    backup_id,
-                    snapshot.database,
-                    snapshot.taken_at,
-                    started,
-                    BackupStatus.FAILED,
-                    counts=snapshot.counts,
-                    tool=snapshot.binaries.description,
-                    format=context.format,
-                    tables=snapshot.tables,
-                    checksums=snapshot.checksums,
-                    definitions=snapshot.definitions,
-                    key=key.id if key else "",
-                    lsn=snapshot.lsn,
-                    looked_at=snapshot.looked_at,
-                )
-                context.progress(Step.DUMP)
-                await write_dump(snapshot, backup_id, partial, key, context)
-            digest = await asyncio.to_thread(sha256_of, partial)
-            await prove(attempt, partial, snapshot.binaries, context)
-            await asyncio.to_thread(publish, partial, final)
-            proven = replace(
-                attempt,
-                status=BackupStatus.VERIFIED,
-                verified_at=context.clock().astimezone(UTC),
-                bytes=size_of(final) or 0,
-                sha256=digest,
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await _taken(database, context, scope)
+            except Vanished:
+                continue
+        return await _taken(database, context, scope)
+
+
+async def _taken(database: str, context: BackupContext, scope: Scope) -> Backup:
+    """In the lock of the directory. Raises BackupError."""
+    started = context.clock().astimezone(UTC)
+    backup_id = f"{started:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
+    key = await context.key()
+    final = context.directory / file_name(backup_id, context.format, key)
+    partial = final.with_name(final.name + PARTIAL_SUFFIX)
+    attempt: Backup | None = None
+    kept = False
+    try:
+        async with exported_snapshot(database, context, scope) as snapshot:
+            attempt = Backup(
+                backup_id,
+                snapshot.database,
+                snapshot.taken_at,
+                started,
+                BackupStatus.FAILED,
+                counts=snapshot.counts,
+                tool=snapshot.binaries.description,
+                format=context.format,
+                tables=snapshot.tables,
+                checksums=snapshot.checksums,
+                definitions=snapshot.definitions,
+                key=key.id if key else "",
+                lsn=snapshot.lsn,
+                looked_at=snapshot.looked_at,
             )
-            if context.store is None:
-                backup = _registered(replace(proven, path=final), context)
-                kept = True
-                return backup
-            context.progress(Step.UPLOAD)
-            async with uploaded(final, backup_id, context.store, context) as seen:
-                place = f"{context.store.url}/{final.name}"
-                return _registered(replace(proven, object=place, tag=seen.tag), context)
-        except BackupError as error:
-            if attempt is not None:
-                await _record_failure(attempt, error, context)
-            raise
-        except OSError as error:
-            raise BackupError(
-                f'backup of database "{database}" could not be written',
-                detail=f"{context.directory}: {(error.strerror or 'input/output error').lower()}.",
-                hint="Check the free space and the permissions of backup.directory.",
-            ) from None
-        finally:
-            remove(partial)
-            if not kept:
-                remove(final)
+            context.progress(Step.DUMP)
+            await write_dump(snapshot, backup_id, partial, key, context)
+        digest = await asyncio.to_thread(sha256_of, partial)
+        await prove(attempt, partial, snapshot.binaries, context)
+        await asyncio.to_thread(publish, partial, final)
+        proven = replace(
+            attempt,
+            status=BackupStatus.VERIFIED,
+            verified_at=context.clock().astimezone(UTC),
+            bytes=size_of(final) or 0,
+            sha256=digest,
+        )
+        if context.store is None:
+            backup = _registered(replace(proven, path=final), context)
+            kept = True
+            return backup
+        context.progress(Step.UPLOAD)
+        async with uploaded(final, backup_id, context.store, context) as seen:
+            place = f"{context.store.url}/{final.name}"
+            return _registered(replace(proven, object=place, tag=seen.tag), context)
+    except BackupError as error:
+        if attempt is not None:
+            await _record_failure(attempt, error, context)
+        raise
+    except OSError as error:
+        raise BackupError(
+            f'backup of database "{database}" could not be written',
+            detail=f"{context.directory}: {(error.strerror or 'input/output error').lower()}.",
+            hint="Check the free space and the permissions of backup.directory.",
+        ) from None
+    finally:
+        remove(partial)
+        if not kept:
+            remove(final)
 
 
 def _registered(proven: Backup, context: BackupContext) -> Backup:

@@ -19,7 +19,14 @@ from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.binaries import find_binaries
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.model import BackupStatus
-from dbguard.guards.backup.taking import BackupContext, Step, take_backup, verify_backup
+from dbguard.guards.backup.taking import (
+    ATTEMPTS,
+    BackupContext,
+    Scope,
+    Step,
+    take_backup,
+    verify_backup,
+)
 from dbguard.policy.decision import BackupRequirement
 from dbguard.sql.destruction import Destruction
 
@@ -433,3 +440,34 @@ async def test_registry_that_cannot_be_written_leaves_no_dump(
     verdict = await guard_of(context).check(HOUR, clinic.name, DROPPED)
     assert not verdict.satisfied
     assert "registry" in verdict.detail
+
+
+@pytest.mark.parametrize(("dropped", "attempts"), [(1, 2), (ATTEMPTS, ATTEMPTS)])
+async def test_what_is_dropped_around_it_has_it_begun_again(
+    context: BackupContext, clinic: Any, dropped: int, attempts: int
+) -> None:
+    """pg_dump gives up where a table is gone that its snapshot still shows."""
+    for number in range(ATTEMPTS):
+        clinic.execute(f"CREATE TABLE clinic.beside_{number} AS SELECT 1")
+    steps: list[Step] = []
+
+    def drop(step: Step) -> None:
+        steps.append(step)
+        if step is Step.DUMP and (number := steps.count(step) - 1) < dropped:
+            clinic.execute(f"DROP TABLE clinic.beside_{number}")
+
+    ((oid,),) = clinic.execute("SELECT 'clinic.patients'::regclass::oid")
+    taking = take_backup(
+        clinic.name, replace(context, progress=drop), Scope(everything=False, relations=(oid,))
+    )
+    if dropped < ATTEMPTS:
+        backup = await taking
+        assert dict(backup.counts.tables) == {"clinic.patients": 500}
+    else:
+        with pytest.raises(BackupError) as caught:
+            await taking
+        assert f'relation "clinic.beside_{ATTEMPTS - 1}" does not exist' in caught.value.detail
+    assert steps.count(Step.DUMP) == attempts
+    found = context.registry.all()
+    assert len(found) == attempts
+    assert sum(b.status is BackupStatus.FAILED for b in found) == dropped
