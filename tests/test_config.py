@@ -198,6 +198,43 @@ CASES = [
     ("backup: {dsn: 'postgresql://h/'}", "dbguard.yaml:2:15: backup.dsn: must name a user"),
     ("backup: {dsn: 'postgresql://u:s3cret@h:x/'}", "dbguard.yaml:2:15: backup.dsn: is not a val"),
     (
+        "backup: {dsn: 'postgresql://u@h/', location: 's3://dumps/x'}",
+        "dbguard.yaml:2:9: backup: location needs a key, since dumps hold all data and leave this "
+        "machine with it; or say location: {unencrypted: true}.",
+    ),
+    (
+        "backup: {dsn: 'postgresql://u@h/', key: x, location: {url: 's3://dumps', "
+        "unencrypted: true}}",
+        "dbguard.yaml:2:9: backup: with a key dumps are encrypted: leave out location.unencrypted",
+    ),
+    (
+        "backup: {providers: {a: {kind: walg}}, key: x, location: 's3://dumps'}",
+        "dbguard.yaml:2:9: backup: location is where dbguard's own backups go, which need dsn",
+    ),
+    (
+        "backup: {dsn: 'postgresql://u@h/', key: x, location: 'https://dumps/'}",
+        "dbguard.yaml:2:54: backup.location.url: holds characters that are not allowed here. For "
+        "example url: s3://clinic-backups/dbguard.",
+    ),
+    (
+        "backup: {dsn: 'postgresql://u@h/', key: x, location: {url: 's3://dumps', bucket: x}}",
+        "dbguard.yaml:2:74: backup.location.bucket: unknown key. Known keys: url, region",
+    ),
+    (
+        "backup: {dsn: 'postgresql://u@h/', key: x, location: {url: 's3://dumps', "
+        "endpoint: 'http://minio:9000'}}",
+        "dbguard.yaml:2:54: backup.location: dumps and signatures would go in clear text; use htt",
+    ),
+    (
+        "backup: {dsn: 'postgresql://u@h/', key: x, location: {url: 's3://dumps', access_key: a}}",
+        "dbguard.yaml:2:54: backup.location: needs both access_key and secret_key, or neither",
+    ),
+    (
+        "backup: {dsn: 'postgresql://u@h/', key: x, location: {url: 's3://dumps', "
+        "secret_key: 'file:nosuch', access_key: s3cret, timeout: 1h}}",
+        "dbguard.yaml:2:130: backup.location.timeout: must be less than or equal to 600",
+    ),
+    (
         "listen:\n  tls: {certificate: nosuch.crt, key: nosuch.key}",
         "dbguard.yaml:3:22: listen.tls.certificate: ",
     ),

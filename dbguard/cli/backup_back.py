@@ -24,6 +24,7 @@ from dbguard.guards.backup.model import Backup
 from dbguard.guards.backup.pruning import remove_backup, superfluous
 from dbguard.guards.backup.registry import BackupRegistry
 from dbguard.guards.backup.table_names import TableName, table_name
+from dbguard.guards.backup.uploading import remove_leftovers
 
 from .backup_records import BackupRecords
 from .backup_running import (
@@ -228,6 +229,8 @@ def prune(dry_run: DryOption = False, config: ConfigOption = None) -> None:
                 say(f"{'would remove' if dry_run else 'removing'} {backup.id}, {backup.place}")
             if found and not dry_run:
                 context = context_for(settings, found[0].database.name)
+                with locked_directory(context.directory):
+                    asyncio.run(remove_leftovers(context))
                 for backup in found:
                     records = BackupRecords(
                         settings.audit, "pruned", backup.database.name, backup.id

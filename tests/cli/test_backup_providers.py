@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dbguard.cli.app import app
+from tests.buckets import s3_client, s3_server
 
 pytestmark = pytest.mark.pg
 
@@ -124,3 +126,44 @@ rules:
     assert result.exit_code == 1
     assert "rule ddl-needs-" in result.stdout
     assert "volt" in result.stdout
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, pg_server: Any) -> Iterator[tuple[Path, Any]]:
+    """Settings with a bucket, and a client of it."""
+    with s3_server() as endpoint, s3_client(endpoint, "dumps") as client:
+        path = tmp_path / "dbguard.yaml"
+        place = f"{{url: 's3://dumps/x', endpoint: '{endpoint}', region: us-east-1, " \
+            "access_key: k, secret_key: s, unencrypted: true}"  # fmt: skip
+        dsn = json.dumps(pg_server.dsn())
+        path.write_text(f"catalog: {{dsn: {dsn}}}\nbackup: {{dsn: {dsn}, location: {place}}}\n")
+        yield path, client
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_location_of_backups(bucket: tuple[Path, Any], tmp_path: Path) -> None:
+    config, client = bucket
+    assert "backup.location: s3://dumps/x" in run("doctor", "-c", str(config)).stdout
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "rules.yaml").write_text("rules: [{id: a, deny: [truncate]}]\n")
+    result = run("check", str(rules), "--config", str(config))
+    assert "backup location s3://dumps/x: not encrypted" in result.output
+    client.delete_bucket(Bucket="dumps")
+    result = run("doctor", "-c", str(config))
+    assert result.exit_code == 1
+    assert "backup.location: s3://dumps/x: there is no such bucket." in result.stdout
+
+
+def test_a_location_needs_boto3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "dbguard.yaml"
+    dsn = "postgresql://u:s3cret@127.0.0.1:1/x"
+    path.write_text(
+        f"catalog: {{dsn: '{dsn}'}}\nbackup: {{dsn: '{dsn}', key: x, location: 's3://dumps/x'}}\n"
+    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for words in (["check", "--config", str(path)], ["backup", "now", "-d", "x", "-c", str(path)]):
+        result = run(*words)
+        assert result.exit_code == 2, result.output
+        assert "pip install 'dbguard[s3]'" in " ".join(result.output.split())
+        assert "s3cret" not in result.output
