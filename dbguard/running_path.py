@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 MODULES = (
+    "audit.asyncio_front",
     "audit.commits",
     "audit.ledger",
     "audit.linking",
@@ -33,6 +34,9 @@ MODULES = (
     "engine.names",
     "engine.outcomes",
     "engine.scope",
+    "proxy.channel",
+    "proxy.polling",
+    "proxy.shortcut",
     "sql.mould",
 )
 """Those that are compiled. C types stand beside each in a file of the same name that ends in .pxd,

@@ -5,29 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
 
 from dbguard.audit.outage import AuditFailure
 from dbguard.audit.records import Record
 from dbguard.audit.rendering import Rendered, render
 from dbguard.audit.writer import AuditLog, Fate
 
-FEW: Final = 2
-
 
 class AsyncAudit:
     """Make it on the loop that awaits it; one for each loop."""
 
-    def __init__(self, log: AuditLog) -> None:
+    def __init__(
+        self, log: AuditLog, at_turn_end: Callable[[Callable[[], None]], object] | None = None
+    ) -> None:
+        """`at_turn_end` has something called once all is served that has come by now; the loop's
+        own `call_soon` unless given."""
         self._log = log
         self._loop = asyncio.get_running_loop()
+        self._at_turn_end = at_turn_end or self._loop.call_soon
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._calls: dict[int, Callable[[bool], None]] = {}
         self._commits = log.commits_at_once
         self._queue = log.queue
         self._commit_scheduled = False
-        self._in_turn = self._in_last_turn = 0
-        """Records that somebody waited for, in this turn of the loop and the last."""
         self._committing = False
         """What changes meanwhile is looked at right after."""
         self._end = log.subscribe(self._changed)
@@ -55,7 +55,7 @@ class AsyncAudit:
         sequence = self._queue(rendered.body, self._commit_scheduled)
         if self._commits and not self._commit_scheduled:
             self._commit_scheduled = True
-            self._loop.call_soon(self._commit_turn)
+            self._at_turn_end(self._commit_turn)
         return sequence
 
     def commit(self) -> bool:
@@ -67,7 +67,6 @@ class AsyncAudit:
 
     def _commit_turn(self) -> None:
         self._commit_scheduled = False
-        self._in_last_turn, self._in_turn = self._in_turn, 0
         self._commit_here()
 
     def _commit_here(self) -> None:
@@ -95,18 +94,7 @@ class AsyncAudit:
 
     def when_known(self, sequence: int, call: Callable[[bool], None]) -> None:
         """Have `call` called on the loop: with True once the record is kept, with False when it is
-        lost. One call for each record, perhaps before this returns.
-
-        BUFFERED: the first record of a turn of the loop is committed at once while there are few of
-        them in a turn, since who is alone gains nothing from waiting for others.
-        """
-        if self._commits:
-            self._in_turn += 1
-            if self._in_turn == 1 and self._in_last_turn <= FEW:
-                self._commit_here()
-                if (fate := self._log.fate(sequence)) is not Fate.PENDING:
-                    call(fate is Fate.KEPT)
-                    return
+        lost. One call for each record, after this has returned."""
         self._calls[sequence] = call
         log = self._log
         if sequence <= log.durable_sequence or not log.available:

@@ -68,7 +68,7 @@ def _loaded(place: str) -> typer.Typer | Callable[..., None]:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        path = f"{described()}; event loop: {chosen(os.environ).description}"
+        path = f"{described()}; event loop: {chosen(os.environ)}"
         typer.echo(f"dbguard {__version__} ({path})")
         raise typer.Exit
 

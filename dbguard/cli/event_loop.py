@@ -1,57 +1,51 @@
-"""Which event loop the proxy runs on: uvloop where it is installed (extra `fast`), else asyncio's.
+"""Which event loop the proxy runs on: its own (`proxy.polling`) where there is epoll, otherwise
+asyncio's.
 
-`DBGUARD_EVENT_LOOP` (`asyncio` or `uvloop`) chooses one by hand.
+`DBGUARD_EVENT_LOOP` (`asyncio` or `epoll`) chooses one by hand.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
+import select
 from collections.abc import Callable, Coroutine, Mapping
-from importlib import import_module
-from importlib.metadata import version
 from typing import Any, Final
 
 from dbguard.errors import ConfigurationError
+from dbguard.proxy.polling import ProxyLoop
 
 VARIABLE: Final = "DBGUARD_EVENT_LOOP"
 
 
 class EventLoop(enum.StrEnum):
     ASYNCIO = "asyncio"
-    UVLOOP = "uvloop"
-
-    @property
-    def description(self) -> str:
-        """With its version, where it is not Python's own."""
-        return self.value if self is EventLoop.ASYNCIO else f"{self.value} {version(self.value)}"
+    EPOLL = "epoll"
 
 
 def chosen(environ: Mapping[str, str]) -> EventLoop:
     """The one to run on.
 
     Raises:
-        ConfigurationError: the variable names none, or one that is not installed.
+        ConfigurationError: the variable names none, or one that this system has not.
     """
     wanted = environ.get(VARIABLE, "")
     if wanted not in ("", *EventLoop):
         raise ConfigurationError(
             f"{VARIABLE}: there is no such event loop",
-            hint=f"It can be {' or '.join(EventLoop)}; without it, the faster one is used that is "
-            "installed.",
+            hint=f"It can be {' or '.join(EventLoop)}; without it, the faster one is used that "
+            "this system has.",
         )
     if wanted == EventLoop.ASYNCIO:
         return EventLoop.ASYNCIO
-    try:
-        import_module(EventLoop.UVLOOP)
-    except ImportError:
-        if not wanted:
-            return EventLoop.ASYNCIO
-        raise ConfigurationError(
-            f"{VARIABLE}: uvloop is not installed",
-            hint="Run: pip install 'dbguard[fast]'",
-        ) from None
-    return EventLoop.UVLOOP
+    if hasattr(select, "epoll"):
+        return EventLoop.EPOLL
+    if not wanted:
+        return EventLoop.ASYNCIO
+    raise ConfigurationError(
+        f"{VARIABLE}: this system has no epoll",
+        hint=f"Run without {VARIABLE}.",
+    )
 
 
 def run(main: Coroutine[Any, Any, None], environ: Mapping[str, str]) -> None:
@@ -62,7 +56,7 @@ def run(main: Coroutine[Any, Any, None], environ: Mapping[str, str]) -> None:
         main.close()
         raise
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if loop is EventLoop.UVLOOP:
-        factory = import_module(EventLoop.UVLOOP).new_event_loop
+    if loop is EventLoop.EPOLL:
+        factory = ProxyLoop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main)

@@ -35,7 +35,7 @@ class Shortcut:
     ) -> None:
         """`forwarded` is not set while dbguard works on what the client sent; `moved` is called
         for every message that passes."""
-        self._session = session
+        self._link = session.link
         self._lane = session.lane
         self._client, self._server = client, server
         self._from_client, self._from_server = splitters
@@ -52,6 +52,7 @@ class Shortcut:
         """Something of the client's was taken, and nothing has become of it yet."""
         self._withdrawn = b""
         """What has to go before all that was read since."""
+        self._call = self._decided
 
     def open(self) -> None:
         """Begin."""
@@ -87,7 +88,7 @@ class Shortcut:
     def _failed(self, error: Exception) -> bool:
         """The border: fail closed, tell nobody a value."""
         log.error("connection failed", error=type(error).__name__, where=places(error))
-        self._session.link.closed = True
+        self._link.closed = True
         self._client.abort()
         return True
 
@@ -106,14 +107,14 @@ class Shortcut:
         self._taken = True
         self._forwarded.clear()
         self._moved()
-        self._audit.when_known(decision, self._decided)
+        self._audit.when_known(decision, self._call)
         return True
 
     def _decided(self, kept: bool) -> None:
         """The decision's record is on disk, or lost."""
         self._taken = False
         try:
-            if self._session.link.closed:
+            if self._link.closed:
                 pass
             elif kept:
                 self._server.write(self._lane.send())

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -16,7 +17,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -63,7 +63,7 @@ def free_port() -> int:
 def event_loop() -> dict[str, str]:
     """The variable that chooses a proxy's event loop: half of the test files have one, the other
     half the other, and every file always the same. DBGUARD_EVENT_LOOP gives all the same."""
-    if VARIABLE in os.environ or find_spec("uvloop") is None:
+    if VARIABLE in os.environ or not hasattr(select, "epoll"):
         return {}
     file = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
     return {VARIABLE: tuple(EventLoop)[crc32(Path(file).name.encode()) % 2]}

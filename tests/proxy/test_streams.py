@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 
+from dbguard.proxy.polling import ProxyLoop
 from dbguard.proxy.streams import BUFFER_LIMIT, READ_BYTES, Stream, attach, connect
+
+
+@pytest.fixture(autouse=True, scope="module", params=["asyncio", "epoll"])
+def loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All runs on both kinds of loops."""
+    if request.param == "epoll" and not hasattr(select, "epoll"):
+        pytest.skip("this system has no epoll")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "epoll":
+            patch.setattr(asyncio.events, "new_event_loop", ProxyLoop)
+        yield
+
+
+async def test_it_is_the_loop_that_is_meant(request: pytest.FixtureRequest) -> None:
+    ours = isinstance(asyncio.get_running_loop(), ProxyLoop)
+    assert ours == ("epoll" in request.node.name)
 
 
 async def test_short_answers_are_not_held_back() -> None:
@@ -19,7 +40,7 @@ async def test_short_answers_are_not_held_back() -> None:
         connection, _ = await asyncio.get_running_loop().sock_accept(listener)
         streams: list[Stream] = [await attach(connection, "somebody"), await opening]
     for stream in streams:
-        found = stream._transport.get_extra_info("socket")
+        found = stream._socket
         assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await stream.close()
 
@@ -179,3 +200,110 @@ async def test_while_one_side_is_full_the_other_is_not_read() -> None:
         assert await from_server.read() == b"more"
         await to_client.close()
         await from_server.close()
+
+
+async def test_what_the_peer_said_before_it_went_is_read_though_nothing_can_be_sent(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    """A server's last words say why it went."""
+    stream, peer = pair
+    peer.sendall(b"FATAL")
+    peer.close()
+    stream.write(b"nobody gets it")
+    stream.write(b"nor that")
+    assert await stream.read() == b"FATAL"
+    assert await stream.read() == b""
+
+
+async def test_close_sends_what_is_left(pair: tuple[Stream, socket.socket]) -> None:
+    stream, peer = pair
+    stream.write(b"x" * (4 << 20))
+    closing = asyncio.create_task(stream.close())
+    loop, received = asyncio.get_running_loop(), 0
+    while data := await loop.sock_recv(peer, 1 << 20):
+        received += len(data)
+    await closing
+    assert received == 4 << 20
+    stream.write(b"too late")
+    stream.abort()
+    assert await stream.read() == b""
+
+
+@pytest.fixture
+def contexts(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Of a server, and of a client that believes it."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
+
+
+async def both(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[Stream, Stream]:
+    """The two ends of a connection with TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        opening = asyncio.create_task(connect("127.0.0.1", port, client))
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        return await attach(connection, "x", server), await opening
+
+
+async def test_tls_carries_much_both_ways(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    near, far = await both(*contexts)
+    assert near.uses_tls
+    assert near.tls_version == far.tls_version == "TLSv1.3"
+    assert far.certificate is not None
+    size = 3 << 20
+    for source, sink in ((near, far), (far, near)):
+        expected = bytes(range(256)) * (size >> 8)
+        source.write(expected)
+        received = bytearray()
+        while len(received) < size:
+            received += await sink.read()
+        assert received == expected
+        await source.drain()
+        assert not source.holds
+    near.write(b"farewell")
+    await near.close()
+    assert await far.read() == b"farewell"
+    assert await far.read() == b""
+    await far.close()
+
+
+async def test_a_slow_reader_behind_tls_is_waited_for(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    near, far = await both(*contexts)
+    near.write(b"x" * (16 << 20))
+    await until(lambda: far._paused)
+    assert len(far._unread) <= BUFFER_LIMIT + READ_BYTES
+    waiting = asyncio.create_task(near.drain())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    received = 0
+    while received < 16 << 20:
+        received += len(await far.read())
+    await waiting
+    for stream in (near, far):
+        await stream.close()
+
+
+async def test_a_handshake_that_fails_leaves_nothing_open(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    stranger = ssl.create_default_context()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await both_ends_of_failure(contexts[0], stranger)
+
+
+async def both_ends_of_failure(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        opening = asyncio.create_task(connect("127.0.0.1", port, client))
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        with pytest.raises(ssl.SSLError):
+            await attach(connection, "x", server)
+        await opening

@@ -148,7 +148,10 @@ def scripted(
 
         listening = await asyncio.start_server(played, "127.0.0.1", 0, ssl=tls)
         try:
-            return await upstream(listening.sockets[0].getsockname()[1]).greet(hello("either"))
+            port = listening.sockets[0].getsockname()[1]
+            answered = await upstream(port).greet(hello("either"))
+            answered.stream.abort()
+            return answered
         finally:
             listening.close()
             await asyncio.gather(*tasks, return_exceptions=True)

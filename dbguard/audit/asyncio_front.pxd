@@ -1,0 +1,24 @@
+cimport cython
+
+from dbguard.audit.commits cimport Commits
+from dbguard.audit.ledger cimport Ledger
+
+
+cdef class AsyncAudit:
+    cdef object _log
+    cdef object _loop
+    cdef object _at_turn_end
+    cdef dict _waiting
+    cdef dict _calls
+    cdef bint _commits
+    cdef object _queue
+    cdef bint _commit_scheduled
+    cdef bint _committing
+    cdef object _end
+    cdef object __weakref__
+
+    cpdef append(self, record)
+    cdef _commit_here(self)
+    cpdef when_known(self, long long sequence, call)
+    @cython.locals(calls=dict, kept=cython.longlong, sequence=cython.longlong, failing=bint)
+    cpdef _wake(self)

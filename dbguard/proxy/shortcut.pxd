@@ -1,0 +1,26 @@
+from dbguard.audit.asyncio_front cimport AsyncAudit
+from dbguard.engine.lane cimport Lane
+from dbguard.engine.link cimport Link
+from dbguard.proxy.channel cimport Channel
+
+
+cdef class Shortcut:
+    cdef Link _link
+    cdef Lane _lane
+    cdef Channel _client
+    cdef Channel _server
+    cdef object _from_client
+    cdef object _from_server
+    cdef AsyncAudit _audit
+    cdef object _forwarded
+    cdef object _moved
+    cdef public bint client_waits
+    cdef public bint server_waits
+    cdef object _undecided
+    cdef bint _taken
+    cdef bytes _withdrawn
+    cdef object _call
+
+    cdef bint _take(self, bytes data) except -1
+    cpdef _decided(self, bint kept)
+    cdef bint _give(self, bytes data) except -1
