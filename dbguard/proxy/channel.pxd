@@ -41,4 +41,5 @@ cdef class Channel:
     cdef Py_ssize_t _sent(self, data) except -2
     @cython.locals(sent=Py_ssize_t)
     cpdef _flush(self)
+    cdef _discard(self)
     cpdef lose(self, error)

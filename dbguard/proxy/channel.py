@@ -4,6 +4,7 @@ once, and that takes what it can of what goes out."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -23,6 +24,8 @@ WRITE_HIGH: Final = 1 << 16
 """Bytes held for the peer above which `Stream.drain` waits, ..."""
 WRITE_LOW: Final = 1 << 14
 """... until it is down to these."""
+DISCARDED_READS: Final = 16
+"""How often what nobody wants is read before a connection is closed."""
 RECORD_BYTES: Final = 1 << 14
 """The most that stands in one record of TLS (RFC 8446, section 5.1)."""
 
@@ -261,11 +264,20 @@ class Channel:
 
     # -- the end ----------------------------------------------------------------------
 
+    def _discard(self) -> None:
+        """Take what has come in and nobody wants: a socket that is closed with unread bytes resets
+        the connection, and the peer may lose what it was told last."""
+        with contextlib.suppress(OSError):
+            for _ in range(DISCARDED_READS):
+                if not os.read(self._descriptor, READ_BYTES):
+                    return
+
     def lose(self, error: Exception | None) -> None:
         """The connection is over, or has to be."""
         if self._descriptor < 0:
             return
         self.be_told(0)
+        self._discard()
         self._descriptor = -1
         self._socket.close()
         self._ended = self._broken = True

@@ -307,3 +307,19 @@ async def both_ends_of_failure(server: ssl.SSLContext, client: ssl.SSLContext) -
         with pytest.raises(ssl.SSLError):
             await attach(connection, "x", server)
         await opening
+
+
+async def test_last_words_reach_a_peer_that_goes_on_sending() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        peer = socket.create_connection(listener.getsockname())
+        with peer:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            stream = await attach(connection, "x")
+            stream.abort_reading()
+            peer.sendall(b"nobody reads this")
+            await asyncio.sleep(0.01)
+            stream.write(b"FATAL")
+            await stream.close()
+            assert peer.recv(100) == b"FATAL"
+            assert peer.recv(100) == b""
