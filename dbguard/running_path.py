@@ -35,6 +35,7 @@ MODULES = (
     "engine.outcomes",
     "engine.scope",
     "proxy.channel",
+    "proxy.latch",
     "proxy.polling",
     "proxy.shortcut",
     "sql.mould",

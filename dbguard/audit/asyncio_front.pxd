@@ -10,14 +10,18 @@ cdef class AsyncAudit:
     cdef object _at_turn_end
     cdef dict _waiting
     cdef dict _calls
-    cdef bint _commits
-    cdef object _queue
+    cdef object _within
+    cdef Commits _commits
+    cdef Ledger _ledger
+    cdef bint _at_once
     cdef bint _commit_scheduled
+    cdef bint _commit_is_near
     cdef bint _committing
     cdef object _end
     cdef object __weakref__
 
     cpdef append(self, record)
+    cpdef append_outcome(self, record)
     cdef _commit_here(self)
     cpdef when_known(self, long long sequence, call)
     @cython.locals(calls=dict, kept=cython.longlong, sequence=cython.longlong, failing=bint)

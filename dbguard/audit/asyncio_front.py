@@ -5,28 +5,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from dbguard.audit.outage import AuditFailure
 from dbguard.audit.records import Record
 from dbguard.audit.rendering import Rendered, render
 from dbguard.audit.writer import AuditLog, Fate
 
+OUTCOME_SECONDS: Final = 0.002
+"""How long an outcome may wait for another record to be written with."""
+
 
 class AsyncAudit:
     """Make it on the loop that awaits it; one for each loop."""
 
     def __init__(
-        self, log: AuditLog, at_turn_end: Callable[[Callable[[], None]], object] | None = None
+        self,
+        log: AuditLog,
+        at_turn_end: Callable[[Callable[[], None]], object] | None = None,
+        within: Callable[[float, Callable[[], None] | None], object] | None = None,
     ) -> None:
         """`at_turn_end` has something called once all is served that has come by now; the loop's
-        own `call_soon` unless given."""
+        own `call_soon` unless given. `within` has it called within some seconds in place of what
+        was to be called so far (None: nothing); without it outcomes are written at once."""
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._at_turn_end = at_turn_end or self._loop.call_soon
+        self._within = within
+        self._commit_is_near = False
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._calls: dict[int, Callable[[bool], None]] = {}
-        self._commits = log.commits_at_once
-        self._queue = log.queue
+        self._commits = log.commits
+        self._ledger = log.commits.ledger
+        self._at_once = log.commits_at_once
         self._commit_scheduled = False
         self._committing = False
         """What changes meanwhile is looked at right after."""
@@ -52,10 +63,23 @@ class AsyncAudit:
         BUFFERED: all records of a turn of the loop that are committed together have one time.
         """
         rendered = record if isinstance(record, Rendered) else render(record)
-        sequence = self._queue(rendered.body, self._commit_scheduled)
-        if self._commits and not self._commit_scheduled:
+        sequence = self._commits.append(rendered.body, self._commit_scheduled)
+        if self._at_once and not self._commit_scheduled:
             self._commit_scheduled = True
             self._at_turn_end(self._commit_turn)
+        return sequence
+
+    def append_outcome(self, record: Rendered) -> int:
+        """The same for a record that nothing waits for.
+
+        BUFFERED: it is written with the next one, or when a moment has passed.
+        """
+        if not self._at_once or self._within is None:
+            return self.append(record)
+        sequence = self._commits.append(record.body, self._commit_scheduled)
+        if not self._commit_scheduled and not self._commit_is_near:
+            self._commit_is_near = True
+            self._within(OUTCOME_SECONDS, self._commit_turn)
         return sequence
 
     def commit(self) -> bool:
@@ -71,9 +95,13 @@ class AsyncAudit:
 
     def _commit_here(self) -> None:
         """Commit, and call whoever waits without a detour over the loop."""
+        if self._commit_is_near and self._within is not None:
+            self._commit_is_near = False
+            self._within(0.0, None)
         self._committing = True
         try:
-            self._log.commit()
+            if self._at_once:
+                self._commits.at_once()
         finally:
             self._committing = False
         if self._waiting or self._calls:
@@ -81,7 +109,7 @@ class AsyncAudit:
 
     async def persisted(self, sequence: int) -> None:
         """Return when the record is kept. Raises AuditUnavailable when it is lost."""
-        if self._commits:
+        if self._at_once:
             self._commit_here()
         while (fate := self._log.fate(sequence)) is Fate.PENDING:
             future: asyncio.Future[None] = self._loop.create_future()
@@ -96,8 +124,7 @@ class AsyncAudit:
         """Have `call` called on the loop: with True once the record is kept, with False when it is
         lost. One call for each record, after this has returned."""
         self._calls[sequence] = call
-        log = self._log
-        if sequence <= log.durable_sequence or not log.available:
+        if sequence <= self._ledger.kept or not self._log.available:
             self._loop.call_soon(self._wake)
 
     async def record(self, record: Record | Rendered) -> int:
@@ -117,12 +144,14 @@ class AsyncAudit:
             self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        kept, failing = self._log.durable_sequence, not self._log.available
+        kept, failing = self._ledger.kept, not self._log.available
         calls = self._calls
         for sequence in list(calls):
             if sequence > kept and not failing:
                 continue
-            if (fate := self._log.fate(sequence)) is not Fate.PENDING:
+            if self._ledger.surely_keeps(sequence):
+                calls.pop(sequence)(True)
+            elif (fate := self._log.fate(sequence)) is not Fate.PENDING:
                 calls.pop(sequence)(fate is Fate.KEPT)
         for sequence in list(self._waiting):
             if sequence <= kept or (failing and self._log.fate(sequence) is not Fate.PENDING):

@@ -46,6 +46,7 @@ class Commits:
         "progress",
         "queue",
         "subscribers",
+        "watchers",
         "work",
     )
 
@@ -61,6 +62,8 @@ class Commits:
         """For the writer thread: there is something to do."""
         self.progress = threading.Condition(self.lock)
         """Fates have changed."""
+        self.watchers = 0
+        """Who waits for that."""
         self.asleep = False
         """The thread has to be told that something was queued."""
         self.hurried = False
@@ -205,7 +208,8 @@ class Commits:
             self.checkpoints.kept(sequence)
         with self.lock:
             self.ledger.keep(sequence, outage)
-        self._tell()
+            self._notify()
+        self._call()
 
     def fail(self, error: OSError, lost: int) -> None:
         """Nothing that is not kept will be: what waits in the queue came before the RECOVERY.
@@ -233,9 +237,17 @@ class Commits:
 
     def _tell(self) -> None:
         with self.lock:
+            self._notify()
+        self._call()
+
+    def _notify(self) -> None:
+        """Wake who waits (under `lock`)."""
+        if self.watchers:
             self.progress.notify_all()
-            subscribers = self.subscribers
-            kept, outage = self.ledger.kept, self.ledger.outage
+
+    def _call(self) -> None:
+        with self.lock:
+            subscribers, kept, outage = self.subscribers, self.ledger.kept, self.ledger.outage
         for callback in subscribers:
             callback(kept, outage.failure if outage else None)
 

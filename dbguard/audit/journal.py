@@ -126,7 +126,7 @@ class Journal:
 
     def ends_segment(self, moment: int) -> bool:
         """A record of that time goes to another segment than the last one."""
-        if self._file is None or self.full:
+        if self._file is None or self._size >= self._segment_bytes:
             return True
         return self._began is not None and moment - self._began >= self._age
 

@@ -15,7 +15,7 @@ from dbguard.verification.regular_file import regular_descriptor
 
 
 class AuditFile(Protocol):
-    def pwrite(self, data: memoryview, offset: int) -> int:
+    def pwrite(self, data: bytes, offset: int) -> int:
         """Write at `offset` (bytes); returns how many bytes were taken, which may be fewer."""
 
     def fdatasync(self) -> None: ...
@@ -53,7 +53,7 @@ class _DescriptorFile:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def pwrite(self, data: memoryview, offset: int) -> int:
+    def pwrite(self, data: bytes, offset: int) -> int:
         return os.pwrite(self._descriptor, data, offset)
 
     def fdatasync(self) -> None:
@@ -109,8 +109,8 @@ class FileStorage:
 
 def write_fully(file: AuditFile, data: bytes, offset: int) -> None:
     """Write all of `data`: one call may take less than it was given."""
-    view = memoryview(data)
-    while view:
-        taken = file.pwrite(view, offset)
-        view = view[taken:]
+    taken = file.pwrite(data, offset)
+    while taken < len(data):
         offset += taken
+        data = data[taken:]
+        taken = file.pwrite(data, offset)

@@ -59,9 +59,8 @@ class AuditLog:
         self._directory_lock = lock
         self._buffered = durability is Durability.BUFFERED
         self._checkpoints = checkpoints
-        self._commits = Commits(journal, stamps, checkpoints)
-        self.queue = self._commits.append
-        """`append` for the body of a record, and whether it may have the time of the one before."""
+        self.commits = self._commits = Commits(journal, stamps, checkpoints)
+        """For who appends bodies, and commits, without a call more (`AsyncAudit`)."""
         self._ledger = self._commits.ledger
         self._lock = self._commits.lock
         self._sync_due: float | None = None
@@ -184,8 +183,12 @@ class AuditLog:
         self.commit()
         fate, progress = self._ledger.fate, self._commits.progress
         with self._lock:
-            if not progress.wait_for(lambda: fate(sequence) is not Fate.PENDING, timeout):
-                raise too_slow(timeout)
+            self._commits.watchers += 1
+            try:
+                if not progress.wait_for(lambda: fate(sequence) is not Fate.PENDING, timeout):
+                    raise too_slow(timeout)
+            finally:
+                self._commits.watchers -= 1
             if fate(sequence) is Fate.LOST:
                 raise self._ledger.refusal()
 

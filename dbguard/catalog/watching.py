@@ -175,6 +175,19 @@ class Catalog:
             return None
         return watched.snapshot
 
+    def standing(self, database: str) -> Snapshot | None:
+        """The snapshot at hand if it is sure to show all that was done up to now; what `current`
+        and `recent` tell, at once."""
+        watched = self._databases.get(database)
+        if watched is None or watched.recent:
+            return None
+        generation = self._generations.of(database)
+        if watched.generation != generation or watched.shown != generation:
+            return None
+        if time.monotonic() - watched.confirmed > self._stale_seconds:
+            return None
+        return watched.snapshot
+
     def lags(self, database: str) -> bool:
         """Whether the snapshot was read from a standby, which may show an older state."""
         watched = self._databases.get(database)

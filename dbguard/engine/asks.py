@@ -150,6 +150,10 @@ class Surroundings(Protocol):
     def state_key(self) -> StateKey:
         """Catalog and rules now in force for the session's database."""
 
+    def standing_key(self) -> StateKey | None:
+        """The same if it is sure to show all that was done up to now: the catalog was confirmed
+        lately, and nothing is recent. None otherwise."""
+
     def known_plan(self, request: PlanRequest) -> Planned | None:
         """A plan for this request made under the state now in force, if one is cached."""
 
@@ -183,6 +187,13 @@ class Surroundings(Protocol):
 
     def record(self, record: Record | Rendered) -> int:
         """Queue a record; returns its sequence number.
+
+        Raises:
+            AuditUnavailable: the log cannot be written at present.
+        """
+
+    def record_outcome(self, record: Rendered) -> int:
+        """The same for an outcome, which nothing waits for.
 
         Raises:
             AuditUnavailable: the log cannot be written at present.

@@ -244,7 +244,7 @@ class Knowledge:
         prepared = known.prepared
         assert prepared is not None
         stands = (
-            self.names.statements.get(prepared.name) is prepared
+            self.names.statements.data.get(prepared.name) is prepared
             and prepared.plan is known.plan
             and not prepared.lost
             and not prepared.reshaped

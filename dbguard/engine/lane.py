@@ -178,11 +178,10 @@ class Lane:
             or (scope.texts is not known.texts and scope.texts != known.texts)
             or self.identity.principal is not known.principal
             or (known.names_masks and not self.answers.masks_named)
-            or self.surroundings.recent()
         ):
             return False
-        key = self.surroundings.state_key()
-        if key is not basis.key and key != basis.key:
+        key = self.surroundings.standing_key()
+        if key is None or (key is not basis.key and key != basis.key):
             return False
         return scope.said is None or scope.seen is key or scope.seen == key
 

@@ -71,7 +71,7 @@ class Outcomes:
             size,
         )
         try:  # noqa: SIM105 - `suppress` is an object more
-            surroundings.record(outcome)
+            surroundings.record_outcome(outcome)
         except AuditUnavailable:
             pass  # the decision is on disk, and it has run
 

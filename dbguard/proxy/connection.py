@@ -71,6 +71,7 @@ class Connection:
         self._server: Stream | None = None
         self._entered: str | None = None
         self._session: Session | None = None
+        self._shortcut: Shortcut | None = None
         self._key: CancelKey | None = None
         self._target: CancelTarget | None = None
         self._identity: Identity | None = None
@@ -124,7 +125,8 @@ class Connection:
         if session is None or not self._forwarded.is_set():
             return None
         if session.awaits_client or self._client.is_full:
-            return max(self._last_activity, self._client.last_taken)
+            passed = self._shortcut.moved_at if self._shortcut is not None else 0.0
+            return max(self._last_activity, self._client.last_taken, passed)
         return None
 
     def end(self, error: DbguardError) -> None:
@@ -183,6 +185,8 @@ class Connection:
     def end_between_transactions(self, error: DbguardError) -> None:
         """End the session as soon as nothing of it is under way."""
         self._leaving = error
+        if self._shortcut is not None:
+            self._shortcut.leaving = True
         self._leave()
 
     def _leave(self) -> None:
@@ -281,20 +285,16 @@ class Connection:
         await self._client.drain()
         return self._session
 
-    def _moved(self) -> None:
-        self._last_activity = time.monotonic()
-        if self._leaving is not None:
-            self._leave()
-
     # -- relay ----------------------------------------------------------------
 
     async def _relay(self, session: Session) -> None:
         server = self._server
         assert server is not None
-        splitters = (self._splitter, self._from_server)
         audit, forwarded = self._hub.audit, self._forwarded
-        shortcut = Shortcut(session, self._client, server, splitters, audit, forwarded, self._moved)
+        shortcut = Shortcut(session, self._client, server, audit, forwarded, self._leave)
+        shortcut.leaving = self._leaving is not None
         shortcut.open()
+        self._shortcut = shortcut
         pump = spawn(self._pump_server(session, server, shortcut), f"server {self._id}")
         try:
             await self._pump_client(session, server, shortcut)
@@ -326,7 +326,7 @@ class Connection:
             if session.ended():
                 break
             self._leave()
-            shortcut.client_waits = True
+            shortcut.client_waits = self._splitter.between_messages
             data = await self._client.read()
             shortcut.client_waits = False
             withdrawn = await shortcut.withdrawn()
@@ -341,7 +341,7 @@ class Connection:
         handled = 0
         try:
             while not session.link.closed:
-                shortcut.server_waits = True
+                shortcut.server_waits = self._from_server.between_messages
                 data = await server.read()
                 shortcut.server_waits = False
                 if not data:

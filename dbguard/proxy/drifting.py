@@ -43,6 +43,13 @@ class Drifts:
         self._own: dict[str, dict[Filling, None]] = {}
         """By session: what went into its temporary tables."""
 
+    def standing(self, database: str) -> int | None:
+        """The revision, or None where another worker may know more: asked before each statement."""
+        if self._shared and self.behind(database):
+            return None
+        known = self._databases.get(database)
+        return known.revision if known is not None else 0
+
     def revision(self, database: str) -> int:
         """Grows with every change to what has drifted."""
         known = self._databases.get(database)
@@ -91,7 +98,7 @@ class Drifts:
 
     def behind(self, database: str) -> bool:
         """Whether another worker may have learnt what is not known here."""
-        if not self._shared:  # asked before each statement
+        if not self._shared:
             return False
         known = self._databases.get(database)
         return known is not None and known.generation != self._generations.of(_counter(database))

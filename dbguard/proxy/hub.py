@@ -130,8 +130,10 @@ class Hub:
 
     def record(self, record: Record | Rendered) -> int:
         """Append to the audit trail, and count."""
-        if type(record) is not Rendered or record.counted is not None:
+        if type(record) is not Rendered:
             self.metrics.recorded(record)
+        elif record.counted is not None:
+            self.metrics.decided(record.counted)
         return self.audit.append(record)
 
     def key_of(self, snapshot: Snapshot) -> StateKey:

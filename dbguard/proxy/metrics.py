@@ -81,6 +81,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         self._decisions = Decisions()
         registry.register(self._decisions)
+        self.decided = self._decisions.count
         self._waits = Histogram(
             "dbguard_wait_seconds",
             "Time that dbguard added to a message, by what it waited for",
@@ -149,9 +150,9 @@ class Metrics:
         """Count a record of the audit trail."""
         if isinstance(record, Rendered):
             if record.counted is not None:
-                self._decisions.count(record.counted)
+                self.decided(record.counted)
         elif isinstance(record, DecisionRecord):
-            self._decisions.count((record.action, record.decision))
+            self.decided((record.action, record.decision))
         elif isinstance(record, EventRecord):
             self.event(record.kind)
 

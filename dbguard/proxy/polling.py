@@ -17,9 +17,12 @@ import selectors
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import Context
-from typing import Any, Final, Protocol, TypeVarTuple, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVarTuple, cast
 
 _Ts = TypeVarTuple("_Ts")
+
+TurnEnd: TypeAlias = Callable[[Callable[[], None]], None]
+Within: TypeAlias = Callable[[float, Callable[[], None] | None], None]
 
 READABLE: Final = 1
 WRITABLE: Final = 4
@@ -236,7 +239,7 @@ def poll_of(loop: asyncio.AbstractEventLoop) -> Poll | None:
     return loop.poll if isinstance(loop, ProxyLoop) else None
 
 
-def at_turn_end() -> Callable[[Callable[[], None]], None] | None:
-    """Of the running loop, if it is a `ProxyLoop`: `Poll.at_turn_end`."""
+def turns() -> tuple[TurnEnd, Within] | tuple[()]:
+    """`Poll.at_turn_end` and `Poll.within` of the running loop, if it is a `ProxyLoop`."""
     poll = poll_of(asyncio.get_running_loop())
-    return None if poll is None else poll.at_turn_end
+    return () if poll is None else (poll.at_turn_end, poll.within)

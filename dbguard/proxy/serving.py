@@ -21,7 +21,7 @@ from .deployment import Deployment
 from .listening import close_sockets, open_sockets
 from .metrics import Metrics
 from .milestones import Milestones, last_digest
-from .polling import at_turn_end
+from .polling import turns
 from .probes import application, probes
 from .process_limits import no_core_files
 from .reloading import Reload, reload_when_asked
@@ -55,7 +55,7 @@ async def serve(
         stack.push_async_callback(shipping.stop)  # behind the last record and checkpoint
         audit_log = own_chain(settings.audit)
         stack.callback(audit_log.close)
-        audit = AsyncAudit(audit_log, at_turn_end())
+        audit = AsyncAudit(audit_log, *turns())
         stack.callback(audit.detach)
         shipping.start()
         metrics = Metrics()

@@ -2,6 +2,7 @@ from dbguard.audit.asyncio_front cimport AsyncAudit
 from dbguard.engine.lane cimport Lane
 from dbguard.engine.link cimport Link
 from dbguard.proxy.channel cimport Channel
+from dbguard.proxy.latch cimport Latch
 
 
 cdef class Shortcut:
@@ -9,11 +10,11 @@ cdef class Shortcut:
     cdef Lane _lane
     cdef Channel _client
     cdef Channel _server
-    cdef object _from_client
-    cdef object _from_server
     cdef AsyncAudit _audit
-    cdef object _forwarded
-    cdef object _moved
+    cdef Latch _forwarded
+    cdef object _left
+    cdef public bint leaving
+    cdef public double moved_at
     cdef public bint client_waits
     cdef public bint server_waits
     cdef object _undecided

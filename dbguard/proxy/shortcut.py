@@ -4,6 +4,7 @@ bring them, while the connection's own tasks sleep."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -11,7 +12,6 @@ import structlog
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.engine.session import Session
 from dbguard.errors import AuditUnavailable
-from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 
 from .latch import Latch
 from .streams import Stream
@@ -28,22 +28,24 @@ class Shortcut:
         session: Session,
         client: Stream,
         server: Stream,
-        splitters: tuple[FrontendSplitter, BackendSplitter],
         audit: AsyncAudit,
         forwarded: Latch,
-        moved: Callable[[], None],
+        left: Callable[[], None],
     ) -> None:
-        """`forwarded` is not set while dbguard works on what the client sent; `moved` is called
-        for every message that passes."""
+        """`forwarded` is not set while dbguard works on what the client sent; `left` is called
+        behind every answer while `leaving`."""
         self._link = session.link
         self._lane = session.lane
         self._client, self._server = client, server
-        self._from_client, self._from_server = splitters
         self._audit = audit
         self._forwarded = forwarded
-        self._moved = moved
+        self._left = left
+        self.leaving = False
+        """The session has to end as soon as nothing is under way."""
+        self.moved_at = 0.0
+        """When something last passed (monotonic seconds)."""
         self.client_waits = False
-        """The task that reads the client has done all it had to do."""
+        """The task that reads the client has done all it had to do, and is between messages."""
         self.server_waits = False
         """The same of the server's."""
         self._undecided: asyncio.Future[None] | None = None
@@ -94,9 +96,7 @@ class Shortcut:
 
     def _take(self, data: bytes) -> bool:
         """Whether what the client has sent goes this way."""
-        if not self.client_waits or self._taken:
-            return False
-        if not self._from_client.between_messages or self._server.holds:
+        if not self.client_waits or self._taken or self._server.holds:
             return False
         try:
             decision = self._lane.offer(data)
@@ -106,7 +106,6 @@ class Shortcut:
             return False
         self._taken = True
         self._forwarded.clear()
-        self._moved()
         self._audit.when_known(decision, self._call)
         return True
 
@@ -130,13 +129,13 @@ class Shortcut:
 
     def _give(self, data: bytes) -> bool:
         """Whether what the server has sent goes this way."""
-        if not self._lane.sent or not self.server_waits:
-            return False
-        if not self._from_server.between_messages or self._client.holds:
+        if not self._lane.sent or not self.server_waits or self._client.holds:
             return False
         if not self._lane.answer(data):
             return False
         self._client.write(data)
         self._lane.finish()
-        self._moved()
+        self.moved_at = time.monotonic()
+        if self.leaving:
+            self._left()
         return True

@@ -36,7 +36,7 @@ from .listening import close_sockets, open_sockets
 from .merged_metrics import Merging
 from .metrics import Metrics
 from .milestones import Milestones, policy_loaded, policy_replaced
-from .polling import at_turn_end
+from .polling import turns
 from .probes import application, probes
 from .process_limits import no_core_files
 from .reloading import Reload, tell_failed, tell_reloaded
@@ -87,7 +87,7 @@ async def supervise(
         signing_key(settings.audit)  # made before several want to make it
         audit_log = own_chain(settings.audit)
         stack.callback(audit_log.close)
-        audit = AsyncAudit(audit_log, at_turn_end())
+        audit = AsyncAudit(audit_log, *turns())
         stack.callback(audit.detach)
         shipping.start()
         metrics = Metrics()

@@ -36,6 +36,7 @@ class SessionSurroundings:
         self._key_of: tuple[Snapshot, Policy] | None = None
         """What `_key` was made of, beside its last member: it is asked for at each statement."""
         self.record = hub.record
+        self.record_outcome = hub.audit.append_outcome
         self.monotonic = time.monotonic
 
     def snapshot(self) -> Snapshot:
@@ -45,10 +46,20 @@ class SessionSurroundings:
         return self._last
 
     def state_key(self) -> StateKey:
-        hub, snapshot, key = self._hub, self.snapshot(), self._key
+        return self._key_for(self.snapshot(), self._hub.drifts.revision(self._database))
+
+    def standing_key(self) -> StateKey | None:
+        snapshot = self._hub.catalog.standing(self._database)
+        revision = self._hub.drifts.standing(self._database)
+        if snapshot is None or revision is None:
+            return None
+        self._last = snapshot
+        return self._key_for(snapshot, revision)
+
+    def _key_for(self, snapshot: Snapshot, revision: int) -> StateKey:
+        hub, key = self._hub, self._key
         if key is not None and self._key_of is not None:
             made_of, policy = self._key_of
-            revision = hub.drifts.revision(self._database)
             if made_of is snapshot and policy is hub.policy and key[3] == revision:
                 return key
         self._key_of = (snapshot, hub.policy)

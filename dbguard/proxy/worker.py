@@ -23,7 +23,7 @@ from dbguard.settings import Settings
 from .deployment import Deployment
 from .metrics import Metrics
 from .milestones import Milestones
-from .polling import at_turn_end
+from .polling import turns
 from .process_limits import no_core_files
 from .reloading import Prepared, change, prepare, use
 from .running import Running, running
@@ -80,7 +80,7 @@ async def _serve(job: Job, channel: Channel) -> None:
         stack.callback(sharing.close)
         audit_log = own_chain(settings.audit)
         stack.callback(audit_log.close)
-        audit = AsyncAudit(audit_log, at_turn_end())
+        audit = AsyncAudit(audit_log, *turns())
         stack.callback(audit.detach)
         share = -(-settings.limits.analysis_workers // job.place.workers)
         process = await stack.enter_async_context(

@@ -113,12 +113,14 @@ class World(FakeSurroundings):
         super().__init__()
         self.state_key: Any = real.state_key
         self.recent: Any = real.recent
+        self.standing_key: Any = real.standing_key
         self.monotonic: Any = real.monotonic
         if recording:
             self.record: Any = real.record
+            self.record_outcome: Any = real.record_outcome
         else:
             self._numbers = 0
-            self.record = self._count
+            self.record = self.record_outcome = self._count
 
     def stencil(self, request: PlanRequest, shape: Shape) -> Stencil | None:
         between = tuple(gap.replace("rows", "public.rows") for gap in shape.between)

@@ -185,6 +185,9 @@ class FakeSurroundings:
     def state_key(self) -> tuple[str, int, str]:
         return ("db", self.epoch, "digest")
 
+    def standing_key(self) -> tuple[str, int, str] | None:
+        return None if self.recent() else self.state_key()
+
     def changed(self, changes: tuple[CatalogChange, ...]) -> None:
         self.noted += changes
 
@@ -211,6 +214,9 @@ class FakeSurroundings:
             record = decode(orjson.loads(b'{"v":1,%b}' % record.body))
         self.records.append(record)
         return len(self.records)
+
+    def record_outcome(self, record: Rendered) -> int:
+        return self.record(record)
 
     def seal(self, text: str, session: str, fingerprint: str) -> str:
         return ""

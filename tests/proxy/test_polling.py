@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dbguard.proxy.polling import READABLE, Poll, ProxyLoop, at_turn_end, poll_of
+from dbguard.proxy.polling import READABLE, Poll, ProxyLoop, poll_of, turns
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="this system has no epoll")
 
@@ -99,8 +99,7 @@ def test_the_end_of_a_turn_comes_behind_all_that_was_there() -> None:
     async def main() -> None:
         pairs = [socket.socketpair() for _ in range(5)]
         order: list[object] = []
-        end = at_turn_end()
-        assert end is not None
+        end, _ = turns()
 
         def note(name: int) -> None:
             order.append(name)

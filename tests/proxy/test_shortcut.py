@@ -14,7 +14,6 @@ import pytest
 from dbguard.proxy.latch import Latch
 from dbguard.proxy.shortcut import Shortcut
 from dbguard.proxy.streams import Stream, attach
-from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 
 
 @dataclass
@@ -65,8 +64,7 @@ async def table() -> AsyncIterator[Table]:
     link = SimpleNamespace(closed=False)
     session: Any = SimpleNamespace(lane=Lane(), link=link)
     audit, forwarded = Audit(), Latch(is_set=True)
-    splitters = FrontendSplitter(), BackendSplitter()
-    shortcut = Shortcut(session, client, server, splitters, audit, forwarded, lambda: None)  # type: ignore[arg-type]
+    shortcut = Shortcut(session, client, server, audit, forwarded, lambda: None)  # type: ignore[arg-type]
     shortcut.open()
     shortcut.client_waits = True
     with client_peer, server_peer:
