@@ -20,7 +20,8 @@ BORDERS = {
     "dbguard/policy/deciding.py": "decide() is total: what fails inside is a denial",
     "dbguard/proxy/analysis_worker.py": "a text that breaks the analysis is refused",
     "dbguard/proxy/connection.py": "a connection that fails is closed",
-    "dbguard/proxy/shortcut.py": "the same, in the callbacks that bring its bytes",
+    "dbguard/proxy/polling.py": "a channel has closed itself; the loop goes on",
+    "dbguard/proxy/shortcut.py": "a connection that fails is closed",
 }
 """Where every exception is caught, and what becomes of it."""
 NAMES = (

@@ -78,10 +78,14 @@ class Channel:
             if not self._handshake.done():
                 self._handshake.set_result(None)
             return
-        if events & WRITABLE:
-            self._flush()
-        if events & ~WRITABLE:
-            self._fill()
+        try:
+            if events & WRITABLE:
+                self._flush()
+            if events & ~WRITABLE:
+                self._fill()
+        except Exception as error:
+            self.lose(error)  # a defect: the loop says so
+            raise
 
     def watch(self) -> None:
         """Be told of what is waited for, and of nothing else: what has ended would be told for

@@ -323,3 +323,18 @@ async def test_last_words_reach_a_peer_that_goes_on_sending() -> None:
             await stream.close()
             assert peer.recv(100) == b"FATAL"
             assert peer.recv(100) == b""
+
+
+async def test_a_defect_closes_the_connection(
+    pair: tuple[Stream, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    stream, peer = pair
+
+    def breaks(_data: bytes) -> bool:
+        raise ValueError("a defect")
+
+    stream.tap(breaks)
+    peer.sendall(b"something")
+    assert await stream.read() == b""
+    assert await asyncio.get_running_loop().sock_recv(peer, 100) == b""
+    assert "something" not in caplog.text
