@@ -12,6 +12,8 @@ import pytest
 
 from .conftest import Factory
 from .proxies import Guarded
+from .test_backup_coverage import take
+from .test_taking import until
 
 pytestmark = pytest.mark.pg
 
@@ -84,6 +86,14 @@ def first_refusal(guarded: Guarded, user: str, steps: list[str]) -> psycopg.Erro
     return None
 
 
+def knows(connection: Any, table: str) -> bool:
+    try:
+        connection.execute(f"SELECT FROM {table} LIMIT 0")
+    except psycopg.errors.UndefinedTable:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("attack", lines("no_backup.txt"))
 def test_nothing_is_destroyed_without_a_backup(proxy: tuple[Guarded, Any], attack: str) -> None:
     guarded, database = proxy
@@ -111,3 +121,107 @@ def test_migrations_that_take_nothing_away_need_no_backup(guard: Any, pg_databas
         if (error := first_refusal(guarded, "refuser", line.split(" ;; "))) is not None
     ]
     assert refused == []
+
+
+@pytest.fixture(scope="module")
+def partly(proxy: tuple[Guarded, Any]) -> tuple[Guarded, Any]:
+    """Somebody has dropped another table, whose backup counts now."""
+    guarded, database = proxy
+    database.execute("CREATE TABLE public.decoy (id int)")
+    with closing(psycopg.connect(guarded.dsn("taker"), autocommit=True)) as connection:
+        until(lambda: knows(connection, "public.decoy"), "dbguard knows the table")
+        connection.execute("DROP TABLE public.decoy")
+    return guarded, database
+
+
+@pytest.mark.parametrize("attack", lines("partial_backup.txt"))
+def test_a_backup_of_something_else_does_not_count(
+    partly: tuple[Guarded, Any], attack: str
+) -> None:
+    guarded, database = partly
+    before = database.execute(STATE)
+    error = first_refusal(guarded, "refuser", attack.split(" ;; "))
+    assert database.execute(STATE) == before
+    assert error is not None
+    assert error.sqlstate == "42501", error
+    assert "does not count: " in (error.diag.message_detail or "")
+
+
+def test_definitions_alone_are_in_any_backup(partly: tuple[Guarded, Any]) -> None:
+    """Honest statements that lose no rows pass with the backup of another table."""
+    guarded, _ = partly
+    for statement in (
+        "DROP INDEX clinic.plain_id",
+        "DROP VIEW clinic.names",
+        "DROP FUNCTION clinic.fire()",
+        "DROP TRIGGER IF EXISTS nosuch ON clinic.plain",
+        "ALTER TABLE clinic.patients DROP CONSTRAINT patients_pkey",
+        "DROP TEXT SEARCH DICTIONARY clinic.dict",
+    ):
+        with closing(psycopg.connect(guarded.dsn("refuser"))) as connection:
+            connection.execute(statement)
+            connection.rollback()
+
+
+CHANGES = {
+    "dropped and made again": (
+        "DROP TABLE public.shadow; CREATE TABLE public.shadow (id int);"
+        " INSERT INTO public.shadow VALUES (7)",
+        "DROP TABLE public.shadow",
+    ),
+    "renamed in its place": (
+        "ALTER TABLE clinic.plain RENAME TO away; CREATE TABLE clinic.plain AS SELECT 9 AS id",
+        "TRUNCATE clinic.plain",
+    ),
+    "swapped": (
+        "ALTER TABLE clinic.other RENAME TO third; ALTER TABLE clinic.indexed RENAME TO other;"
+        " ALTER TABLE clinic.third RENAME TO indexed",
+        "TRUNCATE clinic.other",
+    ),
+    "attached": (
+        "CREATE TABLE clinic.parted_2 AS SELECT 20 AS id, 'q' AS x;"
+        " ALTER TABLE clinic.parted ATTACH PARTITION clinic.parted_2 FOR VALUES FROM (20) TO (30)",
+        "TRUNCATE clinic.parted",
+    ),
+    "tied by a key": (
+        "CREATE TABLE clinic.referring (id int REFERENCES clinic.patients)",
+        "TRUNCATE clinic.patients CASCADE",
+    ),
+    "other options": (
+        "ALTER FOREIGN TABLE clinic.far OPTIONS (ADD table_name 'elsewhere')",
+        "DROP FOREIGN TABLE clinic.far",
+    ),
+    "what depends on it": (
+        "CREATE VIEW clinic.newer AS SELECT * FROM clinic.armed",
+        "DROP TABLE clinic.armed CASCADE",
+    ),
+}
+
+
+def test_what_was_changed_behind_the_backup_needs_another_one(
+    partly: tuple[Guarded, Any],
+) -> None:
+    guarded, database = partly
+    database.execute("DELETE FROM clinic.armed")  # restoring runs what is in indexes
+    take(guarded)
+    for _, statement in CHANGES.values():  # as they were, they are in it
+        if "FOREIGN" not in statement:
+            with closing(psycopg.connect(guarded.dsn("refuser"))) as connection:
+                connection.execute(statement)
+                connection.rollback()
+    # what no dump holds
+    for statement in (
+        "DROP EXTENSION postgres_fdw CASCADE",
+        "DROP TABLE information_schema.misplaced",
+        "TRUNCATE clinic.far",
+        "TRUNCATE clinic.near",
+    ):
+        error = first_refusal(guarded, "refuser", [statement])
+        assert error is not None, statement
+        detail = error.diag.message_detail or ""
+        assert "no dump holds" in detail or "on another server" in detail, detail
+    for how, (change, statement) in CHANGES.items():
+        database.execute(change)
+        error = first_refusal(guarded, "refuser", [statement])
+        assert error is not None, how
+        assert "was made or changed after it" in (error.diag.message_detail or ""), how
