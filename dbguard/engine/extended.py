@@ -14,6 +14,7 @@ from dbguard.wire.tags import Backend
 
 from .asks import Answer, Ask, Planned
 from .changes import Change
+from .executing import as_it_is_now, may_be_unmet
 from .holding import Held
 from .joining import fetched
 from .judging import Judging, RefusedWithRecord, StaleStatement, reserved_name
@@ -24,7 +25,6 @@ from .pending import Owed, Pending
 from .plan import Basis, Plan
 from .probe import CURSORS, ask_server
 from .refreshing import ServerRefused, bound_by_name
-from .requiring import may_be_unmet
 from .scope import Scope
 
 
@@ -221,7 +221,11 @@ class Extended:
                 if judging.overtaken():
                     return
             decisions, sequence = portal.decisions, 0
-            if portal.executed or plan != portal.plan or self._may_be_unmet(portal):
+            if unmet := may_be_unmet(judging, portal, self._just_bound):
+                plan = yield from as_it_is_now(judging, portal)
+            if judging.overtaken():
+                return
+            if portal.executed or plan != portal.plan or unmet:
                 planned = Planned(plan, basis.restricted, basis.key)
                 decisions = yield from judging.decide(plan, planned, "execute", portal.statement)
                 sequence = max(decisions, default=0)
@@ -238,10 +242,6 @@ class Extended:
         self.link.stage(frame.raw, entry, sequence)
         if entry.copies_left:
             yield from self.link.release()
-
-    def _may_be_unmet(self, portal: Portal) -> bool:
-        latest = self._just_bound is portal and portal.cycle == self.names.cycle
-        return may_be_unmet(portal, self.judging.surroundings.monotonic(), latest=latest)
 
     def _at_execution(
         self, portal: Portal, base: Plan, basis: Basis

@@ -13,7 +13,6 @@ from dbguard.sql.names import literal
 
 from .asks import Answer, Ask, AskRequirement, AskTake, AskUnchanged, RequirementAnswer
 from .link import Link, Skip, Steps
-from .names import Portal
 from .plan import Plan
 from .probe import ask_server
 from .scope import Scope
@@ -35,8 +34,6 @@ EXCEPTION WHEN OTHERS THEN  -- all but a cancel request: whether it is locked is
     NULL;
 END"""
 """SHARE ROW EXCLUSIVE keeps writers out, and lets readers and pg_dump in."""
-MET_SECONDS: Final = 1.0
-"""How long it counts that a requirement was met: an age is told in seconds."""
 _NOTHING_RUNS: Final = "the statement was not looked at: one before it failed"
 Clock = Callable[[], float]
 
@@ -63,15 +60,6 @@ def requirements_met(
         if not answer.satisfied:
             return tuple(met), answer
     return tuple(met), None
-
-
-def may_be_unmet(portal: Portal, now: float, *, latest: bool) -> bool:
-    """Whether requirements that were met at Bind have to be looked at again at Execute: time has
-    passed, or something else may have run, and utility statements look their names up only now.
-
-    `latest`: no message but its Describe came since.
-    """
-    return bool(portal.plan.requirements) and (not latest or now - portal.met > MET_SECONDS)
 
 
 def _nothing_runs(link: Link, scope: Scope) -> Generator[Ask, Answer, bool]:

@@ -28,6 +28,8 @@ from .tasks import spawn
 
 LOOK_SECONDS: Final = 1.0
 """How often it is looked whether the client is still there: nobody reads from it meanwhile."""
+MOST_TRIES: Final = 3
+"""How many backups are taken for a statement while others change what it is about."""
 _CANCELED: Final = "57014"
 
 
@@ -202,7 +204,7 @@ async def _taken(
             hint=f"Roll back, run: {command(database)}; or put this statement first in its "
             "transaction.",
         )
-    begun = taker.context.clock()
+    tries = MOST_TRIES
     end = asyncio.get_running_loop().time() + taker.timeout
     told = False
     while True:
@@ -213,10 +215,12 @@ async def _taken(
                 raise
         else:
             verdict = await _checked(guard, ask, database, waiting)
-            if verdict.satisfied or backup.snapshot_at >= begun:
+            tries -= 1
+            if verdict.satisfied or not verdict.outdated or not tries:
                 waiting.tell(f"backup {backup.id} taken and verified")
                 return await _comparable(taker, ask, database, verdict)
-            continue  # somebody else waited for it, and something has changed since it began
+            waiting.tell("something was changed meanwhile: another backup is taken")
+            continue
         if not told:
             waiting.tell("waiting for another backup to end")
             told = True

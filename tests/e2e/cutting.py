@@ -48,6 +48,19 @@ class CuttingRelay:
 
         self._loop.call_soon_threadsafe(now)
 
+    def cut_all(self) -> None:
+        """Reset every connection, on both sides; returns when that is done."""
+        done = threading.Event()
+
+        def now() -> None:
+            for pair in tuple(self._pairs):
+                for end in pair:
+                    _reset(end)
+            done.set()
+
+        self._loop.call_soon_threadsafe(now)
+        done.wait()
+
     def close(self) -> None:
         def now() -> None:
             for pair in self._pairs:

@@ -16,6 +16,7 @@ from dbguard.sql.destruction import Destruction, Reach
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """A snapshot from further in the future means that a clock is wrong, and its age is unknown."""
+_CHANGED: Final = "was made or changed after it"
 _WORDS: Final = {
     Verification.EXISTS: "a backup",
     Verification.CHECKSUM: "a backup with a good checksum",
@@ -36,6 +37,8 @@ class BackupVerdict:
     hint: str = ""
     why: str = ""
     """How the requirement was met where no backup was needed."""
+    outdated: bool = False
+    """The newest backup would count, had not something been changed after it."""
 
     @property
     def backup_id(self) -> str | None:
@@ -98,10 +101,12 @@ def evaluate(
     database = circumstances.database
     newest_first = sorted(backups, key=lambda found: found.taken_at, reverse=True)
     nearest: dict[str, str] = {}
+    outdated = False
     for found in newest_first:
         objection = _objection(found, requirement, circumstances, destroyed)
         if objection is None:
             return BackupVerdict(True, found)
+        outdated = outdated or (not nearest and objection.endswith(_CHANGED))
         note = f" ({found.note})" if found.note else ""
         nearest.setdefault(
             found.provider, f"Backup {_named(found)} does not count: {objection}{note}."
@@ -113,6 +118,7 @@ def evaluate(
         detail=(f"Needed for: {destroyed.reason}. " if destroyed.reason else "")
         + (" ".join(nearest.values()) or "There is no backup of this database."),
         hint=_hint(requirement, database, destroyed),
+        outdated=outdated,
     )
 
 
@@ -205,5 +211,5 @@ def _loss(found: Evidence, circumstances: Circumstances, destroyed: Destruction)
         if not found.coverage.holds(affected):
             return f"{affected.kind} {affected.name} is not in it"
         if affected.unchanged_since > (found.looked_at or found.taken_at):
-            return f"{affected.kind} {affected.name} was made or changed after it"
+            return f"{affected.kind} {affected.name} {_CHANGED}"
     return None
