@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,22 +54,27 @@ def lines(name: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-@pytest.fixture(scope="module")
-def proxy(
-    pg_server: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Guarded, Any]]:
+@contextmanager
+def attacked(pg_server: Any, folder: Path) -> Iterator[tuple[Guarded, Any]]:
     database = pg_server.create_database()
     for user in ("refuser", "taker"):
         database.create_user(user, options="LOGIN SUPERUSER")
     database.execute((FOLDER / "schema.sql").read_text("utf-8"))
     database.execute("INSERT INTO clinic.armed VALUES (true)")
     with ExitStack() as stack:
-        factory = Factory(stack, tmp_path_factory.mktemp("attacks"))
-        guarded = factory(database, rules=None, started=False, durability="buffered")
+        guarded = Factory(stack, folder)(database, rules=None, started=False, durability="buffered")
         (guarded.folder / "rules" / "allowing.yaml").write_text(RULES, "utf-8")
         guarded.start()
         yield guarded, database
     database.drop()
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    pg_server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Guarded, Any]]:
+    with attacked(pg_server, tmp_path_factory.mktemp("attacks")) as found:
+        yield found
 
 
 def first_refusal(guarded: Guarded, user: str, steps: list[str]) -> psycopg.Error | None:
@@ -124,14 +129,16 @@ def test_migrations_that_take_nothing_away_need_no_backup(guard: Any, pg_databas
 
 
 @pytest.fixture(scope="module")
-def partly(proxy: tuple[Guarded, Any]) -> tuple[Guarded, Any]:
+def partly(
+    pg_server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Guarded, Any]]:
     """Somebody has dropped another table, whose backup counts now."""
-    guarded, database = proxy
-    database.execute("CREATE TABLE public.decoy (id int)")
-    with closing(psycopg.connect(guarded.dsn("taker"), autocommit=True)) as connection:
-        until(lambda: knows(connection, "public.decoy"), "dbguard knows the table")
-        connection.execute("DROP TABLE public.decoy")
-    return guarded, database
+    with attacked(pg_server, tmp_path_factory.mktemp("partly")) as (guarded, database):
+        database.execute("CREATE TABLE public.decoy (id int)")
+        with closing(psycopg.connect(guarded.dsn("taker"), autocommit=True)) as connection:
+            until(lambda: knows(connection, "public.decoy"), "dbguard knows the table")
+            connection.execute("DROP TABLE public.decoy")
+        yield guarded, database
 
 
 @pytest.mark.parametrize("attack", lines("partial_backup.txt"))

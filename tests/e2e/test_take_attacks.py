@@ -254,34 +254,3 @@ def test_what_the_role_may_not_lock_is_named(taking: Guarded, pg_database: Any) 
     (found,) = [r for r in taking.records("decision") if r["text"].startswith("DROP SCHEMA mixed")]
     met = found["requirements"][0]
     assert met.endswith("rows held against writers since, but for mixed.theirs")
-
-
-def test_a_database_is_dropped_with_a_backup_of_its_own(
-    taking: Guarded, pg_database: Any, pg_server: Any
-) -> None:
-    doomed = pg_server.create_database()
-    doomed.execute("CREATE TABLE kept AS SELECT 42 AS a")
-    with closing(connect(taking)) as connection:
-        connection.execute(f'DROP DATABASE "{doomed.name}"')
-    assert pg_database.execute(f"SELECT 1 FROM pg_database WHERE datname = '{doomed.name}'") == []
-    (taken,) = [r for r in taking.records("backup") if r["fields"]["event"] == "taken"]
-    assert taken["fields"]["database"] == doomed.name
-    (dump,) = dumps(taking)
-    assert restored(taking, pg_server, "SELECT a FROM kept", dump) == [(42,)]
-
-
-def test_a_rule_that_does_not_count_backups_of_dbguard_takes_none(
-    guard: Any, pg_database: Any
-) -> None:
-    pg_database.create_user("ddl_owner", options="LOGIN SUPERUSER")
-    pg_database.execute("CREATE TABLE gone AS SELECT 1 AS id")
-    guarded: Guarded = guard(pg_database, rules=None, started=False)
-    rules = TAKING.replace("on_missing: take", "on_missing: take, providers: [vault]")
-    (guarded.folder / "rules" / "allowing.yaml").write_text(rules, "utf-8")
-    guarded.start()
-    with closing(connect(guarded)) as connection:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
-            connection.execute("DROP TABLE gone")
-        assert "vault" in (caught.value.diag.message_detail or "")
-    assert guarded.records("backup") == []
-    assert pg_database.execute("SELECT id FROM gone") == [(1,)]
