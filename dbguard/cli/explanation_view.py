@@ -143,7 +143,7 @@ def _facts(statement: ExplainedStatement) -> Iterator[tuple[str, RenderableType]
     if any(
         n.effect is RuleEffect.REQUIRE and n.bearing is not Bearing.FAR for n in statement.rules
     ):
-        yield "destroys", Text(plain(_destroyed(statement.destroys)))
+        yield "destroys", Text(plain(destroyed_words(statement.destroys)))
     for need in decision.requirements:
         yield "requires", Text(plain(_required(need)))
     for notice in decision.notices:
@@ -164,7 +164,7 @@ _REACHES = {
 }
 
 
-def _destroyed(destroyed: Destruction) -> str:
+def destroyed_words(destroyed: Destruction) -> str:
     """What goes, as far as the text tells: the server's own dependencies are followed when it is
     run."""
     if destroyed.additive:

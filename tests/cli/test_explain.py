@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from dbguard.cli.app import app
+from dbguard.cli.explanation_view import destroyed_words
 from dbguard.errors import ConfigurationError
+from dbguard.sql.destruction import DestroyedRelation, Destruction, Reach
 
 HIPAA = Path(__file__).parents[2] / "rules" / "hipaa"
 READ_SSN = "SELECT ssn FROM clinic.patients WHERE last_name = 'Miller'"
@@ -248,6 +250,12 @@ def test_what_is_destroyed(text: str, reach: str, relations: list[str], words: s
     lines = [line for line in shown if line.startswith("destroys")]
     assert bool(words) == bool(lines)  # where a rule that asks for a backup is near
     assert not words or words in lines[0]
+
+
+def test_every_reach_has_words() -> None:
+    for reach in Reach:
+        found = Destruction((DestroyedRelation(1, "a", "b"),), reach=reach, reason="some reason")
+        assert "some reason" in destroyed_words(found)
 
 
 def test_what_only_adds(tmp_path: Path) -> None:

@@ -16,6 +16,10 @@ against the registry; its age is that of the snapshot, not of the moment the dum
 `sealing` encrypts, `scratch` makes and drops scratch databases, `proving` compares, `taking` tells
 the story above, `guard` is what the proxy asks.
 
+A proven dump stays in the directory, or goes to a *location* (`store`, `objects`, `uploading`: a
+bucket), where `presence` looks for it. `giving_back` and `table_copy` restore. `observing`
+remembers since when each object of a catalog is what it is, look by look.
+
 Messages of pg_dump and pg_restore can quote rows, so they are never passed on as they are.
 """
 

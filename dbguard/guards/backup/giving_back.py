@@ -31,6 +31,7 @@ from dbguard.guards.backup.table_copy import (
     add_foreign_keys,
     copy_table,
     foreign_keys_of,
+    refuse_without_rows,
 )
 from dbguard.guards.backup.table_names import TableName
 from dbguard.guards.backup.taking import registered
@@ -100,6 +101,8 @@ async def restore_tables(
                 await restore(backup, path, scratch, binaries, context)
                 source = await access.connect(scratch)
                 try:
+                    for table in tables:
+                        await refuse_without_rows(source, backup, table)
                     copying = Copying(source, live, backup.id, rows_only, tell)
                     dumped = ""
                     if not rows_only:

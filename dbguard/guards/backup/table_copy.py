@@ -20,6 +20,7 @@ from dbguard.errors import BackupError
 from dbguard.guards.backup.access import Connection, quote_identifier
 from dbguard.guards.backup.context import SERVER_ERRORS
 from dbguard.guards.backup.counting import SAME_TEXT, summed
+from dbguard.guards.backup.model import Backup
 from dbguard.guards.backup.table_names import TableName
 from dbguard.sql.names import literal
 
@@ -71,6 +72,16 @@ WHERE t.oid = pg_catalog.to_regclass($1) AND i.indisvalid AND NOT EXISTS (
       AND k.contype IN ('p', 'u', 'x'))
 ORDER BY c.relname
 """
+_WITH_ROWS: Final = """
+WITH RECURSIVE reached (oid) AS (
+    SELECT pg_catalog.to_regclass($1)::pg_catalog.oid
+  UNION SELECT i.inhrelid FROM reached JOIN pg_catalog.pg_inherits i ON i.inhparent = reached.oid)
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
+       c.relkind::pg_catalog.text AS kind
+FROM reached JOIN pg_catalog.pg_class c ON c.oid = reached.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind <> 'p' ORDER BY 1
+"""
 _CHUNKS: Final = 8
 """Pieces of rows that are held on their way from one database to the other."""
 _LOCK_TIMEOUT: Final = "2s"
@@ -98,6 +109,20 @@ class Copying:
     backup_id: str
     rows_only: bool
     tell: Tell
+
+
+async def refuse_without_rows(source: Connection, backup: Backup, table: TableName) -> None:
+    """Of a backup of a part the other tables are restored empty: raises BackupError for these."""
+    if backup.tables is None:
+        return
+    there = {name for name, _ in backup.counts.tables}
+    for row in await source.fetch(_WITH_ROWS, table.quoted):
+        if row["kind"] != "r" or row["name"] not in there:
+            raise BackupError(
+                f"the rows of {row['name']} are not in backup {backup.id}",
+                detail="It holds the definitions of everything, and the rows of some tables.",
+                hint=f"See which: dbguard backup show {backup.id}",
+            )
 
 
 async def copy_table(copying: Copying, table: TableName) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from dbguard.errors import BackupError
 from dbguard.guards.backup.access import quote_identifier
 
 NAME_BYTES: Final = 63
+_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,14 @@ class TableName:
         return self.with_suffix(f"_restored_{backup_id}")
 
     def with_suffix(self, suffix: str) -> TableName:
-        """The name with this behind it, cut in front of it."""
-        room = NAME_BYTES - len(suffix.encode())
-        name = self.name.encode()[:room].decode("utf-8", "ignore")
-        return TableName(self.schema, name + suffix)
+        """The name with this behind it. Where it has to be cut, a part of its digest keeps it apart
+        from others that begin in the same way."""
+        name, room = self.name.encode(), NAME_BYTES - len(suffix.encode())
+        if len(name) > room:
+            digest = hashlib.sha256(name).hexdigest()[:_DIGITS]
+            suffix = f"_{digest}{suffix}"
+            name = name[: room - _DIGITS - 1]
+        return TableName(self.schema, name.decode("utf-8", "ignore") + suffix)
 
 
 def table_name(text: str) -> TableName:

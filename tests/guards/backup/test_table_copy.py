@@ -207,6 +207,40 @@ async def test_partitions_come_as_one_table(context: BackupContext, clinic: Any)
     assert clinic.execute(f"SELECT count(*) FROM {names.quoted}") == [(500,)]
 
 
+async def test_tables_whose_rows_are_not_there_are_not_copied_empty(
+    context: BackupContext, clinic: Any
+) -> None:
+    clinic.execute("CREATE TABLE clinic.other AS SELECT 1")
+    visits = table_name("clinic.visits")
+    backup = await take_backup(clinic.name, context, scope_of(clinic, visits))
+    for missing in ("clinic.other", "clinic.names", "clinic.stale"):
+        with pytest.raises(BackupError, match=f"the rows of {missing} are not in backup"):
+            await restore_tables(backup.id, (visits, table_name(missing)), context)
+    assert clinic.execute("SELECT count(*) FROM pg_class WHERE relname LIKE '%restored%'") == [(0,)]
+    await restore_tables(backup.id, (visits,), context)
+    copy = visits.restored(backup.id)
+    assert clinic.execute(f"SELECT count(*) FROM {copy.quoted}") == [(300,)]
+
+
+async def test_long_names_that_begin_alike_stay_apart(
+    context: BackupContext, pg_database: Any
+) -> None:
+    long = "x" * 40
+    pg_database.execute(
+        f"CREATE TABLE {long}_table (a serial, b serial, CONSTRAINT {long}_a UNIQUE (a), "
+        f"CONSTRAINT {long}_b UNIQUE (b)); CREATE INDEX {long}_c ON {long}_table (a, b)"
+    )
+    backup = await take_backup(pg_database.name, context)
+    told: list[str] = []
+    table = table_name(f"public.{long}_table")
+    await restore_tables(backup.id, (table,), context, tell=told.append)
+    assert told == []
+    copy = table.restored(backup.id)
+    assert copy.name.endswith(f"_restored_{backup.id}")
+    assert len(copy.name) == 63
+    assert len(pg_database.execute(INDEXES.format(regclass(copy)))) == 3
+
+
 def test_keys_are_found_in_what_pg_restore_writes() -> None:
     text = (
         "\n--\n-- Name: x\n--\n\nALTER TABLE ONLY ward.a\n"
