@@ -12,8 +12,10 @@ PGBOUNCER = "PgBouncer"
 DBGUARD = "dbguard"
 DURABLE = "dbguard, durable audit"
 UNCOMPILED = "dbguard, uncompiled"
+FORWARDING = "forwarding only"
+"""dbguard's loop and channels, which pass on what comes without a look at it."""
 DBGUARDS = (DBGUARD, DURABLE, UNCOMPILED)
-SYSTEMS = (DIRECT, PGBOUNCER, *DBGUARDS)
+SYSTEMS = (DIRECT, PGBOUNCER, FORWARDING, *DBGUARDS)
 """In the order of the table. dbguard's audit is buffered unless said."""
 
 

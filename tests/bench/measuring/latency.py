@@ -13,6 +13,7 @@ from .figures import (
     DBGUARD,
     DIRECT,
     DURABLE,
+    FORWARDING,
     PGBOUNCER,
     Compared,
     Measured,
@@ -39,7 +40,7 @@ ADDED = Target(DBGUARD, Compared.OVER_DIRECT, 60, at_most=True)
 def measured(kind: str, rigs: Rigs, options: Options, planned: Planned) -> list[Measured]:
     """Microseconds, by system. Every round lasts for `seconds` of each system."""
     remarks: dict[str, str] = {}
-    systems = rigs.plain.systems((DIRECT, PGBOUNCER, DBGUARD, DURABLE), remarks)
+    systems = rigs.plain.systems((DIRECT, PGBOUNCER, FORWARDING, DBGUARD, DURABLE), remarks)
     message, numbers = KINDS[kind], random.Random(kind)
     keys = RememberedKeys(PASSWORD)
     rounds: list[dict[str, list[float]]] = []

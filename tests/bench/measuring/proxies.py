@@ -17,7 +17,7 @@ import psycopg
 from dbguard.demo.server import EmbeddedServer, free_port
 
 from . import processes
-from .figures import DBGUARD, PGBOUNCER
+from .figures import DBGUARD, FORWARDING, PGBOUNCER
 
 ROOT = Path(__file__).parents[3]
 RULES = """
@@ -102,6 +102,27 @@ def dbguard(
         yield System(name, port, process.pid)
     finally:
         process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def forwarder(server: EmbeddedServer) -> Iterator[System]:
+    """What passes everything on and looks at nothing."""
+    port = free_port()
+    program = Path(__file__).with_name("forwarder.py")
+    process = subprocess.Popen(
+        [sys.executable, program, str(port), str(server.port)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        if not process.stdout.readline():
+            raise RuntimeError("the forwarder has not started")
+        yield System(FORWARDING, port, process.pid)
+    finally:
+        process.kill()
         process.wait(60)
 
 

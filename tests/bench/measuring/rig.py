@@ -17,8 +17,8 @@ from dbguard.demo.binaries import SYSTEM_PACKAGES, Binaries, find_binaries
 from dbguard.demo.server import EmbeddedServer
 from dbguard.errors import ConfigurationError
 
-from .figures import DIRECT, DURABLE, PGBOUNCER, UNCOMPILED
-from .proxies import Encryption, System, dbguard, pgbouncer
+from .figures import DIRECT, DURABLE, FORWARDING, PGBOUNCER, UNCOMPILED
+from .proxies import Encryption, System, dbguard, forwarder, pgbouncer
 
 PASSWORD = "bench"
 """Everybody's, on a server that lives as long as this run."""
@@ -170,6 +170,8 @@ class Rig:
     def _start(self, name: str, tls: Encryption | None) -> System:
         if name == DIRECT:
             return System(DIRECT, self.server.port, None)
+        if name == FORWARDING:
+            return self.stack.enter_context(forwarder(self.server))
         folder = self.folder / f"proxy{len(self._systems)}"
         if name == PGBOUNCER:
             passwords = dict.fromkeys(USERS if self.filled else (DBA,), PASSWORD)

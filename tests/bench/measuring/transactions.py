@@ -16,6 +16,7 @@ from .figures import (
     DBGUARD,
     DIRECT,
     DURABLE,
+    FORWARDING,
     PGBOUNCER,
     UNCOMPILED,
     Compared,
@@ -147,7 +148,7 @@ def all_planned() -> Iterator[Planned]:
         for clients in CLIENTS:
             targets, names = _targets(mode, clients), ALL
             if any(target.system == UNCOMPILED for target in targets):
-                names = (*ALL, UNCOMPILED)
+                names = (DIRECT, PGBOUNCER, FORWARDING, DBGUARD, DURABLE, UNCOMPILED)
             title = f"select-only, {mode}, {_clients(clients)}"
             work = Work("select-only", mode, clients)
             yield planned("transactions", title, work, names, targets, quick=bool(targets))
