@@ -54,6 +54,33 @@ def test_bases_are_pinned_and_the_commands_are_exec_forms() -> None:
     assert 'CMD ["python", "/opt/dbguard/healthcheck.py"]' in stage["HEALTHCHECK"]
 
 
+def test_a_wheel_can_be_built_from_what_is_copied(tmp_path: Path) -> None:
+    """The build reads files of the root that no code imports."""
+    pytest.importorskip("hatchling")
+    root, source = DOCKER.parent, tmp_path / "src"
+    source.mkdir()
+    first = instructions()[: -len(final_stage())]
+    for word, rest in first:
+        if word == "COPY":
+            *files, where = rest.split()
+            for file in files:
+                if (root / file).is_dir():
+                    shutil.copytree(root / file, source / where)
+                else:
+                    shutil.copy(root / file, source / where)
+    assert any("gcc" in rest for word, rest in first if word == "RUN"), "some parts are compiled"
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=source,
+        env={**os.environ, "DBGUARD_COMPILE": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert list(tmp_path.glob("*.whl"))
+
+
 def test_no_secret_is_baked_in() -> None:
     for word, rest in instructions():
         assert word not in ("ADD", "ARG")
