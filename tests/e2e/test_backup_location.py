@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -13,10 +15,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.buckets import s3_client, s3_server
+from tests.buckets import answering, error, s3_client, s3_server
 
 from .proxies import ROOT, Guarded
-from .test_taking import TAKING, backup_events, connect, create, nothing_left
+from .test_taking import (
+    PATIENCE,
+    TAKING,
+    backup_events,
+    connect,
+    create,
+    nothing_left,
+    until,
+)
 
 pytestmark = [pytest.mark.pg, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -154,3 +164,45 @@ def test_what_was_changed_in_the_bucket_lets_nothing_through(
     found = [r for r in far.records("decision") if r["text"].startswith("DROP TABLE gone")]
     backup = new.removeprefix("clinic/").removesuffix(".dump.sealed")
     assert found[0]["requirements"][0].startswith(f"backup {backup} of ")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("SignatureDoesNotMatch", "the secret key is wrong"),
+        ("", "it does not answer"),
+    ],
+)
+def test_a_bucket_that_refuses_or_says_nothing(
+    far: Guarded, pg_database: Any, code: str, reason: str
+) -> None:
+    """The statement is refused with the reason, and nobody else is held up meanwhile."""
+    create(pg_database, far, "CREATE TABLE gone AS SELECT 1 AS i", "gone")
+    far.stop()
+    hang = None if code else threading.Event()
+    with answering(403, error(code), hang) as endpoint:
+        text = far.config.read_text("utf-8")
+        text = re.sub(r"endpoint: \"[^\"]+\"", f'endpoint: "{endpoint}"', text)
+        far.config.write_text(text.replace("timeout: 20s", "timeout: 3s"), "utf-8")
+        far.start()
+        ends: list[psycopg.Error] = []
+
+        def drop() -> None:
+            with closing(connect(far)) as connection:
+                try:
+                    connection.execute("DROP TABLE gone")
+                except psycopg.Error as failure:
+                    ends.append(failure)
+
+        thread = threading.Thread(target=drop)
+        thread.start()
+        until(lambda: ends or "begun" in backup_events(far), "it waits for its backup")
+        with closing(connect(far)) as other:
+            assert other.execute("SELECT count(*) FROM gone").fetchone() == (1,)
+        thread.join(PATIENCE)
+        (failure,) = ends
+        assert f"s3://dumps/clinic: {reason}." in (failure.diag.message_detail or "")
+        far.stop()
+    left = [p.name for p in (far.folder / "backups").iterdir() if p.name != ".lock"]
+    assert left == []
+    assert pg_database.execute("SELECT count(*) FROM gone") == [(1,)]

@@ -8,10 +8,8 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from dbguard.guards.backup.uploading import remove_leftovers
 from dbguard.policy.decision import BackupRequirement
 from dbguard.setting_types import SecretSource
 from dbguard.sql.destruction import Destruction
-from tests.buckets import s3_client, s3_server
+from tests.buckets import answering, error, s3_client, s3_server
 
 # botocore warns of its own use of datetime on some versions of Python
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -204,41 +202,6 @@ def test_other_peoples_objects_are_not_ours(objects: Objects, client: Any) -> No
 
 
 # what a location can answer
-
-
-@contextmanager
-def answering(status: int, body: bytes = b"", hang: threading.Event | None = None) -> Iterator[str]:
-    """A server that answers everything in the same way, or with nothing until `hang` is set."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if hang is not None:
-                hang.wait(60)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_PUT = do_POST = do_HEAD = do_DELETE = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        if hang is not None:
-            hang.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def error(code: str) -> bytes:
-    return f"<Error><Code>{code}</Code><Message>secret words</Message></Error>".encode()
 
 
 NAMELESS = b"<ListBucketResult><Contents><Key>a/b/x</Key></Contents></ListBucketResult>"
