@@ -44,22 +44,29 @@ async def take_backup(database: str, context: BackupContext, scope: Scope = WHOL
     Raises BackupError; no file and no scratch database is left then, and the failed attempt is
     in the registry, if it had come as far as the dump.
     """
-    with locked_directory(context.directory):
-        await asyncio.to_thread(remove_partial_files, context.directory)
-        await drop_leftovers(context.access, context.directory)
-        await remove_leftovers(context)
-        if context.store is not None:  # before anybody has waited for a dump in vain
-            await context.store.contents()
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await _taken(database, context, scope)
-            except Vanished:
-                continue
-        return await _taken(database, context, scope)
+    try:
+        with locked_directory(context.directory):
+            await asyncio.to_thread(remove_partial_files, context.directory)
+            await drop_leftovers(context.access, context.directory)
+            await remove_leftovers(context)
+            if context.store is not None:  # before anybody has waited for a dump in vain
+                await context.store.contents()
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return await _taken(database, context, scope)
+                except Vanished:
+                    continue
+            return await _taken(database, context, scope)
+    except OSError as error:
+        raise BackupError(
+            f'backup of database "{database}" could not be written',
+            detail=f"{context.directory}: {(error.strerror or 'input/output error').lower()}.",
+            hint="Check the free space and the permissions of backup.directory.",
+        ) from None
 
 
 async def _taken(database: str, context: BackupContext, scope: Scope) -> Backup:
-    """In the lock of the directory. Raises BackupError."""
+    """In the lock of the directory. Raises BackupError and OSError."""
     started = context.clock().astimezone(UTC)
     backup_id = f"{started:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
     key = await context.key()
@@ -109,12 +116,6 @@ async def _taken(database: str, context: BackupContext, scope: Scope) -> Backup:
         if attempt is not None:
             await _record_failure(attempt, error, context)
         raise
-    except OSError as error:
-        raise BackupError(
-            f'backup of database "{database}" could not be written',
-            detail=f"{context.directory}: {(error.strerror or 'input/output error').lower()}.",
-            hint="Check the free space and the permissions of backup.directory.",
-        ) from None
     finally:
         remove(partial)
         if not kept:

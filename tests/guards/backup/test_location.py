@@ -514,3 +514,13 @@ async def test_what_a_killed_run_left_is_removed(
     assert uploads(client) == []
     assert left(kept) == ["20260101_000000_cccccc.upload", "20260101_000000_dddddd.upload"]
     assert (await guard_of(kept).check(HOUR, clinic.name, DROPPED)).backup_id == good.id
+
+
+@pytest.mark.pg
+async def test_what_cannot_be_cleaned_up_is_told(kept: BackupContext, clinic: Any) -> None:
+    (kept.directory / "20260101_000000_aaaaaa.upload").mkdir()
+    with pytest.raises(BackupError, match="could not be written") as caught:
+        await take_backup(clinic.name, kept)
+    assert "is a directory" in caught.value.detail
+    assert kept.registry.all() == ()
+    (kept.directory / "20260101_000000_aaaaaa.upload").rmdir()
