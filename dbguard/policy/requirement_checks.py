@@ -20,6 +20,7 @@ from .code_checks import declared_safe, may_replace
 from .decision import BackupRequirement
 from .model import Backup, Rule
 from .rule_checks import matches
+from .taking_along import takes_along
 from .verdict import Case, Verdict
 
 _CHANGING = frozenset(
@@ -76,7 +77,9 @@ def check_requirements(case: Case, verdict: Verdict) -> None:
         if rule.backup is None:
             continue
         named = not rule.actions.isdisjoint(case.lasting_actions) and matches(rule, case)[0]
-        if not named and (rule.where_missing or rule.actions.isdisjoint(hidden)):
+        if not named and rule.where_missing:
+            continue
+        if not named and rule.actions.isdisjoint(hidden) and not takes_along(rule, case):
             continue
         if rule.unless_additive and destroyed_by(case).additive:
             continue

@@ -55,7 +55,7 @@ def lines(name: str) -> list[str]:
 
 
 @contextmanager
-def attacked(pg_server: Any, folder: Path) -> Iterator[tuple[Guarded, Any]]:
+def attacked(pg_server: Any, folder: Path, rules: str = RULES) -> Iterator[tuple[Guarded, Any]]:
     database = pg_server.create_database()
     for user in ("refuser", "taker"):
         database.create_user(user, options="LOGIN SUPERUSER")
@@ -63,7 +63,7 @@ def attacked(pg_server: Any, folder: Path) -> Iterator[tuple[Guarded, Any]]:
     database.execute("INSERT INTO clinic.armed VALUES (true)")
     with ExitStack() as stack:
         guarded = Factory(stack, folder)(database, rules=None, started=False, durability="buffered")
-        (guarded.folder / "rules" / "allowing.yaml").write_text(RULES, "utf-8")
+        (guarded.folder / "rules" / "allowing.yaml").write_text(rules, "utf-8")
         guarded.start()
         yield guarded, database
     database.drop()
@@ -232,3 +232,58 @@ def test_what_was_changed_behind_the_backup_needs_another_one(
         error = first_refusal(guarded, "refuser", [statement])
         assert error is not None, how
         assert "was made or changed after it" in (error.diag.message_detail or ""), how
+
+
+ONE_TABLE = """
+CREATE TABLE clinic.up (id int PRIMARY KEY);
+CREATE TABLE clinic.parent (id int NOT NULL);
+CREATE DOMAIN clinic.dom AS int;
+ALTER TABLE clinic.patients INHERIT clinic.parent, ADD up int REFERENCES clinic.up,
+  ADD d clinic.dom, ADD number int DEFAULT nextval('clinic.numbers');
+CREATE VIEW clinic.over_patients AS SELECT id FROM clinic.patients;
+CREATE TRIGGER t AFTER INSERT ON clinic.patients EXECUTE FUNCTION clinic.fire();
+DELETE FROM clinic.armed;
+CREATE TABLE clinic.made_last ()
+"""
+
+
+@pytest.fixture(scope="module")
+def one_table(
+    pg_server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Guarded, Any]]:
+    rules = RULES.replace(
+        "    actions: [ddl, privilege, code, maintenance]\n",
+        "    actions: [ddl, privilege, code, maintenance]\n    tables: [clinic.patients]\n",
+    )
+    with attacked(pg_server, tmp_path_factory.mktemp("one"), rules) as (guarded, database):
+        database.execute(ONE_TABLE)
+        with closing(psycopg.connect(guarded.dsn("refuser"), autocommit=True)) as connection:
+            until(lambda: knows(connection, "clinic.made_last"), "dbguard knows them")
+        yield guarded, database
+
+
+@pytest.mark.parametrize("attack", lines("one_table.txt"))
+def test_a_rule_about_one_table_counts_for_what_takes_it_along(
+    one_table: tuple[Guarded, Any], attack: str
+) -> None:
+    guarded, database = one_table
+    before = database.execute(STATE)
+    error = first_refusal(guarded, "refuser", attack.split(" ;; "))
+    assert database.execute(STATE) == before
+    assert error is not None
+    assert error.sqlstate == "42501", error
+    assert "rule needs-backup; decision " in (error.diag.message_detail or "")
+
+
+def test_a_rule_about_one_table_says_nothing_of_others(one_table: tuple[Guarded, Any]) -> None:
+    guarded, _ = one_table
+    for statement in (
+        "DROP SCHEMA archive CASCADE",
+        "DROP TABLE public.shadow CASCADE",
+        "ALTER TABLE clinic.plain DROP COLUMN name CASCADE",
+        "TRUNCATE clinic.parted CASCADE",
+        "DROP INDEX clinic.plain_id",
+    ):
+        with closing(psycopg.connect(guarded.dsn("refuser"))) as connection:
+            connection.execute(statement)
+            connection.rollback()

@@ -85,7 +85,7 @@ ATTEMPTS = [
     "ALTER SCHEMA clinic RENAME TO x",
     "TRUNCATE clinic.spare",
     "DROP OWNED BY dba",
-    "DROP DATABASE IF EXISTS nosuch",
+    "DROP DATABASE IF EXISTS postgres",
 ]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, ErrorTexts, MaskKind, Principal
 from dbguard.policy.verdict import data_in, listed
+from dbguard.sql.destruction import DestroyedRelation, Destruction, Reach
 from dbguard.sql.facts import (
     Action,
     ActionClass,
@@ -25,6 +26,7 @@ from dbguard.sql.facts import (
     Use,
     Wrapper,
 )
+from dbguard.sql.snapshot import Relation
 
 from .clinic import (
     ACTIVITY,
@@ -514,8 +516,15 @@ def test_error_texts(facts: StatementFacts, principal: Principal, texts: ErrorTe
     assert judge(facts, principal).error_texts is texts
 
 
+def dropping(relation: Relation) -> StatementFacts:
+    gone = DestroyedRelation(relation.oid, relation.schema, relation.name)
+    return dataclasses.replace(
+        whole(Action.DROP, relation), destroys=Destruction((gone,), reach=Reach.OWNED)
+    )
+
+
 def test_requirements_belong_to_their_environment_and_accumulate() -> None:
-    drop = whole(Action.DROP, BENCH)
+    drop = dropping(BENCH)
     assert judge(drop, DBA, "staging").requirements == ()
     (found,) = judge(drop, DBA, "production").requirements
     assert (found.rule, found.max_age_seconds, found.on_missing) == ("backup", 3600, "refuse")
@@ -530,8 +539,10 @@ rules:
 """
     )
     assert [r.rule for r in decide(twice, drop, DBA, "x").requirements] == ["a", "b"]
-    patients = decide(twice, whole(Action.DROP, PATIENTS), DBA, "x")
+    patients = decide(twice, dropping(PATIENTS), DBA, "x")
     assert [r.rule for r in patients.requirements] == ["a", "c", "d"]
+    unknown = decide(twice, whole(Action.DROP, BENCH), DBA, "x")  # what it destroys is not told
+    assert [r.rule for r in unknown.requirements] == ["a", "b", "c", "d"]
 
 
 def test_drop_owned_needs_the_backup_too() -> None:
