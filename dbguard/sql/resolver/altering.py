@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from dbguard.sql.referee import Node
 
 from .context import Context, strings
+from .objects import walk
 
 _ADDING = frozenset(
     {
@@ -149,7 +147,7 @@ def adds_by_rewriting(ctx: Context, column: Node) -> bool:
 
 def _is_stable(ctx: Context, expression: Node) -> bool:
     """Whether an expression has one value for the whole statement, as far as the catalog tells."""
-    for node in _below(expression):
+    for node in walk(expression):
         if "FuncCall" in node:
             *qualifiers, name = strings(node["FuncCall"]["funcname"])
             found = [
@@ -168,14 +166,3 @@ def _is_stable(ctx: Context, expression: Node) -> bool:
             if any(info.kind != "e" for info in known):
                 return False
     return True
-
-
-def _below(node: Any) -> Iterator[Mapping[str, Any]]:
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, list):
-            todo.extend(current)
-        elif isinstance(current, dict):
-            yield current
-            todo.extend(current.values())
