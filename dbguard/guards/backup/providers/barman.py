@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from dbguard.guards.backup.evidence import Coverage, Evidence
@@ -70,7 +70,11 @@ class Barman:
             system = await self._system()
         found = [_evidence(self.name, fields, system, database) for fields in known]
         found += [_unfinished(self.name, one, state) for one, state in states if state != _DONE]
-        return await self._proven(found)
+        if self.proofs is None:
+            return found
+        return await self.proofs.applied(
+            self.name, found, "barman verify-backup", self._check, self.patience
+        )
 
     async def _ask(self, *arguments: str, may_fail: bool = False) -> Fields:
         """The answer to a command. `check` fails where one of its checks does."""
@@ -98,21 +102,6 @@ class Barman:
             return ""
         server = (await self._ask("show-server", self.server)).section(self.server)
         return server.text("postgres_systemid") if server.has("postgres_systemid") else ""
-
-    async def _proven(self, found: list[Evidence]) -> list[Evidence]:
-        newest = max((e for e in found if not e.flaw), key=lambda e: e.taken_at, default=None)
-        if self.proofs is None or newest is None:
-            return found
-        key = f"{self.name}/{newest.id}"
-        proof = await self.proofs.of(key, lambda: self._check(newest.id), self.patience)
-        if proof is None:
-            return [replace(e, note="barman verify-backup is under way") for e in found]
-        checked = (
-            replace(newest, flaw=proof.flaw)
-            if proof.flaw
-            else replace(newest, verification=Verification.TOOL, verified_at=proof.at)
-        )
-        return [checked if e is newest else e for e in found]
 
     async def _check(self, backup: str) -> str:
         output = await self.program.run("verify-backup", self.server, backup)

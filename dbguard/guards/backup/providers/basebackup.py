@@ -16,7 +16,7 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -69,7 +69,11 @@ class BaseBackups:
 
     async def backups(self, database: DatabaseIdentity) -> Sequence[Evidence]:
         found = await asyncio.to_thread(self._read, database)
-        return await self._proven(found)
+        if self.proofs is None:
+            return found
+        return await self.proofs.applied(
+            self.name, found, "pg_verifybackup", self._check, self.patience
+        )
 
     def _read(self, database: DatabaseIdentity) -> list[Evidence]:
         try:
@@ -92,21 +96,6 @@ class BaseBackups:
                 at = manifest.stat().st_mtime if manifest.is_file() else folder.stat().st_mtime
                 found.append((at, folder))
         return [folder for _, folder in sorted(found, reverse=True)[:LOOKED_AT]]
-
-    async def _proven(self, found: list[Evidence]) -> list[Evidence]:
-        newest = max((e for e in found if not e.flaw), key=lambda e: e.taken_at, default=None)
-        if self.proofs is None or newest is None:
-            return found
-        key = f"{self.name}/{newest.id}/{newest.digest}"
-        proof = await self.proofs.of(key, lambda: self._check(newest.id), self.patience)
-        if proof is None:
-            return [replace(e, note="pg_verifybackup is under way") for e in found]
-        checked = (
-            replace(newest, flaw=proof.flaw)
-            if proof.flaw
-            else replace(newest, verification=Verification.TOOL, verified_at=proof.at)
-        )
-        return [checked if e is newest else e for e in found]
 
     async def _check(self, one: str) -> str:
         assert self.verifier is not None

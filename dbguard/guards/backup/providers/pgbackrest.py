@@ -9,7 +9,7 @@ is why that is compared here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from dbguard.guards.backup.evidence import Coverage, Evidence
@@ -50,22 +50,11 @@ class PgBackRest:
             found = list(_read(self.name, self.stanza, parse(output.good()), database))
         except Misread as error:
             raise NoInventory(f"its inventory is not understood: {error.reason}") from None
-        return await self._proven(found)
-
-    async def _proven(self, found: list[Evidence]) -> list[Evidence]:
-        newest = max((e for e in found if not e.flaw), key=lambda e: e.taken_at, default=None)
-        if self.proofs is None or newest is None:
+        if self.proofs is None:
             return found
-        key = f"{self.name}/{newest.id}"
-        proof = await self.proofs.of(key, lambda: self._check(newest.id), self.patience)
-        if proof is None:
-            return [replace(e, note="pgbackrest verify is under way") for e in found]
-        checked = (
-            replace(newest, flaw=proof.flaw)
-            if proof.flaw
-            else replace(newest, verification=Verification.TOOL, verified_at=proof.at)
+        return await self.proofs.applied(
+            self.name, found, "pgbackrest verify", self._check, self.patience
         )
-        return [checked if e is newest else e for e in found]
 
     async def _check(self, label: str) -> str:
         output = await self.program.run(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from dbguard.guards.backup.evidence import Evidence
 from dbguard.guards.backup.model import Clock
+from dbguard.policy.decision import Verification
 
 from .fields import NoInventory
 
@@ -68,6 +70,30 @@ class Proofs:
             self._tasks[key] = task
         await asyncio.wait({task}, timeout=seconds)
         return self.known(key)
+
+    async def applied(
+        self,
+        provider: str,
+        found: list[Evidence],
+        tool: str,
+        check: Callable[[str], Awaitable[str]],
+        seconds: float,
+    ) -> list[Evidence]:
+        """`found` with what a check says of the newest backup, which `check` is given by its id;
+        or with a note that `tool` is under way."""
+        newest = max((e for e in found if not e.flaw), key=lambda e: e.taken_at, default=None)
+        if newest is None:
+            return found
+        key = f"{provider}/{newest.id}/{newest.digest}"
+        proof = await self.of(key, lambda: check(newest.id), seconds)
+        if proof is None:
+            return [replace(e, note=f"{tool} is under way") for e in found]
+        checked = (
+            replace(newest, flaw=proof.flaw)
+            if proof.flaw
+            else replace(newest, verification=Verification.TOOL, verified_at=proof.at)
+        )
+        return [checked if e is newest else e for e in found]
 
     async def close(self) -> None:
         """Stop what is under way."""
