@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 from typing import Final
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .setting_types import (
+    HttpUrl,
+    NamedSecrets,
     ReadableFile,
     ReadSecret,
     ResolvedPath,
     Seconds,
-    SecretSource,
     Section,
     Words,
-    check_dsn,
+    check_belonging,
+    check_both,
+    check_written_dsn,
+    is_open,
 )
 
 
@@ -90,7 +92,7 @@ class ProviderSettings(Section):
         default=None, examples=["/etc/pgbackrest/pgbackrest.conf"]
     )
     """The tool's own configuration file."""
-    environment: dict[str, ReadSecret] = Field(
+    environment: NamedSecrets = Field(
         default={}, max_length=64, examples=['{AWS_SECRET_ACCESS_KEY: "file:walg.secret"}']
     )
     """Variables of the program; beside them it gets PATH and HOME only."""
@@ -100,8 +102,8 @@ class ProviderSettings(Section):
     statement: str | None = Field(
         default=None, min_length=1, max_length=20_000, examples=["SELECT * FROM ops.backups"]
     )
-    url: str | None = Field(default=None, examples=["https://backups.internal/inventory"])
-    headers: dict[str, ReadSecret] = Field(
+    url: HttpUrl | None = Field(default=None, examples=["https://backups.internal/inventory"])
+    headers: NamedSecrets = Field(
         default={}, max_length=32, examples=['{Authorization: "file:backups.token"}']
     )
     ca: ReadableFile | None = Field(default=None, examples=["backups-ca.crt"])
@@ -109,7 +111,9 @@ class ProviderSettings(Section):
         default=None, max_length=63, pattern=r"^[A-Za-z][A-Za-z0-9-]*$", examples=["clinic-prod"]
     )
     region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$", examples=["eu-central-1"])
-    endpoint: str | None = Field(default=None, examples=["https://rds.eu-central-1.amazonaws.com"])
+    endpoint: HttpUrl | None = Field(
+        default=None, examples=["https://rds.eu-central-1.amazonaws.com"]
+    )
     access_key: ReadSecret | None = Field(default=None, examples=['"env:AWS_ACCESS_KEY_ID"'])
     secret_key: ReadSecret | None = Field(default=None, examples=['"file:rds.secret"'])
     system_identifier: str | None = Field(
@@ -122,62 +126,13 @@ class ProviderSettings(Section):
     def _digits(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("dsn")
-    @classmethod
-    def _postgresql(cls, value: SecretSource | None) -> SecretSource | None:
-        if value is not None and value.text:
-            check_dsn(SecretStr(value.text))
-        return value
-
-    @field_validator("url", "endpoint")
-    @classmethod
-    def _http(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_http(value)
-        return value
-
-    @field_validator("headers", "environment")
-    @classmethod
-    def _tokens(cls, value: dict[str, ReadSecret]) -> dict[str, ReadSecret]:
-        for name in value:
-            if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
-                raise ValueError("names must be letters, digits, - and _")
-        return value
+    _postgresql = field_validator("dsn")(check_written_dsn)
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> ProviderSettings:
-        for name in REQUIRED[self.kind]:
-            if getattr(self, name) is None:
-                raise ValueError(f"kind {self.kind} needs {name}")
-        known = (*_OF_ALL, *REQUIRED[self.kind], *OPTIONAL[self.kind])
-        for name in sorted(self.model_fields_set):
-            if name not in known:
-                raise ValueError(f"{name} does not belong to kind {self.kind}")
-        if (self.access_key is None) != (self.secret_key is None):
-            raise ValueError("needs both access_key and secret_key, or neither")
-        where = self.url or self.endpoint
-        if where and where.startswith("http:") and not is_local(where):
+        optional = (*_OF_ALL, *OPTIONAL[self.kind])
+        check_belonging(self, f"kind {self.kind}", REQUIRED[self.kind], optional)
+        check_both(self, "access_key", "secret_key")
+        if is_open(self.url or self.endpoint):
             raise ValueError("anybody on the way could invent backups; use https")
         return self
-
-
-def check_http(text: str) -> None:
-    """Raises ValueError when it is no URL of http or https."""
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        raise ValueError("is not a valid URL") from None
-    if url.scheme not in ("http", "https") or not url.hostname or not text.isprintable():
-        raise ValueError("must be an http or https URL")
-    if url.username is not None or url.fragment or " " in text or not text.isascii():
-        raise ValueError("must have no user, no space and no fragment in it")
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

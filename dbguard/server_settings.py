@@ -19,12 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from .provider_settings import ProviderSettings, check_http, is_local
+from .provider_settings import ProviderSettings
 from .routes import NAME_BYTES
 from .setting_types import (
     Count,
     Days,
     Host,
+    HttpUrl,
     Names,
     Ports,
     ProviderName,
@@ -33,6 +34,8 @@ from .setting_types import (
     ResolvedPath,
     Seconds,
     Secret,
+    check_both,
+    is_open,
 )
 from .setting_types import Section as Section
 from .setting_types import check_dsn as check_dsn
@@ -194,7 +197,7 @@ class LocationSettings(Section):
     )
     """Bucket, and how names of objects begin."""
     region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$", examples=["eu-central-1"])
-    endpoint: str | None = Field(default=None, examples=["https://minio.internal:9000"])
+    endpoint: HttpUrl | None = Field(default=None, examples=["https://minio.internal:9000"])
     access_key: ReadSecret | None = Field(default=None, examples=['"env:AWS_ACCESS_KEY_ID"'])
     secret_key: ReadSecret | None = Field(default=None, examples=['"file:s3.secret"'])
     ca: ReadableFile | None = Field(default=None, examples=["minio-ca.crt"])
@@ -203,18 +206,10 @@ class LocationSettings(Section):
     unencrypted: bool = Field(default=False, examples=["true"])
     """Dumps may go there as they are, with all data to be read in them."""
 
-    @field_validator("endpoint")
-    @classmethod
-    def _http(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_http(value)
-        return value
-
     @model_validator(mode="after")
     def _fits(self) -> LocationSettings:
-        if (self.access_key is None) != (self.secret_key is None):
-            raise ValueError("needs both access_key and secret_key, or neither")
-        if self.endpoint and self.endpoint.startswith("http:") and not is_local(self.endpoint):
+        check_both(self, "access_key", "secret_key")
+        if is_open(self.endpoint):
             raise ValueError("dumps and signatures would go in clear text; use https")
         return self
 

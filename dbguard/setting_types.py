@@ -5,12 +5,21 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+)
 
 _UNITS: Final = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -40,6 +49,67 @@ def check_dsn(secret: SecretStr) -> SecretStr:
     if not user:
         raise ValueError("must name a user (postgresql://USER@HOST:PORT/DATABASE)")
     return secret
+
+
+def check_written_dsn(source: SecretSource | None) -> SecretSource | None:
+    """`check_dsn` of one that stands in the settings: what a file or a command says is seen when it
+    is read."""
+    if source is not None and source.text:
+        check_dsn(SecretStr(source.text))
+    return source
+
+
+def check_both(section: Section, first: str, second: str) -> None:
+    """Raises ValueError when it has one of two that only make sense together."""
+    if (getattr(section, first) is None) != (getattr(section, second) is None):
+        raise ValueError(f"needs both {first} and {second}, or neither")
+
+
+def check_belonging(
+    section: Section, what: str, required: Iterable[str], optional: Iterable[str]
+) -> None:
+    """Raises ValueError when a section lacks what its kind needs, or has what belongs to another;
+    `what` is the kind in words."""
+    known = {*required, *optional}
+    for name in required:
+        if getattr(section, name) is None:
+            raise ValueError(f"{what} needs {name}")
+    for name in sorted(section.model_fields_set - known):
+        raise ValueError(f"{name} does not belong to {what}")
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_open(url: str | None) -> bool:
+    """Whether others could read what goes there, or answer in its place."""
+    return url is not None and url.startswith("http:") and not is_local(url)
+
+
+def _http(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise ValueError("is not a valid URL") from None
+    if url.scheme not in ("http", "https") or not url.hostname or not text.isprintable():
+        raise ValueError("must be an http or https URL")
+    if url.username is not None or url.fragment or " " in text or not text.isascii():
+        raise ValueError("must have no user, no space and no fragment in it")
+    return text
+
+
+def _tokens(value: dict[str, SecretSource]) -> dict[str, SecretSource]:
+    for name in value:
+        if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
+            raise ValueError("names must be letters, digits, - and _")
+    return value
 
 
 def _number(value: object) -> object:
@@ -238,6 +308,8 @@ ReadableFile = Annotated[Path, BeforeValidator(_readable_file)]
 Secret = Annotated[SecretStr, BeforeValidator(_resolve_secret)]
 ReadSecret = Annotated[SecretSource, BeforeValidator(_secret_source)]
 """One that may change while dbguard runs."""
+NamedSecrets = Annotated[dict[str, ReadSecret], AfterValidator(_tokens)]
+HttpUrl = Annotated[str, AfterValidator(_http)]
 Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
 Ports = Annotated[tuple[int, ...], BeforeValidator(_ports)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

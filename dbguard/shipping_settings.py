@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from .server_settings import Section, TlsVersion, as_text, check_dsn
+from .server_settings import TlsVersion, as_text
 from .setting_types import (
     Bytes,
     Days,
+    HttpUrl,
+    NamedSecrets,
     ReadableFile,
     ReadSecret,
     ResolvedPath,
     Seconds,
-    SecretSource,
+    Section,
+    check_belonging,
+    check_both,
+    check_written_dsn,
+    is_open,
 )
 
 
@@ -89,8 +93,7 @@ class DestinationTlsSettings(Section):
 
     @model_validator(mode="after")
     def _pair(self) -> DestinationTlsSettings:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("needs both certificate and key, or neither")
+        check_both(self, "certificate", "key")
         return self
 
 
@@ -147,7 +150,7 @@ class DestinationSettings(Section):
         default="dbguard", max_length=200, pattern=r"^[A-Za-z0-9._/-]*$", examples=["dbguard"]
     )
     region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$", examples=["eu-central-1"])
-    endpoint: str | None = Field(default=None, examples=["https://minio.internal:9000"])
+    endpoint: HttpUrl | None = Field(default=None, examples=["https://minio.internal:9000"])
     access_key: ReadSecret | None = Field(default=None, examples=['"env:AWS_ACCESS_KEY_ID"'])
     secret_key: ReadSecret | None = Field(default=None, examples=['"file:s3.secret"'])
     lock: ObjectLockSettings | None = Field(default=None, examples=["{mode: compliance, keep: 6y}"])
@@ -165,10 +168,8 @@ class DestinationSettings(Section):
         pattern=r"^[!#-<>-?A-\\^-~]+@[0-9]+(\.[0-9]+)*$",
         examples=["dbguard@32473"],
     )
-    url: str | None = Field(default=None, examples=["https://otel.internal:4318/v1/logs"])
-    headers: dict[str, ReadSecret] = Field(
-        default={}, examples=['{Authorization: "file:otel.secret"}']
-    )
+    url: HttpUrl | None = Field(default=None, examples=["https://otel.internal:4318/v1/logs"])
+    headers: NamedSecrets = Field(default={}, examples=['{Authorization: "file:otel.secret"}'])
     compression: Compression = Field(default=Compression.GZIP, examples=["gzip"])
     servers: str | None = Field(
         default=None, pattern=r"^[^\s,]+(,[^\s,]+)*$", examples=["kafka1:9093,kafka2:9093"]
@@ -195,27 +196,7 @@ class DestinationSettings(Section):
             raise ValueError("must be HOST:PORT with a port between 1 and 65535")
         return value
 
-    @field_validator("dsn")
-    @classmethod
-    def _postgresql(cls, value: SecretSource | None) -> SecretSource | None:
-        if value is not None and value.text:  # what a file or command says is seen when it is read
-            check_dsn(SecretStr(value.text))
-        return value
-
-    @field_validator("url", "endpoint")
-    @classmethod
-    def _http(cls, value: str | None) -> str | None:
-        if value is not None:
-            _check_http(value)
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _tokens(cls, value: dict[str, ReadSecret]) -> dict[str, ReadSecret]:
-        for name in value:
-            if not name or not all(c.isalnum() or c in "-_" for c in name) or not name.isascii():
-                raise ValueError("names must be letters, digits, - and _")
-        return value
+    _postgresql = field_validator("dsn")(check_written_dsn)
 
     @field_validator("options")
     @classmethod
@@ -227,21 +208,13 @@ class DestinationSettings(Section):
 
     @model_validator(mode="after")
     def _of_its_type(self) -> DestinationSettings:
-        for name in REQUIRED[self.type]:
-            if getattr(self, name) is None:
-                raise ValueError(f"type {self.type} needs {name}")
-        known = (*_OF_ALL, *REQUIRED[self.type], *OPTIONAL[self.type])
-        for name in sorted(self.model_fields_set):
-            if name not in known:
-                raise ValueError(f"{name} does not belong to type {self.type}")
-        if (self.access_key is None) != (self.secret_key is None):
-            raise ValueError("needs both access_key and secret_key, or neither")
+        optional = (*_OF_ALL, *OPTIONAL[self.type])
+        check_belonging(self, f"type {self.type}", REQUIRED[self.type], optional)
+        check_both(self, "access_key", "secret_key")
         syslog = self.type is DestinationType.SYSLOG
         if self.tls and syslog and self.transport is not SyslogTransport.TLS:
             raise ValueError(f"tls does not belong to transport {self.transport}")
-        where = self.url or self.endpoint
-        secret = self.headers or self.secret_key
-        if secret and where and where.startswith("http:") and not _is_local(where):
+        if (self.headers or self.secret_key) and is_open(self.url or self.endpoint):
             raise ValueError("secrets would be sent in clear text; use https")
         return self
 
@@ -252,23 +225,3 @@ class DestinationSettings(Section):
     @property
     def checkpoints(self) -> bool:
         return Sent.CHECKPOINTS in self.send
-
-
-def _check_http(text: str) -> None:
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        raise ValueError("is not a valid URL") from None
-    if url.scheme not in ("http", "https") or not url.hostname or not text.isprintable():
-        raise ValueError("must be an http or https URL")
-    if url.username is not None or url.fragment:
-        raise ValueError("must have no user and no fragment in it")
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

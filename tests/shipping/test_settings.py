@@ -70,7 +70,10 @@ CASES = [
         "tls does not belong to transport tcp",
     ),
     ("{name: a, type: otlp, url: 'ftp://x'}", "audit.ship.0.url: must be an http or https URL"),
-    ("{name: a, type: otlp, url: 'https://u:s3cret@x/'}", "must have no user and no fragment"),
+    (
+        "{name: a, type: otlp, url: 'https://u:s3cret@x/'}",
+        "must have no user, no space and no fragment",
+    ),
     (
         "{name: a, type: otlp, url: 'http://o/', headers: {Authorization: s3cret}}",
         "secrets would be sent in clear text; use https",
