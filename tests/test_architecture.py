@@ -17,7 +17,7 @@ MAX_LINES = 450
 """A module that is longer has more than one subject."""
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools", "base", "core"}
 GROUND = (
-    "running_path", "errors", "compiling", "config_file", "routes", "setting_types",
+    "running_path", "errors", "authorities", "compiling", "config_file", "routes", "setting_types",
     "provider_settings", "server_settings", "certificate_settings", "token_settings",
     "authentication_settings", "shipping_settings", "audit_settings", "watch_settings", "settings",
     "config",

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from jwt import PyJWK
 
+from dbguard.authorities import trusting
 from dbguard.errors import ConfigurationError, DbguardError
 from dbguard.token_settings import TokenAlgorithm, TokenSettings, check_url
 
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 CONFIGURATION_PATH: Final = "/.well-known/openid-configuration"
 """OpenID Connect Discovery 1.0, section 4."""
 CONFIGURATION_BYTES: Final = 128 * 1024
+_AUTHORITY: Final = "Name the authority of the issuer's certificate in authentication.tokens.ca."
 
 
 class IssuerUnavailable(DbguardError):
@@ -149,7 +151,7 @@ def issuer_of(settings: TokenSettings, before: Issuer | None = None) -> Issuer:
     rules = rules_of(settings)
     keys = settings.keys
     schedule = KeySchedule(keys.lifetime, keys.refetch, keys.stale)
-    made = Issuer(settings, rules, _context(settings.ca), schedule)
+    made = Issuer(settings, rules, trusting(settings.ca, _AUTHORITY), schedule)
     if (path := settings.jwks_file) is not None:
         made._keys = _keys_of_file(path, rules.algorithms)
     elif before is not None and _source(before.settings) == _source(settings):
@@ -178,18 +180,6 @@ def _keys_of_file(path: Path, algorithms: frozenset[TokenAlgorithm]) -> SigningK
             f"{path}: holds no keys that tokens can be verified with: {error}",
             hint="Save there what the issuer's jwks_uri answers with.",
         ) from None
-
-
-def _context(ca: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            f"{ca}: holds no usable certificate authority in PEM format",
-            hint="Name the authority of the issuer's certificate in authentication.tokens.ca.",
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 __all__ = ["Issuer", "IssuerUnavailable", "TokenRefused", "issuer_of"]

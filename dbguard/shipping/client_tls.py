@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
+from dbguard.authorities import trusting
 from dbguard.errors import ConfigurationError
 from dbguard.server_settings import TlsVersion
 from dbguard.shipping_settings import DestinationTlsSettings
@@ -18,13 +19,8 @@ _VERSIONS: Final = {
 def client_context(name: str, settings: DestinationTlsSettings | None) -> ssl.SSLContext:
     """A context for destination `name`. Raises ConfigurationError."""
     chosen = settings or DestinationTlsSettings()
-    try:
-        context = ssl.create_default_context(cafile=chosen.ca)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            f"{chosen.ca}: holds no usable certificate authority in PEM format",
-            hint=f"Name the authority of the certificate of destination {name} in its tls.ca.",
-        ) from None
+    hint = f"Name the authority of the certificate of destination {name} in its tls.ca."
+    context = trusting(chosen.ca, hint)
     context.minimum_version = _VERSIONS[chosen.minimum_version]
     if chosen.certificate is not None and chosen.key is not None:
         try:

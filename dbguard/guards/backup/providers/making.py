@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
+from dbguard.authorities import trusting
 from dbguard.errors import ConfigurationError
+from dbguard.guards.backup.binaries import packaged
 from dbguard.guards.backup.model import Clock
 from dbguard.provider_settings import PROGRAMS, ProviderKind, ProviderSettings
 
@@ -29,7 +29,6 @@ from .walg import WalG
 
 _PATIENCE: Final = 0.1
 """The part of the time limit that is spent waiting for a check that has just begun."""
-_SYSTEM: Final = Path("/usr/lib/postgresql")
 _CONFIGURATION: Final = {
     ProviderKind.PGBACKREST: "--config={}",
     ProviderKind.BARMAN: "--config={}",
@@ -99,7 +98,7 @@ def _source(
                 name,
                 settings.url,
                 settings.headers,
-                _context(name, settings.ca),
+                trusting(settings.ca, f"Name such a file in backup.providers.{name}.ca."),
                 stated,
                 settings.timeout,
             )
@@ -143,29 +142,10 @@ def _program(settings: ProviderSettings) -> Program:
 
 def _verifier(name: str, settings: ProviderSettings) -> Program:
     """pg_verifybackup, of the newest installation where the settings name none."""
-    if settings.binaries is not None:
-        folders = [settings.binaries]
-    else:
-        versions = [path for path in _SYSTEM.glob("*") if path.name.isdigit()]
-        folders = [
-            path / "bin" for path in sorted(versions, key=lambda p: int(p.name), reverse=True)
-        ]
-    for folder in folders:
+    for folder in packaged() if settings.binaries is None else [settings.binaries]:
         if (folder / "pg_verifybackup").is_file():
             return Program((str(folder / "pg_verifybackup"),))
     raise ConfigurationError(
         f"backup.providers.{name}: pg_verifybackup is not there",
         hint="Install PostgreSQL's server programs, or name their folder in binaries.",
     )
-
-
-def _context(name: str, ca: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError(
-            f"backup.providers.{name}.ca: {ca} holds no usable certificate authority",
-            hint="Name a file in PEM format.",
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
