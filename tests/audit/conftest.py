@@ -1,4 +1,4 @@
-"""A storage that fails on purpose, and sample records."""
+"""A storage that fails on purpose, and a sample record."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from random import Random
 
 import pytest
 
-from dbguard.audit.records import ColumnEntry, DecisionRecord, MaskEntry
+from dbguard.audit.records import DecisionRecord
 from dbguard.audit.storage import AuditFile, DirectoryLock, FileStorage
+
+from .samples import MASKED
 
 
 class FaultyStorage:
@@ -167,27 +169,4 @@ def make_storage() -> Callable[[], FaultyStorage]:
 
 @pytest.fixture
 def decision() -> DecisionRecord:
-    return DecisionRecord(
-        session="7f3a",
-        principal_user="analyst",
-        principal_groups=("analyst", "analysts"),
-        database="clinic",
-        client_address="10.1.2.3",
-        application="psql",
-        environment="production",
-        phase="query",
-        action="select",
-        wrapper="",
-        relations=("clinic.patients",),
-        columns=(ColumnEntry("clinic.patients.ssn", ("output", "filter"), ("phi.ssn",)),),
-        decision="masked",
-        rules=("analysts-read-masked",),
-        reasons=(),
-        masked=(MaskEntry("clinic.patients.ssn", "keep_last", "analysts-read-masked"),),
-        requirements=(),
-        text="SELECT ssn FROM clinic.patients WHERE ssn LIKE $1",
-        fingerprint="0123456789abcdef",
-        statement="s1",
-        rules_digest="abc",
-        catalog_epoch=3,
-    )
+    return MASKED

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dbguard.audit.members import rendered_text
-from dbguard.audit.records import ColumnEntry, DecisionRecord
 from dbguard.audit.rendering import (
     DecisionTemplate,
     SessionTemplate,
@@ -32,30 +33,10 @@ from dbguard.audit.signing import SigningKey
 from dbguard.audit.writer import AuditLog
 from dbguard.audit_settings import Durability
 
-RECORD = DecisionRecord(
-    session="7f3a",
-    principal_user="analyst",
-    principal_groups=("analyst", "analysts"),
-    database="clinic",
-    client_address="10.1.2.3",
-    application="psql",
-    environment="production",
-    phase="query",
-    action="select",
-    wrapper="",
-    relations=("clinic.patients",),
-    columns=(ColumnEntry("clinic.patients.ssn", ("output", "filter"), ("phi.ssn",)),),
-    decision="allow",
-    rules=("analysts-read",),
-    reasons=(),
-    masked=(),
-    requirements=(),
-    text="SELECT ssn FROM clinic.patients WHERE ssn LIKE $1",
-    fingerprint="0123456789abcdef",
-    statement="s1",
-    rules_digest="abc",
-    catalog_epoch=3,
-)
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program
+from tests.audit.samples import MASKED
+
+RECORD = replace(MASKED, decision="allow", rules=("analysts-read",), masked=())
 Result = tuple[float, float, float]
 """Records a second, CPU microseconds of the caller and of the process for each."""
 
