@@ -25,6 +25,7 @@ from typing import Any, LiteralString, TypeVar, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -137,6 +138,20 @@ class Database:
 def binaries() -> Binaries:
     chosen = os.environ.get("DBGUARD_PG_BIN")
     return find_binaries(Path(chosen) if chosen else None)
+
+
+def pytest_configure() -> None:
+    """The same random examples in each run, however long one takes on a busy machine.
+
+    Others are tried with `--hypothesis-profile explore`.
+    """
+    patient: dict[str, Any] = {
+        "deadline": None,
+        "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+    }
+    hypothesis.settings.register_profile("explore", **patient)
+    hypothesis.settings.register_profile("repeat", derandomize=True, **patient)
+    hypothesis.settings.load_profile("repeat")
 
 
 def pytest_report_header() -> str:

@@ -298,7 +298,7 @@ class Play:
         return self
 
     def client(self, data: bytes) -> None:
-        for piece in self._pieces(data):
+        for piece in self._pieces(data) if data else ():  # what is read is never empty
             if self._passes(piece):
                 continue
             self._splitter.feed(piece)
