@@ -7,11 +7,13 @@ destroys counts as its subject as well.
 from __future__ import annotations
 
 from dbguard.sql.destruction import Destruction, Reach
+from dbguard.sql.facts import ActionClass
 from dbguard.sql.snapshot import Relation, RelationKind
 
 from .model import Rule
 from .verdict import Case
 
+_OF_ROWS = frozenset({ActionClass.READ, ActionClass.WRITE})
 _PARTS = frozenset({"policy", "rule", "trigger"})
 """Objects that nothing but their relation depends on."""
 
@@ -20,9 +22,12 @@ def takes_along(rule: Rule, case: Case) -> bool:
     """Whether a statement of the rule's actions may destroy what the rule is about.
 
     What CASCADE takes along is told by the catalog where tables are named; where anything else is,
-    it may be whatever the rule is about.
+    it may be whatever the rule is about. Statements that change rows are about those they name:
+    what runs behind them is looked at as code.
     """
     found = case.facts.destroys
+    if case.facts.action.action_class in _OF_ROWS:
+        return False
     if rule.actions.isdisjoint(case.lasting_actions) or found.additive:
         return False
     if found.everything:

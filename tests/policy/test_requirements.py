@@ -10,6 +10,7 @@ from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, Principal
 from dbguard.sql.destruction import (
     ADDITIVE,
+    DestroyedObject,
     DestroyedRelation,
     Destruction,
     Reach,
@@ -24,7 +25,7 @@ from dbguard.sql.facts import (
 )
 from dbguard.sql.resolver import DOUBT
 
-from .clinic import BENCH, CLASSIFICATION, CLINICIAN, DBA, bound, on, whole
+from .clinic import BENCH, CLASSIFICATION, CLINICIAN, DBA, PATIENTS, bound, on, whole
 
 RULES = """
 roles:
@@ -147,3 +148,44 @@ def test_own_temporary_tables_need_nothing() -> None:
         destroys=ADDITIVE,
     )
     assert required(facts) == []
+
+
+def test_a_rule_about_a_table_is_about_what_takes_it_along() -> None:
+    about = bound(
+        CLASSIFICATION
+        + """
+roles:
+  dba: {users: [dee]}
+rules:
+  - {id: all, allow: [all]}
+  - {id: tagged, allow: [all], data: ["*"]}
+  - {id: kept, require: {backup: {max_age: 1h}}, actions: [all], tables: [clinic.patients]}
+"""
+    )
+
+    def asked(action: Action, destroys: Destruction) -> bool:
+        facts = dataclasses.replace(whole(action, BENCH), destroys=destroys)
+        return bool(decide(about, facts, DBA, "x").requirements)
+
+    patients = DestroyedRelation(PATIENTS.oid, PATIENTS.schema, PATIENTS.name)
+    schema = Destruction(schemas=("clinic",), reach=Reach.DEPENDANTS, reason="dropping")
+    other = dataclasses.replace(schema, schemas=("archive",))
+    extension = Destruction(objects=(DestroyedObject("extension", None, "x"),), reach=Reach.OWNED)
+    anything = Destruction(reach=Reach.DATABASE, reason="what runs behind it")
+    assert asked(Action.TRUNCATE, Destruction((GONE.relations[0], patients)))
+    assert asked(Action.DROP, schema)
+    assert asked(Action.DROP, extension)
+    assert asked(Action.REVOKE, anything)
+    assert not asked(Action.DROP, GONE)
+    assert not asked(Action.DROP, other)
+    # triggers of another table are no reason: writing is about the tables that it names
+    assert not asked(Action.UPDATE, anything)
+
+
+@pytest.mark.parametrize("action", [Action.INSERT, Action.UPDATE, Action.DELETE, Action.MERGE])
+def test_the_catalog_by_hand_may_change_anything(action: Action) -> None:
+    use = dataclasses.replace(on(BENCH, action), schema="pg_catalog", name="pg_class")
+    facts = StatementFacts(action, relations=(use,), destroys=ADDITIVE, statement_tag="X")
+    assert "ddl" in required(facts)
+    settings = dataclasses.replace(use, name="pg_settings")  # what SET would do
+    assert "ddl" not in required(dataclasses.replace(facts, relations=(settings,)))

@@ -17,8 +17,10 @@ import pytest
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.binaries import find_binaries
+from dbguard.guards.backup.dump_file import BackupBusy
 from dbguard.guards.backup.guard import BackupGuard
 from dbguard.guards.backup.model import BackupStatus
+from dbguard.guards.backup.snapshots import WHOLE
 from dbguard.guards.backup.taking import (
     ATTEMPTS,
     BackupContext,
@@ -27,6 +29,7 @@ from dbguard.guards.backup.taking import (
     take_backup,
     verify_backup,
 )
+from dbguard.guards.backup.waiting import BackupTaker
 from dbguard.policy.decision import BackupRequirement
 from dbguard.sql.destruction import Destruction
 
@@ -471,3 +474,26 @@ async def test_what_is_dropped_around_it_has_it_begun_again(
     found = context.registry.all()
     assert len(found) == attempts
     assert sum(b.status is BackupStatus.FAILED for b in found) == dropped
+
+
+async def test_a_backup_for_one_alone_joins_no_other(
+    context: BackupContext, clinic: Any, tmp_path: Path
+) -> None:
+    """What was begun before a lock may lack what was written before it; nobody is told of tries."""
+    events: list[str] = []
+    begun = asyncio.Event()
+
+    def told(_: object) -> None:
+        begun.set()
+
+    slow = await with_fake(context, tmp_path / "bin", "pg_dump", 'sleep 1; exec "$real" "$@"')
+    taker = BackupTaker(slow, lambda event: events.append(event["event"]), 60)
+    first = asyncio.create_task(taker.take(clinic.name, WHOLE, told))
+    await begun.wait()
+    with pytest.raises(BackupBusy):
+        await taker.take(clinic.name, WHOLE, told, alone=True)
+    second = asyncio.create_task(taker.take(clinic.name, WHOLE, told))
+    assert await first == await second
+    alone = await taker.take(clinic.name, WHOLE, told, alone=True)
+    assert alone != await first
+    assert events == ["begun", "taken", "begun", "taken"]
