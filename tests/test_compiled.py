@@ -17,6 +17,7 @@ from dbguard.running_path import MODULES, sources
 
 ROOT = Path(__file__).parent.parent
 BOTH_WAYS = (
+    "tests/audit/test_asyncio_front.py",
     "tests/audit/test_commits.py",
     "tests/audit/test_linking.py",
     "tests/audit/test_merkle.py",
@@ -27,6 +28,9 @@ BOTH_WAYS = (
     "tests/engine/test_names.py",
     "tests/engine/test_recording.py",
     "tests/engine/test_schedules.py",
+    "tests/proxy/test_polling.py",
+    "tests/proxy/test_shortcut.py",
+    "tests/proxy/test_streams.py",
     "tests/sql/test_mould.py",
 )
 """Tests of the compiled modules and of what goes through them, those that take no time."""

@@ -42,4 +42,5 @@ cdef class Channel:
     @cython.locals(sent=Py_ssize_t)
     cpdef _flush(self)
     cdef _discard(self)
+    cpdef _break_off(self, error)
     cpdef lose(self, error)

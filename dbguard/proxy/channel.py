@@ -81,8 +81,12 @@ class Channel:
         try:
             if events & WRITABLE:
                 self._flush()
-            if events & ~WRITABLE:
+            if not events & ~WRITABLE:
+                return
+            if not (self._paused or self._ended):
                 self._fill()
+            elif events & ~(READABLE | WRITABLE):  # told until it is forgotten
+                self._break_off(ConnectionResetError("the connection ended"))
         except Exception as error:
             self.lose(error)  # a defect: the loop says so
             raise
@@ -116,8 +120,6 @@ class Channel:
     # -- reading --------------------------------------------------------------------
 
     def _fill(self) -> None:
-        if self._paused or self._ended:
-            return
         try:
             data = os.read(self._descriptor, self._most) if self._tls is None else self._decrypted()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.engine.lane import Lane
+from dbguard.engine.link import Link
 from dbguard.proxy.latch import Latch
 from dbguard.proxy.shortcut import Shortcut
 from dbguard.proxy.streams import Stream, attach
 
 
-@dataclass
-class Lane:
-    """Takes everything."""
+class TakesAll(Lane):
+    """Takes everything. The classes that it stands for are compiled with their types."""
 
-    taken: bytes = b""
+    def __init__(self) -> None:
+        self.taken = b""
 
     def offer(self, data: bytes) -> int:
         self.taken = data
@@ -33,11 +36,11 @@ class Lane:
         return self.taken
 
 
-@dataclass
-class Audit:
+class Told(AsyncAudit):
     """Keeps nothing before it is told to."""
 
-    calls: list[Callable[[bool], None]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.calls: list[Callable[[bool], None]] = []
 
     def when_known(self, sequence: int, call: Callable[[bool], None]) -> None:
         self.calls.append(call)
@@ -49,9 +52,9 @@ class Table:
     client: Stream
     client_peer: socket.socket
     server_peer: socket.socket
-    audit: Audit
+    audit: Told
     forwarded: Latch
-    link: Any
+    link: Link
 
 
 @pytest.fixture
@@ -61,10 +64,10 @@ async def table() -> AsyncIterator[Table]:
     client_peer.setblocking(False)
     server_peer.setblocking(False)
     client, server = await attach(ours, "client"), await attach(theirs, "server")
-    link = SimpleNamespace(closed=False)
-    session: Any = SimpleNamespace(lane=Lane(), link=link)
-    audit, forwarded = Audit(), Latch(is_set=True)
-    shortcut = Shortcut(session, client, server, audit, forwarded, lambda: None)  # type: ignore[arg-type]
+    link = Link()
+    session: Any = SimpleNamespace(lane=TakesAll(), link=link)
+    audit, forwarded = Told(), Latch(is_set=True)
+    shortcut = Shortcut(session, client, server, audit, forwarded, lambda: None)
     shortcut.open()
     shortcut.client_waits = True
     with client_peer, server_peer:

@@ -338,3 +338,32 @@ async def test_a_defect_closes_the_connection(
     assert await stream.read() == b""
     assert await asyncio.get_running_loop().sock_recv(peer, 100) == b""
     assert "something" not in caplog.text
+
+
+async def test_a_peer_that_resets_while_it_is_held_back_costs_nothing() -> None:
+    """epoll tells of its end for as long as the socket is registered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        peer = socket.create_connection(listener.getsockname())
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+    stream = await attach(connection, "x")
+    stream.write(b"x" * (16 << 20))
+    stream._hold_back()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    peer.close()
+    await until(lambda: not stream.holds)
+    assert not stream._watching
+    stream._let_come()
+    assert await stream.read() == b""
+    await until(lambda: stream.is_gone)
+    await stream.close()
+
+
+async def test_told_of_nothing_but_the_end_it_lets_go(pair: tuple[Stream, socket.socket]) -> None:
+    stream, _peer = pair
+    stream.write(b"x" * (16 << 20))
+    stream._hold_back()
+    assert stream._watching
+    stream.happened(0x18)  # EPOLLERR, EPOLLHUP
+    assert not stream._watching
+    assert not stream.holds
