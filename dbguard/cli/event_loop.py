@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from dbguard.errors import ConfigurationError
-from dbguard.proxy.polling import ProxyLoop
 
 VARIABLE: Final = "DBGUARD_EVENT_LOOP"
 
@@ -57,6 +56,8 @@ def run(main: Coroutine[Any, Any, None], environ: Mapping[str, str]) -> None:
         raise
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if loop is EventLoop.EPOLL:
+        from dbguard.proxy.polling import ProxyLoop  # for this alone: commands load no proxy
+
         factory = ProxyLoop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main)
