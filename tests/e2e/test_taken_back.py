@@ -84,7 +84,7 @@ KINDS = {
 
 SHOWN = ("drop column", "drop schema", "detach", "drop materialized view", "revoke")
 """What is run each time: the others go the same ways, and take 20 s more."""
-CHOSEN = tuple(KINDS) if os.environ.get("DBGUARD_ALL_KINDS") else SHOWN
+CHOSEN = tuple(KINDS) if os.environ.get("E2E_ALL_KINDS") else SHOWN
 
 
 @pytest.fixture(scope="module")

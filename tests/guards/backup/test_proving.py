@@ -129,7 +129,7 @@ CHANGES = {
 @pytest.mark.parametrize(
     "change",
     CHANGES
-    if os.environ.get("DBGUARD_ALL_KINDS")
+    if os.environ.get("E2E_ALL_KINDS")
     else ("swapped values", "a large object", "a constraint", "a grant"),
 )
 async def test_a_copy_that_differs_in_anything_does_not_count(
