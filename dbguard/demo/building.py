@@ -58,6 +58,8 @@ async def create_schema(database: asyncpg.Connection) -> None:
     )
     await database.execute("SET ROLE dba")
     await database.execute(text)
+    # so that `dbguard backup restore --table` can put copies beside the tables
+    await database.execute(f"GRANT CREATE, USAGE ON SCHEMA clinic TO {quote(BACKUP_ROLE)}")
     await database.execute("RESET ROLE")
 
 

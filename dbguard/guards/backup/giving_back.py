@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import suppress
+from typing import Final
 
 from dbguard.errors import BackupError
 from dbguard.guards.backup.access import Connection, disconnect, quote_identifier
@@ -35,6 +36,11 @@ from dbguard.guards.backup.table_copy import (
 )
 from dbguard.guards.backup.table_names import TableName
 from dbguard.guards.backup.taking import registered
+
+_MAY_CREATE: Final = """
+SELECT current_user, pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace($1), 'CREATE')
+  AND pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace($1), 'USAGE')
+"""
 
 
 async def restore_database(backup_id: str, into: str, context: BackupContext) -> Backup:
@@ -123,7 +129,8 @@ async def restore_tables(
 
 
 async def refuse_existing(live: Connection, backup: Backup, tables: tuple[TableName, ...]) -> None:
-    """Raises BackupError when something has the name of a copy, or a schema is not there."""
+    """Raises BackupError when something has the name of a copy, or a schema is not there, or
+    nothing may be made in it."""
     for table in tables:
         target = table.restored(backup.id)
         if await live.fetchval("SELECT pg_catalog.to_regclass($1)", target.quoted) is not None:
@@ -138,6 +145,14 @@ async def refuse_existing(live: Connection, backup: Backup, tables: tuple[TableN
                 f"there is no schema {table.schema} any more",
                 detail="A copy of a table goes beside it.",
                 hint="Create the schema, or restore the whole database: --into NAME",
+            )
+        role, allowed = await live.fetchrow(_MAY_CREATE, quote_identifier(table.schema))
+        if not allowed:
+            raise BackupError(
+                f"role {role} may not create tables in schema {table.schema}",
+                detail="A copy of a table goes beside it, and is owned by the role of backup.dsn.",
+                hint=f"Run: GRANT CREATE, USAGE ON SCHEMA {quote_identifier(table.schema)} TO "
+                f"{quote_identifier(role)}; or restore the whole database: --into NAME",
             )
 
 

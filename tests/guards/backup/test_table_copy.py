@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from dbguard.errors import BackupError
+from dbguard.guards.backup.access import ServerAccess
 from dbguard.guards.backup.context import BackupContext
 from dbguard.guards.backup.giving_back import restore_tables
 from dbguard.guards.backup.model import DumpFormat
@@ -184,6 +186,32 @@ async def test_another_function_of_the_same_name_makes_no_other_rows(
     assert ward.execute(f"SELECT count(*), min(shown) FROM {copy.quoted}") == [(50, "no. 1")]
     assert ward.execute(CONSTRAINTS.format(regclass(copy))) == []
     assert ward.execute(INDEXES.format(regclass(copy))) == []
+
+
+async def test_who_may_not_create_tables_there_is_told_what_to_grant(
+    context: BackupContext, ward: Any, pg_server: Any
+) -> None:
+    backup = await take_backup(ward.name, context)
+    role = f"backs_up_{ward.name}"
+    ward.execute(f"CREATE ROLE {role} LOGIN CREATEDB BYPASSRLS PASSWORD 'secret'")
+    ward.execute(f"GRANT pg_read_all_data TO {role}")
+    try:
+        whole = urlsplit(pg_server.dsn())
+        own = whole._replace(netloc=f"{role}:secret@{whole.hostname}:{whole.port}")
+        as_role = replace(context, access=ServerAccess(own.geturl()))
+        with pytest.raises(BackupError) as refused:
+            await restore_tables(backup.id, (ODD,), as_role)
+        assert refused.value.message == f'role {role} may not create tables in schema odd "ward'
+        grant = f'GRANT CREATE, USAGE ON SCHEMA "odd ""ward" TO "{role}"'
+        assert refused.value.hint.startswith(f"Run: {grant}; or ")
+        ward.execute(grant)
+        ward.execute(f"GRANT USAGE ON SCHEMA ward TO {role}")
+        await restore_tables(backup.id, (ODD,), as_role)
+        copy = ODD.restored(backup.id).quoted
+        assert ward.execute(f"SELECT count(*) FROM {copy}") == [(50,)]
+    finally:
+        ward.execute(f"DROP OWNED BY {role}")
+        ward.execute(f"DROP ROLE {role}")
 
 
 async def test_partitions_come_as_one_table(context: BackupContext, clinic: Any) -> None:
