@@ -145,6 +145,7 @@ class Poll:
             if late is not None and now >= self._late_at:
                 self._late = None
                 self._called(late)
+                self._end_turn()
             if found or self.interrupted or (timeout is not None and now >= until):
                 return found
             wait = -1.0 if timeout is None else until - now

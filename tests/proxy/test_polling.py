@@ -136,6 +136,26 @@ def test_what_is_asked_for_within_a_time_can_be_taken_back() -> None:
     run(main())
 
 
+def test_what_that_asks_for_does_not_wait_for_a_socket() -> None:
+    found, order = Poll(), list[str]()
+    ours, theirs = socket.socketpair()
+
+    def late() -> None:
+        found.at_turn_end(lambda: order.append("end"))
+        theirs.sendall(b"x")
+
+    def heard() -> None:
+        order.append("socket")
+        found.interrupted = True
+
+    with ours, theirs:
+        found.watch(ours.fileno(), Echo(ours, heard), READABLE, 0)
+        found.within(0.0, late)
+        assert found.select(20.0) == []
+        assert order == ["end", "socket"]
+    found.close()
+
+
 def test_a_defect_in_one_socket_leaves_the_loop_running(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         ours, theirs = socket.socketpair()
