@@ -22,11 +22,13 @@ from types import ModuleType
 MODULES = (
     "audit.asyncio_front",
     "audit.commits",
+    "audit.journal",
     "audit.ledger",
     "audit.linking",
     "audit.merkle",
     "audit.rendering",
     "audit.stamping",
+    "audit.storage",
     "engine.answers",
     "engine.known",
     "engine.lane",

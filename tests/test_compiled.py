@@ -21,6 +21,7 @@ BOTH_WAYS = (
     "tests/audit/test_commits.py",
     "tests/audit/test_linking.py",
     "tests/audit/test_merkle.py",
+    "tests/audit/test_outage.py",
     "tests/audit/test_rendering.py",
     "tests/audit/test_stamping.py",
     "tests/engine/test_lane.py",

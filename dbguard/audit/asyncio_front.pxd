@@ -13,10 +13,10 @@ cdef class AsyncAudit:
     cdef object _within
     cdef Commits _commits
     cdef Ledger _ledger
-    cdef bint _at_once
     cdef bint _commit_scheduled
     cdef bint _commit_is_near
     cdef bint _committing
+    cdef object _thread
     cdef object _end
     cdef object __weakref__
 

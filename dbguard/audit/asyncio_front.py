@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -37,10 +38,10 @@ class AsyncAudit:
         self._calls: dict[int, Callable[[bool], None]] = {}
         self._commits = log.commits
         self._ledger = log.commits.ledger
-        self._at_once = log.commits_at_once
         self._commit_scheduled = False
         self._committing = False
-        """What changes meanwhile is looked at right after."""
+        """What changes by that is looked at right after."""
+        self._thread = threading.get_ident()
         self._end = log.subscribe(self._changed)
 
     @property
@@ -60,23 +61,21 @@ class AsyncAudit:
     def append(self, record: Record | Rendered) -> int:
         """As AuditLog.append: queues and returns the sequence number.
 
-        BUFFERED: all records of a turn of the loop that are committed together have one time.
+        All records of a turn of the loop that are committed together have one time.
         """
         rendered = record if isinstance(record, Rendered) else render(record)
-        sequence = self._commits.append(rendered.body, self._commit_scheduled)
-        if self._at_once and not self._commit_scheduled:
+        sequence = self._commits.append(rendered.body, self._commit_scheduled, True)
+        if not self._commit_scheduled:
             self._commit_scheduled = True
             self._at_turn_end(self._commit_turn)
         return sequence
 
     def append_outcome(self, record: Rendered) -> int:
-        """The same for a record that nothing waits for.
-
-        BUFFERED: it is written with the next one, or when a moment has passed.
-        """
-        if not self._at_once or self._within is None:
+        """The same for a record that nothing waits for: it is written with the next one, or when a
+        moment has passed."""
+        if self._within is None:
             return self.append(record)
-        sequence = self._commits.append(record.body, self._commit_scheduled)
+        sequence = self._commits.append(record.body, self._commit_scheduled, True)
         if not self._commit_scheduled and not self._commit_is_near:
             self._commit_is_near = True
             self._within(OUTCOME_SECONDS, self._commit_turn)
@@ -100,17 +99,15 @@ class AsyncAudit:
             self._within(0.0, None)
         self._committing = True
         try:
-            if self._at_once:
-                self._commits.at_once()
+            kept = self._commits.at_once()
         finally:
             self._committing = False
-        if self._waiting or self._calls:
+        if (self._waiting or self._calls) and (kept or not self._log.available):
             self._wake()
 
     async def persisted(self, sequence: int) -> None:
         """Return when the record is kept. Raises AuditUnavailable when it is lost."""
-        if self._at_once:
-            self._commit_here()
+        self._commit_here()
         while (fate := self._log.fate(sequence)) is Fate.PENDING:
             future: asyncio.Future[None] = self._loop.create_future()
             self._waiting.setdefault(sequence, []).append(future)
@@ -138,8 +135,10 @@ class AsyncAudit:
         self._end()
 
     def _changed(self, _kept: int, _failure: AuditFailure | None) -> None:
-        if self._committing or not (self._waiting or self._calls):
+        if not (self._waiting or self._calls):
             return  # whoever comes to wait now looks at the fate once more
+        if self._committing and threading.get_ident() == self._thread:
+            return  # it is about to look
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -148,7 +147,7 @@ class AsyncAudit:
         calls = self._calls
         for sequence in list(calls):
             if sequence > kept and not failing:
-                continue
+                break  # nor are those behind it
             if self._ledger.surely_keeps(sequence):
                 calls.pop(sequence)(True)
             elif (fate := self._log.fate(sequence)) is not Fate.PENDING:

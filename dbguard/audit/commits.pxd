@@ -1,10 +1,11 @@
 cimport cython
 
+from dbguard.audit.journal cimport Journal
 from dbguard.audit.ledger cimport Ledger
 from dbguard.audit.stamping cimport Stamps
 
 cdef class Commits:
-    cdef public object journal
+    cdef public Journal journal
     cdef public object checkpoints
     cdef public Ledger ledger
     cdef public list queue
@@ -17,15 +18,16 @@ cdef class Commits:
     cdef public tuple subscribers
     cdef public Py_ssize_t watchers
     cdef Stamps _stamps
-    cdef object _kept_mark
+    cdef tuple _kept_mark
+    cdef tuple _written_mark
+    cdef long long _written
 
-    @cython.locals(ledger=Ledger, queue=list, sequence=object, now=object)
-    cpdef object append(self, bytes body, bint together)
-    @cython.locals(ledger=Ledger, batch=list)
+    @cython.locals(ledger=Ledger, queue=list, sequence=cython.longlong, now=object)
+    cpdef long long append(self, bytes body, bint together, bint promised) except -1
+    cdef _rouse(self)
+    @cython.locals(ledger=Ledger, batch=list, mark=tuple)
     cpdef bint at_once(self) except -1
     @cython.locals(ledger=Ledger)
     cdef bint _may_write(self, list batch) except -1
-    cdef _keep(self, object sequence, object outage, object mark)
+    cdef _keep(self, long long sequence, object outage, tuple mark)
     cdef _tell(self)
-    cdef _notify(self)
-    cdef _call(self)

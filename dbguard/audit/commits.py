@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from dbguard.audit.checkpointing import Checkpoints
-from dbguard.audit.journal import Journal
+from dbguard.audit.journal import Journal, Syncing
 from dbguard.audit.ledger import Ledger
 from dbguard.audit.linking import Entry
 from dbguard.audit.outage import AuditFailure, Outage, closed, errno_name
@@ -36,6 +36,8 @@ class Commits:
     __slots__ = (
         "_kept_mark",
         "_stamps",
+        "_written",
+        "_written_mark",
         "asleep",
         "checkpoints",
         "disk",
@@ -65,21 +67,25 @@ class Commits:
         self.watchers = 0
         """Who waits for that."""
         self.asleep = False
-        """The thread has to be told that something was queued."""
+        """The thread has to be told that something was queued, or written."""
         self.hurried = False
         """Somebody waits for what is queued and cannot commit it."""
         self.subscribers: tuple[Subscriber, ...] = ()
         self._stamps = stamps
-        self._kept_mark = stamps.mark()
+        self._kept_mark = self._written_mark = stamps.mark()
+        self._written = journal.last.sequence
+        """The last record that is written: DURABLE keeps it once it is synced."""
 
     # ---- the queue
 
-    def append(self, body: bytes, together: bool) -> int:
+    def append(self, body: bytes, together: bool, promised: bool) -> int:
         """Queue a record; returns its number. Raises AuditUnavailable when the log is closed.
 
-        `together`: it belongs to the same moment as the record before it, if that waits as well.
+        `together`: it belongs to the same moment as the record before it, if that waits as well;
+        `promised`: whoever appends it will commit it.
         """
-        with self.lock:
+        self.lock.acquire()
+        try:
             ledger, queue = self.ledger, self.queue
             if ledger.closing or ledger.finished:
                 raise closed()
@@ -92,10 +98,16 @@ class Commits:
             sequence = ledger.next
             ledger.next = sequence + 1
             queue.append((sequence, now, body))
-            if self.asleep:
-                self.asleep = False
-                self.work.notify()
+            if self.asleep and not promised:
+                self._rouse()
+        finally:
+            self.lock.release()
         return sequence
+
+    def _rouse(self) -> None:
+        """Have the thread look what there is to do (under `lock`)."""
+        self.asleep = False
+        self.work.notify()
 
     def _enqueue(self, record: EventRecord, now: int) -> int:
         """Queue a record of the log's own (under `lock`)."""
@@ -126,35 +138,48 @@ class Commits:
     # ---- committing
 
     def at_once(self) -> bool:
-        """Write what is queued now; False when that is for the thread, which is told. Syncs
-        nothing, and waits no longer than for what the thread does between two syncs.
+        """Write what is queued now; returns whether all of it is kept. If not, the rest is for the
+        thread, which is told. Waits no longer than for what the thread does between two syncs.
 
-        The thread does what takes longer (new segments, checkpoints), and ends outages.
+        The thread syncs, does what takes longer (new segments, checkpoints), and ends outages.
         """
-        ledger = self.ledger
+        ledger, disk = self.ledger, self.disk
         if not self.queue and ledger.kept == ledger.next - 1:
             return True
-        if not self.disk.acquire(timeout=_DISK_PATIENCE):
+        if not disk.acquire(False) and not disk.acquire(timeout=_DISK_PATIENCE):
             self.hurry()
             return False
         try:
-            with self.lock:
+            self.lock.acquire()
+            try:
                 batch = self.queue
                 if not batch and ledger.outage is None:
-                    return True  # somebody else was faster
+                    return self._written == ledger.kept  # somebody else was faster
                 if not self._may_write(batch):
                     self.hurried = True
                     self.work.notify()
                     return False
                 self.queue = []
                 mark = self._stamps.mark()
+            finally:
+                self.lock.release()
             try:
                 self.journal.write(batch)
             except OSError as error:
-                self.fail(error, len(batch))
+                if self._written == ledger.kept:
+                    self.fail(error, len(batch))
+                else:
+                    with self.lock:  # what is being synced is not lost: the thread sees to both
+                        self.queue[:0] = batch
                 self.hurry()  # it tries again
                 return False
-            self._keep(batch[-1][0], None, mark)
+            self._written, self._written_mark = batch[-1][0], mark
+            if self.journal.durable:
+                if self.asleep:
+                    with self.lock:
+                        self._rouse()
+                return False
+            self._keep(self._written, None, mark)
             if self.journal.hashes >= _TREE_BATCH:
                 self.absorb()
             return True
@@ -162,7 +187,7 @@ class Commits:
             self.give_up()  # a defect
             raise
         finally:
-            self.disk.release()
+            disk.release()
 
     def _may_write(self, batch: list[Entry]) -> bool:
         ledger = self.ledger
@@ -171,7 +196,8 @@ class Commits:
         return not self.journal.ends_segment(batch[0][1])
 
     def write(self) -> bool:
-        """Write what is queued, or try to end an outage (under `disk`); False when it failed."""
+        """Write what is queued, or try to end an outage (under `disk`); DURABLE: and sync it.
+        False when it failed."""
         ledger = self.ledger
         with self.lock:
             batch, self.queue = self.queue, []
@@ -179,21 +205,55 @@ class Commits:
             outage = ledger.outage
             entries = [self._recovery(outage, batch), *batch] if outage else batch
             mark = self._stamps.mark()
+        journal, lost = self.journal, len(batch) + self._written - ledger.kept
         try:
             if outage:
-                self.journal.sync()
-            if entries:
-                self.journal.write(entries)
+                journal.sync()
+                journal.tell_head()
+            elif journal.durable and journal.unsynced:
+                self.sync()
+                lost = len(batch)
+            if not entries:
+                return True
+            journal.write(entries)
+            if journal.durable:
+                journal.sync()
         except OSError as error:
-            self.fail(error, len(batch))
+            self.fail(error, lost)
             return False
-        if entries:
-            self._keep(entries[-1][0], outage, mark)
+        self._keep(entries[-1][0], outage, mark)
         return True
+
+    def sync(self) -> None:
+        """Have all durable that was written (under `disk`); the head file is not told.
+
+        Raises:
+            OSError: DURABLE: nothing of it is on the trail any more; `fail` is to follow.
+        """
+        self.journal.sync()
+        if self._written > self.ledger.kept:
+            self._keep(self._written, None, self._written_mark)
+
+    def begin_sync(self) -> tuple[Syncing, Mark] | None:
+        """As Journal.begin_sync (under `disk`)."""
+        syncing = self.journal.begin_sync()
+        return None if syncing is None else (syncing, self._written_mark)
+
+    def end_sync(self, syncing: Syncing, mark: Mark) -> None:
+        """It is durable (under `disk`). Raises OSError: the head file cannot be written."""
+        self.journal.end_sync(syncing)
+        if syncing.last.sequence > self.ledger.kept:
+            self._keep(syncing.last.sequence, None, mark)
+        self.journal.tell_head()
+
+    def sync_failed(self, error: OSError) -> None:
+        """It is not, nor is what was written meanwhile (under `disk`)."""
+        self.journal.sync_failed()
+        self.fail(error, self._written - self.ledger.kept)
 
     def _recovery(self, outage: Outage, batch: Sequence[Entry]) -> Entry:
         """The first record behind an outage. Its time is before that of a CLOCK record."""
-        last = self._kept_mark.last
+        *_, last = self._kept_mark
         if not batch:
             now = self._stamps.quiet()
         elif batch[0][2].startswith(CLOCK_BODY) and last != NEVER:
@@ -203,13 +263,23 @@ class Commits:
         return outage.reserved, now, render(outage.over(self.ledger.kept)).body
 
     def _keep(self, sequence: int, outage: Outage | None, mark: Mark) -> None:
+        if self._written < sequence:
+            self._written, self._written_mark = sequence, mark
         self._kept_mark = mark
         if self.checkpoints is not None:
             self.checkpoints.kept(sequence)
-        with self.lock:
+        self.lock.acquire()
+        try:
             self.ledger.keep(sequence, outage)
-            self._notify()
-        self._call()
+            if self.watchers:
+                self.progress.notify_all()
+            if self.asleep:
+                self._rouse()
+            subscribers = self.subscribers
+        finally:
+            self.lock.release()
+        for callback in subscribers:
+            callback(sequence, None)
 
     def fail(self, error: OSError, lost: int) -> None:
         """Nothing that is not kept will be: what waits in the queue came before the RECOVERY.
@@ -218,6 +288,7 @@ class Commits:
         """
         if self.checkpoints is not None:
             self.checkpoints.lost()
+        self._written, self._written_mark = self.ledger.kept, self._kept_mark
         with self.lock:
             lost += len(self.queue)
             self.queue.clear()
@@ -237,16 +308,8 @@ class Commits:
 
     def _tell(self) -> None:
         with self.lock:
-            self._notify()
-        self._call()
-
-    def _notify(self) -> None:
-        """Wake who waits (under `lock`)."""
-        if self.watchers:
-            self.progress.notify_all()
-
-    def _call(self) -> None:
-        with self.lock:
+            if self.watchers:
+                self.progress.notify_all()
             subscribers, kept, outage = self.subscribers, self.ledger.kept, self.ledger.outage
         for callback in subscribers:
             callback(kept, outage.failure if outage else None)
@@ -256,8 +319,8 @@ class Commits:
     def absorb(self) -> None:
         """Have what was written stand in the tree."""
         hashes = self.journal.take_hashes()
-        if self.checkpoints is not None:
-            self.checkpoints.took(hashes, self.journal.last, time.monotonic())
+        if self.checkpoints is not None and hashes:
+            self.checkpoints.took(hashes, self.journal.settled, time.monotonic())
 
     @property
     def checkpoint_due(self) -> bool:
@@ -266,7 +329,7 @@ class Commits:
         return self.ledger.closing or self.checkpoints.due(time.monotonic())
 
     def checkpoint(self) -> None:
-        """Sign all that is synced; the journal calls it when a segment ends."""
+        """Sign all, which is synced; the journal calls it when a segment ends."""
         if self.checkpoints is None:
             return
         self.absorb()

@@ -1,13 +1,12 @@
 """Records to lines of the chain, many at a time: what each record costs for being in the trail.
 
 `chain.make_line` says what a line is and makes one. Here stands the same for a batch, with nothing
-done twice: of the time, only the microseconds differ from record to record within a second.
+done twice: most records that are committed together have one time.
 """
 
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -18,26 +17,23 @@ Entry: TypeAlias = tuple[int, int, bytes]
 one is made for each record."""
 
 
-def link(entries: Sequence[Entry], prev: bytes, digests: list[bytes]) -> bytes:
+def link(entries: list[Entry], prev: bytes, digests: list[bytes]) -> bytes:
     """The lines of the records, behind the one whose hash (hexadecimal) is `prev`.
 
     Adds the hash of each (32 bytes) to `digests`.
     """
     lines: list[bytes] = []
-    add_line, add_digest = lines.append, digests.append
-    second, text = -1, b""
+    before, stamp = -1, b""
     for sequence, moment, body in entries:
-        if moment // SECOND != second:
-            second = moment // SECOND
-            text = whole_second(moment).encode()
-        covered = (
-            b'{"v":1,"seq":%d,"time":"%b%06dZ","prev":"%b",'
-            % (sequence, text, moment - second * SECOND, prev)
-            + body
-        )
+        if moment != before:
+            before = moment
+            stamp = b',"time":"%b%06dZ","prev":"' % (
+                whole_second(moment // SECOND),
+                moment % SECOND,
+            )
+        covered = b"".join((b'{"v":1,"seq":%d' % sequence, stamp, prev, b'",', body))
         digest = sha256(covered).digest()
         prev = hexlify(digest)
-        add_digest(digest)
-        add_line(covered)
-        add_line(b',"hash":"%b"}\n' % prev)
+        digests.append(digest)
+        lines += (covered, b',"hash":"', prev, b'"}\n')
     return b"".join(lines)

@@ -3,4 +3,4 @@ cdef class Stamps:
     cdef long long _last, _monotonic, _wall
 
     cpdef tuple take(self)
-    cpdef object mark(self)
+    cpdef tuple mark(self)

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from dbguard.audit.records import EventRecord, RecordKind
 
@@ -47,14 +48,16 @@ def moment_of(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
-def whole_second(moment: int) -> str:
-    """The moment as records have it, up to the dot before the microseconds."""
-    return (_EPOCH + timedelta(seconds=moment // SECOND)).isoformat()[:19] + "."
+@lru_cache(maxsize=4)
+def whole_second(second: int) -> bytes:
+    """A second since 1970 as records have it, up to the dot before the microseconds. Most records
+    are of the same second as the one before."""
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19].encode() + b"."
 
 
 def written(moment: int) -> str:
     """The moment as records have it."""
-    return f"{whole_second(moment)}{moment % SECOND:06d}Z"
+    return f"{whole_second(moment // SECOND).decode()}{moment % SECOND:06d}Z"
 
 
 def moment(text: str) -> int | None:
@@ -107,12 +110,9 @@ class ClockStep:
         )
 
 
-class Mark(NamedTuple):
-    """Where the times stood; what came later can be taken back."""
-
-    wall: int
-    monotonic: int
-    last: int
+Mark: TypeAlias = tuple[int, int, int]
+"""Where the times stood; what came later can be taken back. A plain tuple: one is made for each
+commit."""
 
 
 class Stamps:
@@ -164,7 +164,7 @@ class Stamps:
         return now if self._last == NEVER else self._last
 
     def mark(self) -> Mark:
-        return Mark(self._wall, self._monotonic, self._last)
+        return self._wall, self._monotonic, self._last
 
     def restore(self, mark: Mark) -> None:
         """Forget what was taken since: those records were never written."""

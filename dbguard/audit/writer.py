@@ -1,13 +1,13 @@
 """The audit log that everything else writes to: group commit, by one thread or by who appends.
 
 `append` gives a record its sequence number and returns at once. All that is queued is written in
-one go: for DURABLE by the writer thread, which syncs once for all of it; for BUFFERED by whoever
-says `commit` (the event loop, before it forwards), and what nobody commits by the thread, which
-syncs behind all of them. A record is *kept* from then on, which is what `wait`, `fate` and
-subscribers tell. When the disk refuses, all records not yet kept are *lost*: whoever waits for one
-gets AuditUnavailable, and the log tries again by itself. The first record after such an outage
-names the sequence numbers that were lost, so that the trail accounts for every number it ever
-gave out.
+one go, by whoever says `commit` (the event loop, before it forwards), and what nobody commits by
+the writer thread, which syncs behind all of them: for DURABLE at once and for all that was written
+meanwhile, for BUFFERED from time to time. A record is *kept* when it is synced (DURABLE) or written
+(BUFFERED), which is what `wait`, `fate` and subscribers tell. When the disk refuses, all records
+not yet kept are *lost*: whoever waits for one gets AuditUnavailable, and the log tries again by
+itself. The first record after such an outage names the sequence numbers that were lost, so that the
+trail accounts for every number it ever gave out.
 """
 
 from __future__ import annotations
@@ -150,23 +150,18 @@ class AuditLog:
         """Records that were appended and are not kept yet."""
         return self._ledger.next - 1 - self._ledger.kept
 
-    @property
-    def commits_at_once(self) -> bool:
-        """Whether `commit` is of any use: who appends writes."""
-        return self._buffered
-
     def append(self, record: Record | Rendered) -> int:
         """Queue the record and return its sequence number; does not wait for anything.
 
         Raises AuditUnavailable when the log is closed.
         """
         rendered = record if isinstance(record, Rendered) else render(record)
-        return self._commits.append(rendered.body, False)
+        return self._commits.append(rendered.body, False, False)
 
     def commit(self) -> bool:
-        """BUFFERED: write all that is queued, in the caller's thread; False when that is for the
-        writer thread, which is told. Does not wait for a sync."""
-        return self._buffered and self._commits.at_once()
+        """Write all that is queued, in the caller's thread, and do not wait for a sync. Returns
+        whether all of it is kept; if not, the rest is for the writer thread, which is told."""
+        return self._commits.at_once()
 
     def fate(self, sequence: int) -> Fate:
         """What has become of a record. Raises ValueError for a number never given out."""
@@ -230,7 +225,7 @@ class AuditLog:
             with commits.disk:
                 if not self._ledger.finished:
                     with contextlib.suppress(OSError):
-                        self._journal.sync()
+                        commits.sync()
                         commits.checkpoint()
                     with contextlib.suppress(OSError):
                         self._journal.close()
@@ -243,7 +238,7 @@ class AuditLog:
 
     def _turn(self) -> bool:
         """One group commit, sync or attempt to recover; False when there is nothing left to do."""
-        self._rest()
+        mine = self._rest()
         commits, ledger = self._commits, self._ledger
         with commits.disk:
             if ledger.finished:
@@ -251,31 +246,44 @@ class AuditLog:
             closing = ledger.closing
             if ledger.outage is None and commits.checkpoint_due:
                 commits.tell_chain()
-            if not commits.write():
+                mine = True
+            if mine and not commits.write():
                 return not closing
         try:
             self._settle()
         except OSError as error:
             with commits.disk:
-                commits.fail(error, 0)
+                commits.sync_failed(error)
         return not closing or bool(commits.queue)
 
-    def _rest(self) -> None:
-        """Sleep until there is something to do."""
+    def _rest(self) -> bool:
+        """Sleep until there is something to do. Returns False while what is queued is for others to
+        write."""
         commits, ledger = self._commits, self._ledger
         with self._lock:
-            urgent = commits.hurried or ledger.closing or ledger.finished
-            if not commits.queue and not urgent:
+            if not commits.queue and not self._is_called_for():
                 # Who commits at all will go on to: no need to be woken before the sync.
-                commits.asleep = not self._buffered or self._sync_due is None
+                commits.asleep = self._sync_due is None
                 commits.work.wait(self._patience())
                 commits.asleep = False
-                urgent = commits.hurried or ledger.closing or ledger.finished
-            if self._buffered and commits.queue and not ledger.outage:
-                if self._sync_due is None:
+            if ledger.outage or self._is_urgent():
+                return True
+            if self._is_called_for():
+                return False
+            if commits.queue:
+                if self._buffered and self._sync_due is None:
                     self._sync_due = time.monotonic() + SYNC_SECONDS
-                if not urgent:
-                    commits.work.wait(LINGER_SECONDS)
+                commits.asleep = not self._buffered
+                commits.work.wait(LINGER_SECONDS)
+                commits.asleep = False
+            return self._is_urgent() or not self._is_called_for()
+
+    def _is_urgent(self) -> bool:
+        return self._commits.hurried or self._ledger.closing or self._ledger.finished
+
+    def _is_called_for(self) -> bool:
+        """DURABLE: somebody waits for a sync of what is written."""
+        return self._is_urgent() or (not self._buffered and self._journal.unsynced)
 
     def _patience(self) -> float | None:
         """Seconds the writer may sleep when nobody appends."""
@@ -291,38 +299,54 @@ class AuditLog:
         return None if patience == math.inf else patience
 
     def _settle(self) -> None:
-        """After the acknowledgement: the head file, for BUFFERED the sync when it is due, and the
-        checkpoint when that is. Raises OSError."""
+        """Sync what was written, BUFFERED when that is due, with the head file; and the checkpoint
+        when that is. Raises OSError."""
         commits, journal = self._commits, self._journal
         with commits.disk:
-            commits.absorb()
-            signing = commits.checkpoint_due or journal.full
-            if not self._buffered or signing:
+            if commits.checkpoint_due or journal.full:
                 self._sync_due = None
-                journal.sync()
-                if signing:
-                    commits.checkpoint()
+                self._sync_here()
+                commits.checkpoint()
                 return
-            if not journal.unsynced:
-                self._sync_due = None
+            if self._buffered:
+                commits.absorb()
+                if not self._is_due():
+                    return
+            elif not journal.unsynced:
+                self._sync_here()
                 return
-            now = time.monotonic()
-            if self._sync_due is None:
-                self._sync_due = now + SYNC_SECONDS
-            if now < self._sync_due:
+            begun = commits.begin_sync()
+            if begun is None:
+                self._sync_here()
                 return
-            self._sync_due = None
-            syncing = journal.begin_sync()
-            if syncing is None:
-                journal.sync()
-                return
+        syncing, mark = begun
         try:
             syncing.file.fdatasync()  # others commit meanwhile
-        except OSError:
+        except OSError as error:
             with commits.disk:
-                journal.sync_failed()
-            raise
+                commits.sync_failed(error)
+            return
         with commits.disk:
-            journal.end_sync(syncing)
-            if journal.unsynced:
-                self._sync_due = now + SYNC_SECONDS  # they came since then
+            commits.end_sync(syncing, mark)
+            if not self._buffered:
+                commits.absorb()
+            elif journal.unsynced:
+                self._sync_due = time.monotonic() + SYNC_SECONDS  # they came since then
+
+    def _sync_here(self) -> None:
+        """While all others wait (under `disk`). Raises OSError."""
+        self._commits.sync()
+        self._commits.absorb()
+        self._journal.tell_head()
+
+    def _is_due(self) -> bool:
+        """BUFFERED: whether to sync now."""
+        now = time.monotonic()
+        if self._journal.unsynced and self._sync_due is None:
+            self._sync_due = now + SYNC_SECONDS
+        if not self._journal.unsynced:
+            self._sync_due = None
+        if self._sync_due is None or now < self._sync_due:
+            return False
+        self._sync_due = None
+        return True

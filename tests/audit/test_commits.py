@@ -42,7 +42,6 @@ def committed(log: AuditLog) -> bool:
 
 
 def test_what_is_committed_is_in_the_file(log: AuditLog, tmp_path: Path) -> None:
-    assert log.commits_at_once
     for count in (1, 20, 400):
         sequences = [log.append(EVENT) for _ in range(count)]
         assert committed(log)
@@ -163,7 +162,6 @@ def test_a_defect_in_a_commit_lets_nobody_through(
 
 def test_durable_records_are_not_kept_by_a_commit(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
     log = AuditLog.open(tmp_path, storage=storage)
-    assert not log.commits_at_once
     storage.sync_gate.clear()
     sequence = log.append(EVENT)
     assert not log.commit()
@@ -171,6 +169,112 @@ def test_durable_records_are_not_kept_by_a_commit(tmp_path: Path, storage) -> No
     storage.sync_gate.set()
     log.wait(sequence, timeout=60)
     log.close()
+
+
+def test_durable_records_are_kept_by_the_sync_behind_their_commit(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    log.wait(log.append(EVENT), timeout=60)
+    storage.sync_gate.clear()
+    storage.syncing.clear()
+    first = log.append(EVENT)
+    log.commit()
+    assert storage.syncing.wait(60)
+    second = log.append(EVENT)
+    assert not log.commit()
+    path = tmp_path / "audit-000001.jsonl"
+    assert path.read_bytes().count(b"\n") == 3  # written while the disk syncs
+    assert log.fate(first) is log.fate(second) is Fate.PENDING
+    storage.sync_gate.set()
+    log.wait(second, timeout=60)
+    assert log.fate(first) is Fate.KEPT
+    assert storage.durable[path] == path.read_bytes()
+    log.close()
+    assert verify(tmp_path).ok
+
+
+def test_a_durable_sync_that_fails_takes_back_what_was_committed_meanwhile(
+    tmp_path: Path,
+    storage,  # type: ignore[no-untyped-def]
+) -> None:
+    log = AuditLog.open(tmp_path, storage=storage)
+    log.wait(log.append(EVENT), timeout=60)
+    storage.sync_gate.clear()
+    storage.syncing.clear()
+    storage.failing["fdatasync"] = errno.EIO
+    first = log.append(EVENT)
+    log.commit()
+    assert storage.syncing.wait(60)
+    second = log.append(EVENT)
+    log.commit()
+    storage.sync_gate.set()
+    for lost in (first, second):
+        with pytest.raises(AuditUnavailable):
+            log.wait(lost, timeout=60)
+    assert (tmp_path / "audit-000001.jsonl").read_bytes().count(b"\n") == 1
+    storage.failing.clear()
+    deadline = time.monotonic() + 60
+    while not log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    log.wait(log.append(EVENT), timeout=60)
+    log.close()
+    assert [log.fate(lost) for lost in (first, second)] == [Fate.LOST, Fate.LOST]
+    stored = list(read(tmp_path))
+    assert [one.kind for one in stored] == ["connect", "recovery", "connect"]
+    assert isinstance(stored[1].record, EventRecord)
+    assert stored[1].record.field("records_lost") == "2"
+    assert verify(tmp_path).ok
+
+
+def test_a_write_that_fails_while_the_disk_syncs_loses_nothing_but_itself(
+    tmp_path: Path,
+    storage,  # type: ignore[no-untyped-def]
+) -> None:
+    log = AuditLog.open(tmp_path, storage=storage)
+    log.wait(log.append(EVENT), timeout=60)
+    storage.sync_gate.clear()
+    storage.syncing.clear()
+    first = log.append(EVENT)
+    log.commit()
+    assert storage.syncing.wait(60)
+    storage.failing["pwrite"] = errno.ENOSPC
+    second = log.append(EVENT)
+    assert not log.commit()
+    assert log.available  # what is being synced is not given up for it
+    storage.sync_gate.set()
+    log.wait(first, timeout=60)
+    with pytest.raises(AuditUnavailable):
+        log.wait(second, timeout=60)
+    storage.failing.clear()
+    deadline = time.monotonic() + 60
+    while not log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    log.close()
+    assert [log.fate(first), log.fate(second)] == [Fate.KEPT, Fate.LOST]
+    stored = list(read(tmp_path))
+    assert [one.kind for one in stored] == ["connect", "connect", "recovery"]
+    assert isinstance(stored[2].record, EventRecord)
+    assert stored[2].record.field("records_lost") == "1"
+    assert verify(tmp_path).ok
+
+
+def test_a_durable_segment_may_lose_its_first_record(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage, segment_bytes=200)
+    log.wait(log.append(EVENT), timeout=60)
+    storage.failing["fdatasync"] = errno.EIO
+    lost = log.append(EVENT)
+    with pytest.raises(AuditUnavailable):
+        log.wait(lost, timeout=60)
+    storage.failing.clear()
+    deadline = time.monotonic() + 60
+    while not log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    log.wait(log.append(EVENT), timeout=60)
+    log.close()
+    assert [one.kind for one in read(tmp_path)] == ["connect", "recovery", "connect"]
+    assert verify(tmp_path).ok
 
 
 def test_closed_logs_take_no_commits(tmp_path: Path) -> None:
@@ -181,11 +285,12 @@ def test_closed_logs_take_no_commits(tmp_path: Path) -> None:
     assert log.fate(last) is Fate.KEPT
 
 
-def test_many_threads_that_commit_and_wait(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durability", list(Durability))
+def test_many_threads_that_commit_and_wait(tmp_path: Path, durability: Durability) -> None:
     key = SigningKey(tmp_path / "audit.key")
     log = AuditLog.open(
         tmp_path / "audit",
-        durability=Durability.BUFFERED,
+        durability=durability,
         segment_bytes=20_000,
         signer=key,
         checkpoint_seconds=0.01,

@@ -248,6 +248,9 @@ def test_whatever_fails_and_when(
         waiting = [log.append(EVENT) for _ in range(random.randint(0, 4))]
         if random.random() < 0.3:
             time.sleep(0.002)
+        if random.random() < 0.5:
+            log.commit()
+            waiting += [log.append(EVENT) for _ in range(random.randint(0, 2))]
         for sequence in waiting:
             try:
                 log.wait(sequence, timeout=60)

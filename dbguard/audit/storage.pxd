@@ -1,0 +1,1 @@
+cpdef write_fully(object file, bytes data, long long offset)
