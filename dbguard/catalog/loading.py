@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from dbguard.catalog.hanging import Hanging
 from dbguard.catalog.hidden_code import HiddenCode
 from dbguard.catalog.query import (
     NORMAL_QUERY,
@@ -322,6 +323,7 @@ def _relations(
         parents[child].append(int(parent))
     definitions: dict[str, str] = dict(parts["views"])
     triggers, rules = set(map(str, parts["triggers"])), set(map(str, parts["rules"]))
+    hanging = Hanging(parts, schemas)
     for oid, space, name, kind, temporary, row_security in parts["relations"]:
         yield Relation(
             oid=int(oid),
@@ -338,6 +340,7 @@ def _relations(
             temporary=temporary,
             read_code=code.of_reading(oid),
             write_code=code.of_writing(oid),
+            rests_on=hanging.of_relation(str(oid)),
         )
 
 

@@ -31,6 +31,35 @@ _SYSTEM_TABLES = (
 )
 
 
+_CARRYING = ",".join(
+    f"pg_catalog.{name}"
+    for name in (
+        "pg_am",
+        "pg_amop",
+        "pg_amproc",
+        "pg_collation",
+        "pg_extension",
+        "pg_foreign_data_wrapper",
+        "pg_foreign_server",
+        "pg_language",
+        "pg_opclass",
+        "pg_operator",
+        "pg_opfamily",
+        "pg_proc",
+        "pg_ts_config",
+        "pg_ts_dict",
+        "pg_ts_parser",
+        "pg_ts_template",
+        "pg_type",
+    )
+)
+"""Catalogs of objects that relations, or parts of them, may depend on."""
+_READING = ",".join(
+    f"pg_catalog.{name}" for name in ("pg_attrdef", "pg_policy", "pg_proc", "pg_rewrite")
+)
+"""Catalogs of what may depend on a relation that is not its own."""
+
+
 def _system_fingerprint() -> str:
     """Changes whenever a row of the server's own objects does."""
     tables = [(table, "x.oid", "x.oid") for table in _SYSTEM_TABLES]
@@ -104,6 +133,46 @@ uses AS (
     AND d.refclassid {_EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass
   WHERE d.refclassid {_EQ} 'pg_catalog.pg_proc'::pg_catalog.regclass
      OR d.refclassid {_EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass),
+hanging AS (
+  -- what CASCADE follows, but for foreign keys and parents, which stand elsewhere; arrays hang on
+  -- their elements anyway
+  SELECT COALESCE(i.indrelid, c.oid, a.adrelid, NULLIF(k.conrelid, 0::pg_catalog.oid), t.tgrelid,
+      w.ev_class, p.polrelid) AS relation,
+    -- a part that goes, and nothing else that hangs on the relation
+    NOT (COALESCE(c.relkind {_NE} ALL ('{{i,I}}'::pg_catalog."char"[]), false)
+      OR COALESCE(w.rulename {_EQ} '_RETURN', false)
+      OR COALESCE(g.attgenerated {_NE} '', false)) AS part,
+    d.classid, d.objid, d.refclassid, d.refobjid
+  FROM pg_catalog.pg_depend d
+  LEFT JOIN pg_catalog.pg_class c ON c.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_class'::pg_catalog.regclass
+  LEFT JOIN pg_catalog.pg_index i ON i.indexrelid {_EQ} c.oid
+  LEFT JOIN pg_catalog.pg_attrdef a ON a.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+  LEFT JOIN pg_catalog.pg_attribute g ON g.attrelid {_EQ} a.adrelid AND g.attnum {_EQ} a.adnum
+  LEFT JOIN pg_catalog.pg_constraint k ON k.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_constraint'::pg_catalog.regclass
+  LEFT JOIN pg_catalog.pg_trigger t ON t.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_trigger'::pg_catalog.regclass
+  LEFT JOIN pg_catalog.pg_rewrite w ON w.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  LEFT JOIN pg_catalog.pg_policy p ON p.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_policy'::pg_catalog.regclass
+  LEFT JOIN pg_catalog.pg_type y ON y.oid {_EQ} d.objid
+    AND d.classid {_EQ} 'pg_catalog.pg_type'::pg_catalog.regclass
+  WHERE d.objid OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid
+    AND d.refobjid OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid
+    AND (d.refclassid {_EQ} ANY ('{{{_CARRYING}}}'::pg_catalog.regclass[])
+      OR (d.refclassid {_EQ} 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.classid {_EQ} ANY ('{{{_READING}}}'::pg_catalog.regclass[])))
+    AND NOT (y.oid IS NOT NULL AND y.typlen {_EQ} -1 AND y.typcategory {_EQ} 'A')
+  UNION ALL
+  -- a support function or operator takes its operator class along
+  SELECT NULL, false, d.refclassid, d.refobjid, d.classid, d.objid
+  FROM pg_catalog.pg_depend d
+  WHERE d.deptype {_EQ} 'i'
+    AND d.refclassid {_EQ} 'pg_catalog.pg_opclass'::pg_catalog.regclass
+    AND d.refobjid OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid),
 functions AS (
   SELECT p.*, l.lanname,
          (l.lanname {_EQ} 'sql' AND p.pronamespace {_NE} (SELECT y.oid FROM system_space y))
@@ -245,6 +314,30 @@ SELECT pg_catalog.json_build_object(
       AND d.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
       AND d.refclassid {_EQ} 'pg_catalog.pg_type'::pg_catalog.regclass
     WHERE w.rulename {_EQ} '_RETURN'),
+  'hanging', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
+        CASE WHEN h.relation IS NULL THEN a.relname WHEN h.part THEN 'part' ELSE 'relation' END,
+        COALESCE(h.relation, h.objid),
+        CASE WHEN b.relname {_EQ} 'pg_class' THEN 'relation' ELSE b.relname END, h.refobjid))
+    FROM hanging h
+    JOIN pg_catalog.pg_class a ON a.oid {_EQ} h.classid
+    JOIN pg_catalog.pg_class b ON b.oid {_EQ} h.refclassid
+    WHERE h.relation IS NULL OR h.relation {_NE} h.refobjid),
+  'supports', (SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(n.catalog, n.oid, n.schema, n.name) ORDER BY n.catalog, n.oid)
+    FROM (
+      SELECT 'pg_extension' AS catalog, e.oid, '' AS schema, e.extname AS name
+      FROM pg_catalog.pg_extension e
+      UNION ALL
+      SELECT 'pg_language', l.oid, '', l.lanname FROM pg_catalog.pg_language l
+      UNION ALL
+      SELECT 'pg_foreign_server', f.oid, '', f.srvname FROM pg_catalog.pg_foreign_server f
+      UNION ALL
+      SELECT 'pg_foreign_data_wrapper', w.oid, '', w.fdwname
+      FROM pg_catalog.pg_foreign_data_wrapper w
+      UNION ALL
+      SELECT 'pg_collation', k.oid, s.nspname, k.collname
+      FROM pg_catalog.pg_collation k JOIN spaces s ON s.oid {_EQ} k.collnamespace) n
+    WHERE n.oid OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid),
   'functions', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, f.pronamespace, f.proname, f.prokind, f.proargtypes::pg_catalog.text,
         f.prorettype, f.proretset, f.provolatile, f.lanname,

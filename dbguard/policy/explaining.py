@@ -201,7 +201,7 @@ def _touches(case: Case) -> Iterator[_Touch]:
             for tag in sorted(case.tags(column)) or (None,):
                 yield _Touch(action, tag, names, str(column))
     named = {use.column.relation for use in case.facts.columns}
-    for relation in case.facts.relations:
+    for relation in (*case.facts.relations, *case.facts.along):
         what = f"{relation.schema}.{relation.name}"
         names = _names(case, relation.relation, relation.schema, relation.name)
         tags = frozenset[str]().union(*case.bound.tag_sets_of(relation.relation))

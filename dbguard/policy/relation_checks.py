@@ -26,8 +26,6 @@ _REACHING_EVERYTHING = frozenset(
     }
 )
 """Statements that reach tables which they do not name (referee node names)."""
-_WHOLE_SCHEMA = frozenset({Action.DROP, Action.RENAME, Action.ROLE})
-"""Done to a schema, these are done to its tables: gone, under another name, another's."""
 _EVERYTHING = "everything in the database"
 
 
@@ -68,7 +66,7 @@ def _as_a_whole(case: Case) -> Iterable[tuple[Action, Relation, str]]:
     """Every relation that the statement acts on as a whole, and how messages call it."""
     facts = case.facts
     relations = case.bound.snapshot.relation_by_oid
-    for use in facts.relations:
+    for use in (*facts.relations, *facts.along):
         if case.by_column(use) or use.action.action_class in FREE_CLASSES:
             continue
         writes = use.action.action_class is ActionClass.WRITE
@@ -77,11 +75,6 @@ def _as_a_whole(case: Case) -> Iterable[tuple[Action, Relation, str]]:
                 yield use.action, found, f"{use.schema}.{use.name}"
     if facts.statement_tag in _REACHING_EVERYTHING:
         yield facts.action, Relation(0, "", "", RelationKind.TABLE, ()), _EVERYTHING
-    if facts.action in _WHOLE_SCHEMA:
-        schemas = {o.name for o in facts.objects if o.kind == "schema"}
-        for found in case.bound.snapshot.relations if schemas else ():
-            if found.schema in schemas:
-                yield facts.action, found, f"{found.schema}.{found.name}"
 
 
 def check_unclassified(case: Case, verdict: Verdict) -> None:
@@ -141,7 +134,7 @@ def _unclassified(case: Case) -> Iterable[tuple[Action, str, str]]:
     for action in sorted(merged_actions(facts) - spoken_for):
         if action.action_class is not ActionClass.READ:
             yield action, "", _object(case)
-    for relation in facts.relations:
+    for relation in (*facts.relations, *facts.along):
         reads = relation.action.action_class is ActionClass.READ
         action = case.read_action if reads else relation.action
         tagged = bool(case.bound.tag_sets_of(relation.relation))

@@ -32,7 +32,7 @@ def takes_along(rule: Rule, case: Case) -> bool:
         return False
     if found.everything:
         return True
-    if any(_is_about(rule, case, r.oid, r.schema, r.name) for r in found.relations):
+    if any(is_about(rule, case, r.oid, r.schema, r.name) for r in found.relations):
         return True
     extensions = any(o.kind == "extension" for o in found.objects)
     if found.reach <= Reach.OWNED and not (found.schemas or extensions):
@@ -40,7 +40,7 @@ def takes_along(rule: Rule, case: Case) -> bool:
     unsure = _goes_beyond_relations(case, found)
     reached = _reached(case, found)
     return any(
-        (unsure or r.oid in reached) and _is_about(rule, case, r.oid, r.schema, r.name)
+        (unsure or r.oid in reached) and is_about(rule, case, r.oid, r.schema, r.name)
         for r in case.bound.snapshot.relations
     )
 
@@ -59,7 +59,8 @@ def _goes_beyond_relations(case: Case, found: Destruction) -> bool:
     )
 
 
-def _is_about(rule: Rule, case: Case, oid: int, schema: str, name: str) -> bool:
+def is_about(rule: Rule, case: Case, oid: int, schema: str, name: str) -> bool:
+    """Whether a relation as a whole is the rule's subject."""
     tags: set[str | None] = {None}
     if rule.data:
         tags = {tag for tags in case.bound.tag_sets_of(oid) for tag in tags}

@@ -31,6 +31,9 @@ _SHOWN = 4
 """Names spelled out in one message; a refusal has to fit on a terminal."""
 _WRITING_COLUMNS = frozenset({Action.INSERT, Action.UPDATE, Action.MERGE, Action.COPY_FROM})
 
+_ALTERING = frozenset({"AlterOwnerStmt", "AlterTableStmt"})
+"""OWNER TO and the switches of row security need the grant of `role` and `policy`. They alter what
+they name all the same: denials and requirements count them as that, too."""
 MAKING = frozenset({Action.CREATE, Action.CREATE_TABLE_AS})
 """Two names of one thing: what makes a materialized view is both."""
 BY_COLUMN = frozenset(
@@ -67,7 +70,9 @@ class Case:
         if self.principal.acting and SessionEffect(EffectKind.DISCARD, "all") in self.facts.effects:
             found |= {Action.SET_ROLE}  # it ends SET ROLE and SET SESSION AUTHORIZATION
         # Its command tag is a role's, and what it does is dropping tables.
-        return found | {Action.DROP} if self.facts.statement_tag == "DropOwnedStmt" else found
+        if self.facts.statement_tag == "DropOwnedStmt":
+            found |= {Action.DROP}
+        return found | {Action.ALTER} if self.facts.statement_tag in _ALTERING else found
 
     @cached_property
     def lasting_actions(self) -> frozenset[Action]:
@@ -133,6 +138,8 @@ class Case:
         """The actions that one relation use amounts to."""
         if use.action.action_class is ActionClass.READ:
             return frozenset({use.action, self.read_action})
+        if self.facts.statement_tag in _ALTERING:
+            return frozenset({use.action, Action.ALTER})
         return frozenset({use.action})
 
 

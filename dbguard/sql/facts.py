@@ -317,6 +317,9 @@ class StatementFacts:
     nested: frozenset[Action] = frozenset()
     """Actions of data-modifying CTEs, and what EXPLAIN ANALYZE would run."""
     relations: tuple[RelationUse, ...] = ()
+    along: tuple[RelationUse, ...] = ()
+    """What it does to relations that it does not name, by more than changing rows: children, what
+    CASCADE takes along, what is in a schema."""
     columns: tuple[ColumnUse, ...] = ()
     functions: tuple[FunctionUse, ...] = ()
     behind: frozenset[FunctionUse] = frozenset()

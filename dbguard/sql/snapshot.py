@@ -70,6 +70,17 @@ class Column:
 _fields_of_column = attrgetter(*Column.__match_args__)
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Support:
+    """An object that is not the server's own, as DROP would name it."""
+
+    kind: str
+    """`relation`, `type` (domains too), `function` (of any kind), `operator`, `collation`,
+    `extension`, `foreign_server`, `fdw`, `language`; for the rest their catalog, without names."""
+    schema: str = ""
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """One pg_class row that can be named in a statement."""
@@ -97,6 +108,9 @@ class Relation:
     write_code: tuple[int, ...] = ()
     """The same for writing: triggers, defaults, checks, rules, index expressions; those of
     children, of tables that foreign keys write to in passing, and of what a view writes to."""
+    rests_on: tuple[Support, ...] = ()
+    """What it, or a part of it, depends on, however far: with any of these dropped by CASCADE it
+    loses something. Foreign keys, parents and the server's own objects are not among them."""
     column_by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
     column_by_number: Mapping[int, Column] = field(init=False, repr=False, compare=False)
 

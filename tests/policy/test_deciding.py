@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dbguard.policy.deciding import decide
 from dbguard.policy.decision import Decision, Effect, ErrorTexts, MaskKind, Principal
 from dbguard.policy.verdict import data_in, listed
-from dbguard.sql.destruction import DestroyedRelation, Destruction, Reach
+from dbguard.sql.destruction import ADDITIVE, DestroyedRelation, Destruction, Reach
 from dbguard.sql.facts import (
     Action,
     ActionClass,
@@ -44,6 +44,7 @@ from .clinic import (
     OVERVIEW,
     PARTITION,
     PATIENTS,
+    SNAPSHOT,
     STATS,
     TOAST,
     bound,
@@ -566,6 +567,17 @@ def test_nested_writes_count() -> None:
     assert "deleting from clinic.notes" in reason.message
 
 
+def in_schema(action: Action) -> StatementFacts:
+    """What is done to a schema is done to all that is in it."""
+    inside = [r for r in SNAPSHOT.relations if r.schema == "clinic"]
+    return StatementFacts(
+        action,
+        objects=(ObjectName("schema", None, "clinic"),),
+        along=tuple(on(relation, action) for relation in inside),
+        destroys=ADDITIVE,
+    )
+
+
 DENIALS = [
     ("deny: [read]", select(BENCH, aid=OUT), "reading public.accounts"),
     ("deny: [read], data: [phi.ssn]", select(PATIENTS, ssn=OUT), "reading clinic.patients.ssn"),
@@ -607,8 +619,9 @@ rules:
     [
         (
             "deny: [drop], data: [phi]",
-            StatementFacts(Action.DROP, objects=(ObjectName("schema", None, "clinic"),)),
-            "dropping clinic.patients is denied by rule stop",
+            in_schema(Action.DROP),
+            "dropping schema clinic, which reaches clinic.patients, clinic.notes, clinic.overview "
+            "and clinic.odd, is denied by rule stop",
         ),
         (
             "deny: [drop], data: [phi]",
@@ -803,11 +816,11 @@ rules: [{id: objects, allow: [all], roles: [builder]}]
     ("facts", "about"),
     [
         (
-            StatementFacts(Action.DROP, objects=(ObjectName("schema", None, "clinic"),)),
+            in_schema(Action.DROP),
             "dropping clinic.patients, clinic.notes, clinic.overview and clinic.odd, which hold",
         ),
         (
-            StatementFacts(Action.RENAME, objects=(ObjectName("schema", None, "clinic"),)),
+            in_schema(Action.RENAME),
             "renaming clinic.patients, clinic.notes, clinic.overview and clinic.odd, which hold",
         ),
         (StatementFacts(Action.DROP, statement_tag="DropdbStmt"), "dropping everything in the"),

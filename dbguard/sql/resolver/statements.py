@@ -7,6 +7,7 @@ from dbguard.sql.referee import ParsedStatement
 from dbguard.sql.sites import Reading
 from dbguard.sql.snapshot import SessionView, Snapshot
 
+from .along import taken_along
 from .completeness import check_complete
 from .context import Context
 from .destroying import destroyed
@@ -47,11 +48,13 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
     for site, location in ledger.whole_rows:
         if ledger.mentions[site].renamed is not None:
             ledger.note("a reference to one of two relations of one name", ctx.position(location))
+    destroys = destroyed(ctx, statement.tag, statement.node)
     facts = StatementFacts(
         action=outcome.action,
         wrapper=outcome.wrapper,
         nested=frozenset(ledger.nested),
         relations=tuple(ledger.relation_actions.values()),
+        along=taken_along(ctx, statement.tag, statement.node, outcome.action, destroys),
         columns=ledger.column_uses(),
         functions=tuple(ledger.functions),
         behind=frozenset(ledger.behind),
@@ -66,7 +69,7 @@ def close(ctx: Context, statement: ParsedStatement, outcome: Outcome) -> Reading
         has_where=ledger.has_where,
         runs_hidden_code=ledger.runs_hidden_code,
         locks_rows=ledger.locks_rows,
-        destroys=destroyed(ctx, statement.tag, statement.node),
+        destroys=destroys,
         statement_tag=statement.tag,
     )
     return Reading(
