@@ -129,6 +129,11 @@ class Link:
         )
 
     @property
+    def under_way(self) -> tuple[int, float] | None:
+        """As the queue has it."""
+        return self.queue.under_way
+
+    @property
     def between_transactions(self) -> bool:
         """Provided that everything is answered: no transaction holds anything of the client's."""
         return not self.worked and (self.ended or self.status == b"I")

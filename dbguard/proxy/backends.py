@@ -8,9 +8,8 @@ is remembered until its process is: that may be busy for long after its client h
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Final
 
 from dbguard.catalog.activity import Backend
@@ -27,6 +26,8 @@ SessionId = Hashable
 class OwnBackend:
     """One session of this dbguard's, from its login on."""
 
+    among: OwnBackends = field(repr=False)
+    """Those of its process."""
     number: int = 0
     """In the ledger, where several workers have sessions."""
 
@@ -37,6 +38,17 @@ class OwnBackend:
     """When it was noted (seconds of the registry's clock): the process began before."""
     gone: bool = False
 
+    def __enter__(self) -> OwnBackend:
+        return self
+
+    def __exit__(self, *of_no_matter: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """The session is over, or none has come of the login."""
+        self.gone = True
+        self.among.ended(self)
+
 
 class OwnBackends:
     """All sessions of this process, at all servers. `clock` gives monotonic seconds."""
@@ -46,16 +58,15 @@ class OwnBackends:
         self._under_way: set[OwnBackend] = set()
         self._known: set[OwnBackend] = set()
 
-    @contextmanager
-    def login(self) -> Iterator[OwnBackend]:
-        """A login and the session that may come of it, from beginning to end."""
-        own = OwnBackend()
+    def login(self) -> OwnBackend:
+        """A login that begins, and the session that may come of it; it has an `end`."""
+        own = OwnBackend(self)
         self._under_way.add(own)
-        try:
-            yield own
-        finally:
-            self._under_way.discard(own)
-            own.gone = True
+        return own
+
+    def ended(self, own: OwnBackend) -> None:
+        """Whichever way."""
+        self._under_way.discard(own)
 
     def note(self, own: OwnBackend, server: str, process_id: int) -> None:
         """The login is over, and this is the process that serves it."""

@@ -13,12 +13,13 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from dbguard.wire.startup import CancelRequest
 
 from .cancel_routes import CancelRoutes
 from .latch import Latch
+from .taking import Waiting
 from .upstream import Upstream
 
 SECRET_BYTES: Final = 4
@@ -39,6 +40,19 @@ LATELY_SECONDS: Final = 1.0
 """How old a statement may be for that. One that lives on later catches the request itself."""
 
 
+class Work(Protocol):
+    """What a session has the server do."""
+
+    @property
+    def at_rest(self) -> bool:
+        """It has nothing to cancel."""
+
+    @property
+    def under_way(self) -> tuple[int, float] | None:
+        """Which round of statements the server works on for the client, and since when (monotonic
+        seconds); None when it works on nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class CancelTarget:
     """What a CancelRequest has to say, and to whom, to cancel at the server."""
@@ -49,16 +63,10 @@ class CancelTarget:
     forwarded: Latch | None = field(default=None, repr=False, compare=False)
     """Not set while dbguard itself works on what the client sent: the server could not tell yet
     what to cancel. None: there is never such a while."""
-    at_rest: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
-    """Whether the session has nothing to cancel any more."""
-    under_way: Callable[[], tuple[int, float] | None] = field(
-        default=lambda: None, repr=False, compare=False
-    )
-    """Which round of statements the server works on for the client, and since when (monotonic
-    seconds); None when it works on nothing."""
-
-    stop: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
-    """Ends what dbguard itself makes the client wait for; False when there is nothing."""
+    work: Work | None = field(default=None, repr=False, compare=False)
+    """None: it is not known."""
+    waiting: Waiting | None = field(default=None, repr=False, compare=False)
+    """What dbguard itself makes the client wait for."""
 
     async def cancel(self) -> None:
         """Send a CancelRequest, after the statement that it is meant for.
@@ -72,9 +80,9 @@ class CancelTarget:
             if not self.forwarded.is_set():
                 # a question of dbguard's own may wait for somebody's lock; its end is the client's
                 await self.upstream.cancel(request)
-                if await self._stopped(self.forwarded, None) or self.at_rest():
+                if await self._stopped(self.forwarded, None) or self._at_rest:
                     return
-        meant = self.under_way()
+        meant = self._under_way
         await self.upstream.cancel(request)
         if meant is None or time.monotonic() - meant[1] > LATELY_SECONDS:
             return
@@ -84,12 +92,20 @@ class CancelTarget:
                 return
             await self.upstream.cancel(request)
 
+    @property
+    def _at_rest(self) -> bool:
+        return self.work is not None and self.work.at_rest
+
+    @property
+    def _under_way(self) -> tuple[int, float] | None:
+        return None if self.work is None else self.work.under_way
+
     async def _stopped(self, forwarded: Latch, seconds: float | None) -> bool:
         """Wait until what the client sent is forwarded, for at most so many seconds; True when it
         waited for something else that could be ended, also if that begins only now."""
         end = None if seconds is None else time.monotonic() + seconds
         while not forwarded.is_set():
-            if self.stop():
+            if self.waiting is not None and self.waiting.stop():
                 return True
             if end is not None and time.monotonic() >= end:
                 break
@@ -99,7 +115,7 @@ class CancelTarget:
 
     async def _over(self, what: int, until: float) -> bool:
         """Whether that round ends before `until` (monotonic seconds)."""
-        while (now := self.under_way()) is not None and now[0] == what:
+        while (now := self._under_way) is not None and now[0] == what:
             if time.monotonic() >= until:
                 return False
             await asyncio.sleep(POLL_SECONDS)

@@ -16,6 +16,7 @@ cdef class Channel:
     cdef public object _tap
     cdef public bytearray _unsent
     cdef public object _read
+    cdef public object _told
     cdef public object _drained
     cdef public object _handshake
     cdef public bint _ended

@@ -55,6 +55,8 @@ class Channel:
         self._unsent: bytearray | None = None
         self._read: asyncio.Future[None] | None = None
         """Who waits for something to read."""
+        self._told: Callable[[], None] | None = None
+        """Called when nobody waits for it."""
         self._drained: asyncio.Future[None] | None = None
         """Set while much is held for the peer: who waits until it is less."""
         self._handshake: asyncio.Future[None] | None = None
@@ -166,7 +168,10 @@ class Channel:
         self._wake()
 
     def _wake(self) -> None:
-        if self._read is not None and not self._read.done():
+        if self._read is None:
+            if self._told is not None:
+                self._told()
+        elif not self._read.done():
             self._read.set_result(None)
 
     def _hold_back(self) -> None:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import secrets
 import time
+from collections.abc import Callable, Coroutine
 
 import structlog
 
 from dbguard.audit.records import EventRecord, RecordKind
-from dbguard.engine.asks import Answer, Ask, AskServer
 from dbguard.engine.auditing import SessionIdentity, identity_fields
-from dbguard.engine.link import Steps
 from dbguard.engine.login import check_startup
 from dbguard.engine.planning import principal_of
 from dbguard.engine.session import Session
@@ -24,7 +23,6 @@ from dbguard.wire.errorfields import from_error
 from dbguard.wire.framing import BackendSplitter, FrontendSplitter
 from dbguard.wire.startup import CancelRequest
 
-from .answering import answer
 from .backends import OwnBackend
 from .cancel import LONG_SECRET_BYTES, SECRET_BYTES, CancelKey, CancelTarget
 from .choosing import told_state, unfit
@@ -34,7 +32,7 @@ from .latch import Latch
 from .logging_in import LoggingIn
 from .naming import connection_fields, recorded_application
 from .opening import read_startup, readable
-from .shortcut import Shortcut
+from .relay import Relay
 from .sites import Site, Sites
 from .streams import Stream
 from .surroundings import SessionSurroundings
@@ -43,60 +41,102 @@ from .tasks import places, spawn
 
 log = structlog.get_logger(__name__)
 
-TURN = 256
-"""Messages of one side before it is others' turn: what is read at once can hold ten thousand."""
-
 
 class Connection:
     """Drives one client's session."""
+
+    __slots__ = (
+        "_client",
+        "_counted",
+        "_displaced",
+        "_ended_by",
+        "_ending",
+        "_entered",
+        "_forwarded",
+        "_from_server",
+        "_hub",
+        "_id",
+        "_identity",
+        "_key",
+        "_leaving",
+        "_over",
+        "_own",
+        "_refusal",
+        "_relay",
+        "_server",
+        "_session",
+        "_settings",
+        "_site",
+        "_sites",
+        "_splitter",
+        "_stopped",
+        "_stored",
+        "_target",
+        "_task",
+        "_waiting",
+        "_working",
+        "begun",
+        "deadline",
+    )
 
     def __init__(
         self,
         client: Stream,
         sites: Sites,
         settings: ConnectionSettings,
+        over: Callable[[Connection], None],
         refusal: DbguardError | None = None,
     ) -> None:
-        """With a `refusal`, the client is told so as soon as it can understand it: after its
-        startup packet, since libpq takes no error before an answer about encryption."""
+        """`over` is called when it has ended. With a `refusal`, the client is told so as soon as
+        it can understand it: after its startup packet, since libpq takes no error before an answer
+        about encryption."""
         self._client = client
         self._sites = sites
         self._hub = sites.front
-        self._login: contextlib.AbstractContextManager[OwnBackend] | None = None
+        self._own: OwnBackend | None = None
         self._site: Site | None = None
         self._settings = settings
+        self._over = over
         self._refusal = refusal
         self._splitter = FrontendSplitter(settings.frame_limits)
         self._from_server = BackendSplitter()
         self._server: Stream | None = None
         self._entered: str | None = None
         self._session: Session | None = None
-        self._shortcut: Shortcut | None = None
+        self._relay: Relay | None = None
         self._key: CancelKey | None = None
         self._target: CancelTarget | None = None
         self._identity: Identity | None = None
         self._stored: User | None = None
         self._id = secrets.token_hex(8)
-        self._server_spoke = Latch()
         self._forwarded = Latch(is_set=True)
         self._counted: str | None = None
-        self._last_activity = time.monotonic()
         self._leaving: DbguardError | None = None
         self._displaced: DbguardError | None = None
         self._ended_by: DbguardError | None = None
         self._waiting = Waiting(client)
+        self._working = False
+        """A task works for it, or is about to; when it has come to its end, for ever."""
+        self._task: asyncio.Task[None] | None = None
+        """That task, as soon as it has begun."""
+        self._stopped = False
         self._ending = False
         self.deadline: Deadline | None = None
         """When the session has to end, if it has to."""
-        self.begun = self._last_activity
+        self.begun = time.monotonic()
         """When the client had connected (monotonic seconds)."""
 
     async def run(self) -> None:
-        """Serve the client until either side ends."""
+        """Log the client in; from then on it is served as it comes, until either side ends."""
+        self._working = True
+        await self._work(self._begin)
+
+    async def _work(self, work: Callable[[], Coroutine[object, object, bool]]) -> None:
+        """Do it, and end the connection unless its session goes on."""
+        self._task = asyncio.current_task()
+        goes_on = False
         try:
-            session = await self._log_in_within(self._settings.startup_timeout)
-            if session is not None:
-                await self._relay(session)
+            goes_on = await work()
         except DbguardError as error:
             self._fatal(error)
         except asyncio.CancelledError:
@@ -113,7 +153,57 @@ class Connection:
             )
             self._fatal(InternalError("dbguard failed and has closed this connection"))
         finally:
-            await self._end()
+            if goes_on:
+                self._task, self._working = None, False
+            else:
+                try:
+                    await self._end()
+                finally:
+                    self._over(self)
+
+    async def _begin(self) -> bool:
+        session = await self._log_in_within(self._settings.startup_timeout)
+        if session is None:
+            return False
+        assert self._server is not None
+        self._relay = Relay(
+            session,
+            (self._client, self._splitter),
+            (self._server, self._from_server),
+            self._hub,
+            self._forwarded,
+            self._waiting,
+            self._leave,
+        )
+        if self._leaving is not None:
+            self._relay.hurry()
+        self._relay.open(self._client_came)
+        return await self._serve()
+
+    def _client_came(self) -> None:
+        if not self._working:
+            self._working = True
+            spawn(self._work(self._serve), f"client {self._id}")
+
+    async def _serve(self) -> bool:
+        relay, goes_on = self._relay, False
+        assert relay is not None
+        try:
+            if self._stopped:  # before this task had begun
+                raise asyncio.CancelledError
+            goes_on = await relay.serve_client()
+        finally:
+            if not goes_on:
+                await relay.close()
+        return goes_on
+
+    def stop(self) -> None:
+        """End it, whatever is under way."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self._client_came()
 
     # -- ending from outside ----------------------------------------------------
 
@@ -122,11 +212,11 @@ class Connection:
         """Since when (monotonic seconds) nothing came from the client although it is its turn, or
         since when it takes nothing; None while it is being served."""
         session = self._session
-        if session is None or not self._forwarded.is_set():
+        relay = self._relay
+        if session is None or relay is None or not self._forwarded.is_set():
             return None
         if session.awaits_client or self._client.is_full:
-            passed = self._shortcut.moved_at if self._shortcut is not None else 0.0
-            return max(self._last_activity, self._client.last_taken, passed)
+            return max(relay.last_activity, self._client.last_taken, relay.moved_at)
         return None
 
     def end(self, error: DbguardError) -> None:
@@ -177,16 +267,16 @@ class Connection:
         """It had to go at once."""
         return self._displaced is not None
 
-    def displace(self, task: asyncio.Task[None], error: DbguardError) -> None:
+    def displace(self, error: DbguardError) -> None:
         """End whatever is under way: a login, to make room for another, or a session."""
         self._displaced = error
-        task.cancel()
+        self.stop()
 
     def end_between_transactions(self, error: DbguardError) -> None:
         """End the session as soon as nothing of it is under way."""
         self._leaving = error
-        if self._shortcut is not None:
-            self._shortcut.leaving = True
+        if self._relay is not None:
+            self._relay.hurry()
         self._leave()
 
     def _leave(self) -> None:
@@ -228,8 +318,7 @@ class Connection:
         known = self._sites.naming.named(startup, self._settings.authentication.stored_names)
         whence = connection_fields(self._client, application, cluster.name)
         self._event(RecordKind.CONNECT, **known, **whence)
-        self._login = self._sites.backends.login()
-        own = self._login.__enter__()
+        self._own = own = self._sites.backends.login()
         way = LoggingIn(self._client, self._splitter, self._sites, self._settings, self._event)
         try:
             found = await way.run(startup, cluster)
@@ -255,18 +344,6 @@ class Connection:
         counted = f"{cluster.name}:{user if found.identity is None else found.identity.name}"
         self._hub.users.enter(counted, self._settings.connections_per_user)
         self._counted = counted
-        self._target = CancelTarget(
-            found.upstream.same_way(found.server),
-            login.process_id,
-            login.server_secret,
-            self._forwarded,
-            lambda: self._session is not None and self._session.link.at_rest,
-            lambda: self._session.link.queue.under_way if self._session else None,
-            self._waiting.of(login.process_id),
-        )
-        self._key = self._hub.cancels.register(
-            self._target, LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES
-        )
         identity = SessionIdentity(
             self._id,
             principal_of(snapshot, user, found.identity),
@@ -281,128 +358,21 @@ class Connection:
             self._settings.session_limits,
             login.parameters,
         )
+        self._waiting.process_id = login.process_id
+        self._target = CancelTarget(
+            found.upstream.same_way(found.server),
+            login.process_id,
+            login.server_secret,
+            self._forwarded,
+            self._session.link,
+            self._waiting,
+        )
+        self._key = self._hub.cancels.register(
+            self._target, LONG_SECRET_BYTES if login.minor >= 2 else SECRET_BYTES
+        )
         self._client.write(b"".join(login.finish(self._key.secret)))
         await self._client.drain()
         return self._session
-
-    # -- relay ----------------------------------------------------------------
-
-    async def _relay(self, session: Session) -> None:
-        server = self._server
-        assert server is not None
-        audit, forwarded = self._hub.audit, self._forwarded
-        shortcut = Shortcut(session, self._client, server, audit, forwarded, self._leave)
-        shortcut.leaving = self._leaving is not None
-        shortcut.open()
-        self._shortcut = shortcut
-        pump = spawn(self._pump_server(session, server, shortcut), f"server {self._id}")
-        try:
-            await self._pump_client(session, server, shortcut)
-        finally:
-            shortcut.close()
-            session.link.closed = True
-            pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await pump
-
-    async def _pump_client(self, session: Session, server: Stream, shortcut: Shortcut) -> None:
-        handled = 0
-        while not session.ended():
-            try:
-                frame = self._splitter.next()
-                while frame is not None and not session.ended():
-                    await self._perform(session, session.receive(frame))
-                    frame = self._splitter.next()
-                    handled += 1
-                    if handled % TURN == 0:
-                        await self._perform(session, session.settle())
-                        await asyncio.sleep(0)
-                await self._perform(session, session.settle())
-            finally:
-                self._write(session.link.to_client, session.link.to_server)
-                self._forwarded.set()
-            await server.drain(self._client)
-            await self._client.drain(self._client)
-            if session.ended():
-                break
-            self._leave()
-            shortcut.client_waits = self._splitter.between_messages
-            data = await self._client.read()
-            shortcut.client_waits = False
-            withdrawn = await shortcut.withdrawn()
-            if not data:
-                break
-            self._last_activity = time.monotonic()
-            self._splitter.feed(withdrawn + data if withdrawn else data)
-            del data  # what a splitter has passed on nobody is to hold
-
-    async def _pump_server(self, session: Session, server: Stream, shortcut: Shortcut) -> None:
-        """Relay what the server says; however that ends, the session ends with it."""
-        handled = 0
-        try:
-            while not session.link.closed:
-                shortcut.server_waits = self._from_server.between_messages
-                data = await server.read()
-                shortcut.server_waits = False
-                if not data:
-                    break
-                self._from_server.feed(data)
-                del data
-                try:
-                    while (item := self._from_server.next()) is not None:
-                        session.receive_from_server(item)
-                        handled += 1
-                        if handled % TURN == 0:
-                            self._write(session.link.to_client, session.link.to_server)
-                            await asyncio.sleep(0)
-                finally:
-                    self._write(session.link.to_client, session.link.to_server)
-                self._server_spoke.set()
-                self._last_activity = time.monotonic()
-                await self._client.drain(server)
-                self._leave()
-        finally:
-            session.link.closed = True
-            self._waiting.stop()
-            self._server_spoke.set()
-            self._client.abort_reading()
-
-    async def _perform(self, session: Session, steps: Steps) -> None:
-        """Run one handler to its end, doing what it asks for."""
-        link = session.link
-        answered: Answer = None
-        failure: DbguardError | None = None
-        try:
-            while True:
-                ask = steps.throw(failure) if failure is not None else steps.send(answered)
-                answered, failure = None, None
-                self._write(link.to_client, link.to_server)
-                try:
-                    answered = await self._answer(session, ask)
-                except DbguardError as error:
-                    failure = error
-        except StopIteration:
-            pass
-        self._write(link.to_client, link.to_server)
-
-    async def _answer(self, session: Session, ask: Ask) -> Answer:
-        self._forwarded.clear()
-        if not isinstance(ask, AskServer):
-            return await answer(self._hub, session, ask, self._waiting)
-        if session.runs_clients_own:
-            self._forwarded.set()  # what runs is the client's, who may cancel it
-        if not session.link.closed:
-            self._server_spoke.clear()
-            await self._server_spoke.wait()
-        return None
-
-    def _write(self, to_client: list[bytes], to_server: list[bytes]) -> None:
-        if to_server and self._server is not None:
-            self._server.write(b"".join(to_server))
-            to_server.clear()
-        if to_client:
-            self._client.write(b"".join(to_client))
-            to_client.clear()
 
     # -- the end --------------------------------------------------------------
 
@@ -443,5 +413,5 @@ class Connection:
                 )
         if self._site is not None:
             await self._sites.release(self._site)
-        if self._login is not None:
-            self._login.__exit__(None, None, None)
+        if self._own is not None:
+            self._own.end()

@@ -120,7 +120,9 @@ class Metrics:
         )
         self.connections = Gauge("dbguard_connections", "Clients connected", registry=registry)
         self.tasks = Gauge(
-            "dbguard_tasks", "Tasks of the event loop: a few for each client", registry=registry
+            "dbguard_tasks",
+            "Tasks of the event loop: one or two for each client that is being served",
+            registry=registry,
         )
         self.audit_pending = Gauge(
             "dbguard_audit_pending", "Records that are not on disk yet", registry=registry

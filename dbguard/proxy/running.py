@@ -153,7 +153,9 @@ class Running:
             if len(self.sessions.refused) >= REFUSED_AT_ONCE:
                 client.abort()
                 return asyncio.sleep(0)
-        connection = Connection(client, self.sites, self.deployment.connections, refusal)
+        connection = Connection(
+            client, self.sites, self.deployment.connections, self.sessions.over, refusal
+        )
         return self.sessions.run(connection, refusal)
 
     def _greeting(self) -> Greeting:

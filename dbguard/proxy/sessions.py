@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from dbguard.errors import DbguardError, StateUnavailable
@@ -12,11 +13,14 @@ from dbguard.settings import LimitsSettings
 
 from .connection import Connection
 from .endings import IdleSession, OldSession, ShuttingDown, TooManyConnections
+from .latch import Latch
 from .room import Room
 
 LOGIN_SECONDS = 2.0
 """A login under way for longer has to make room when there is none: a client that can log in is
 done by then, and strangers who say nothing must not keep it out."""
+STOP_SECONDS = 5.0
+"""How long a connection that is stopped may take to say farewell."""
 SWEEP_SECONDS = 5.0
 """How late an idle session may be noticed, at most."""
 
@@ -27,12 +31,19 @@ class Sessions:
 
     room: Room = field(default_factory=Room)
     """Shared with other processes, if there are any."""
-    open: dict[asyncio.Task[None], Connection] = field(default_factory=dict)
-    refused: set[asyncio.Task[None]] = field(default_factory=set)
+    open: set[Connection] = field(default_factory=set)
+    refused: set[Connection] = field(default_factory=set)
     """Those that are about to be told that there is no room."""
     draining: bool = False
     leaving: int = 0
     """Of `open`, those that were displaced and are about to end."""
+    over: Callable[[Connection], None] = field(init=False, repr=False)
+    """`_over`, bound once: each connection holds it."""
+    _none: Latch = field(default_factory=Latch, repr=False)
+    """Set when the last of `open` has ended."""
+
+    def __post_init__(self) -> None:
+        self.over = self._over
 
     def refusal(self, limit: int) -> DbguardError | None:
         """Why one more may not come."""
@@ -53,36 +64,34 @@ class Sessions:
     def _displaced(self) -> bool:
         """Whether a login that takes long was ended, so that there is room for one more."""
         before = time.monotonic() - LOGIN_SECONDS
-        for task, connection in self.open.items():
+        for connection in self.open:
             if connection.displaceable and connection.begun < before:
-                connection.displace(task, _displaced())
+                connection.displace(_displaced())
                 self.leaving += 1
                 return True
         return False
 
-    async def run(self, connection: Connection, refusal: DbguardError | None) -> None:
-        """Serve a connection to its end; it counts unless it is to be refused."""
-        task = asyncio.current_task()
-        assert task is not None
-        if refusal is not None:
-            self.refused.add(task)
-            try:
-                await connection.run()
-            finally:
-                self.refused.discard(task)
+    def run(
+        self, connection: Connection, refusal: DbguardError | None
+    ) -> Coroutine[object, object, None]:
+        """Begin to serve a connection; it counts to its end unless it is to be refused."""
+        (self.open if refusal is None else self.refused).add(connection)
+        return connection.run()
+
+    def _over(self, connection: Connection) -> None:
+        if connection in self.refused:
+            self.refused.discard(connection)
             return
-        self.open[task] = connection
-        try:
-            await connection.run()
-        finally:
-            del self.open[task]
-            self.leaving -= connection.displaced
-            self.room.hold(len(self.open) - self.leaving)
+        self.open.discard(connection)
+        self.leaving -= connection.displaced
+        self.room.hold(len(self.open) - self.leaving)
+        if not self.open:
+            self._none.set()
 
     def end_idle(self, seconds: float) -> None:
         """End the sessions in which nothing has happened for `seconds`."""
         now = time.monotonic()
-        for connection in list(self.open.values()):
+        for connection in list(self.open):
             since = connection.idle_since
             if since is not None and now - since >= seconds:
                 connection.end(
@@ -95,35 +104,26 @@ class Sessions:
 
     def end_overdue(self, now: float) -> None:
         """End the sessions whose time is over; `now` is seconds since 1970."""
-        for task, connection in list(self.open.items()):
+        for connection in list(self.open):
             deadline = connection.deadline
             if deadline is not None and now >= deadline.at:
-                self._end(
-                    task, connection, deadline.error, at_once=now >= deadline.at + deadline.grace
-                )
+                self._end(connection, deadline.error, at_once=now >= deadline.at + deadline.grace)
 
     def end_old(self, seconds: float, grace: float) -> None:
         """End the sessions that began `seconds` ago as soon as they are between transactions, and
         `grace` seconds later in any case."""
         now = time.monotonic()
-        for task, connection in list(self.open.items()):
+        for connection in list(self.open):
             age = now - connection.begun
             if age >= seconds:
-                self._end(task, connection, _old(seconds), at_once=age >= seconds + grace)
+                self._end(connection, _old(seconds), at_once=age >= seconds + grace)
 
-    def _end(
-        self,
-        task: asyncio.Task[None],
-        connection: Connection,
-        error: DbguardError,
-        *,
-        at_once: bool,
-    ) -> None:
+    def _end(self, connection: Connection, error: DbguardError, *, at_once: bool) -> None:
         if not connection.serving:
             return
         if at_once:
             connection.cancel_running()
-            connection.displace(task, error)
+            connection.displace(error)
             self.leaving += 1
         else:
             connection.end_between_transactions(error)
@@ -138,17 +138,20 @@ class Sessions:
             "terminating connection: dbguard is stopping",
             hint="Reconnect; another dbguard, or this one restarted, will answer.",
         )
-        for connection in list(self.open.values()):
+        for connection in list(self.open):
             connection.end_between_transactions(error)
         try:
-            if self.open:
-                await asyncio.wait(self.open, timeout=seconds)
+            await self._all_ended(seconds)
         finally:
-            left = list(self.open)
-            for task in left:
-                task.cancel()
-            if left:
-                await asyncio.wait(left, timeout=5)
+            for connection in list(self.open):
+                connection.stop()
+            await self._all_ended(STOP_SECONDS)
+
+    async def _all_ended(self, seconds: float) -> None:
+        self._none.clear()
+        if self.open:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._none.wait(), seconds)
 
 
 def _displaced() -> TooManyConnections:

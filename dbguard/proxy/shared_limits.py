@@ -134,23 +134,20 @@ class SharedBackends(OwnBackends):
         super().__init__()
         self._ledger = ledger
 
-    @contextmanager
-    def login(self) -> Iterator[OwnBackend]:
+    def login(self) -> OwnBackend:
         with self._ledger.changing() as connection:
             number = connection.execute(
                 "INSERT INTO backends (worker) VALUES (?)", (self._ledger.worker,)
             ).lastrowid
         assert number is not None
-        own = OwnBackend(number=number)
-        try:
-            yield own
-        finally:
-            own.gone = True
-            with _tolerated(), self._ledger.changing() as connection:
-                connection.execute(
-                    "DELETE FROM backends WHERE number = ? AND server = ''", (number,)
-                )
-                connection.execute("UPDATE backends SET gone = 1 WHERE number = ?", (number,))
+        return OwnBackend(self, number)
+
+    def ended(self, own: OwnBackend) -> None:
+        with _tolerated(), self._ledger.changing() as connection:
+            connection.execute(
+                "DELETE FROM backends WHERE number = ? AND server = ''", (own.number,)
+            )
+            connection.execute("UPDATE backends SET gone = 1 WHERE number = ?", (own.number,))
 
     def note(self, own: OwnBackend, server: str, process_id: int) -> None:
         own.server, own.process_id, own.known = server, process_id, self.now()

@@ -92,6 +92,17 @@ class Stream(Channel):
         self._unread = data + self._unread
         self._wake()
 
+    def tell(self, told: Callable[[], None] | None) -> None:
+        """Have `told` called when there is something to take, or nothing more comes, and nobody
+        waits in `read`. It must not do anything yet but have it done."""
+        self._told = told
+
+    def take(self) -> bytes:
+        """What has come in and nobody has read."""
+        data, self._unread = self._unread, b""
+        self._let_come()
+        return data
+
     async def read(self, most: int | None = None) -> bytes:
         """What has come in, up to `most` bytes; b"" at the end of the stream, however that came."""
         while not self._unread and not self._ended:
@@ -101,11 +112,9 @@ class Stream(Channel):
                 await self._read
             finally:
                 self._read = None
-        data = self._unread
-        if most is None or len(data) <= most:
-            self._unread = b""
-        else:
-            data, self._unread = data[:most], data[most:]
+        if most is None or len(self._unread) <= most:
+            return self.take()
+        data, self._unread = self._unread[:most], self._unread[most:]
         self._let_come()
         return data
 
@@ -120,6 +129,11 @@ class Stream(Channel):
     def has_unread(self) -> bool:
         """Whether bytes have come in that nobody has read yet."""
         return bool(self._unread)
+
+    @property
+    def has_news(self) -> bool:
+        """Somebody was told to take something, or that nothing more comes."""
+        return bool(self._unread) or self._ended
 
     @property
     def is_gone(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -39,17 +38,12 @@ class Waiting:
 
     client: Stream
     process_id: int = 0
-    """Of the server's process that serves it."""
+    """Of the server's process that serves it, as soon as it has logged in."""
     _stopped: asyncio.Event | None = field(default=None, repr=False)
 
     def tell(self, text: str) -> None:
         """Show it a NOTICE."""
         self.client.write(notice(f"dbguard: {text}").encode_notice())
-
-    def of(self, process_id: int) -> Callable[[], bool]:
-        """It has logged in, and this process serves it; returns what ends its wait."""
-        self.process_id = process_id
-        return self.stop
 
     def stop(self) -> bool:
         """End the wait; False when there is none."""

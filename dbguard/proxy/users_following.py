@@ -37,7 +37,7 @@ async def follow_users(
         if refreshed is not None and tells:
             _tell(hub, known, refreshed)
         # also after a reload, which may have named another file
-        for connection in list(sessions.open.values()):
+        for connection in list(sessions.open):
             connection.end_revoked(known)
 
 

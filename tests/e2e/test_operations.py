@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +433,25 @@ def test_probes_and_metrics(module_clinic_database: Any, guard: Callable[..., Gu
     assert float(samples['dbguard_wait_seconds_count{what="audit"}']) >= 2
     for word in ("patients", "analyst", "77001234", "last_name"):
         assert word not in text
+
+
+def test_no_task_waits_for_sessions_that_do_nothing(
+    module_clinic_database: Any, guard: Callable[..., Guarded]
+) -> None:
+    proxy = guard(module_clinic_database, rules=HIPAA, metrics=True)
+
+    def rests(tasks: float) -> bool:
+        return proxy.samples()["dbguard_tasks"] <= tasks
+
+    proxy.connect("analyst").close()
+    before = proxy.samples()["dbguard_tasks"]
+    with ExitStack() as stack:
+        for _ in range(9):
+            session = stack.enter_context(closing(proxy.connect("analyst")))
+            session.execute("SELECT last_name FROM clinic.patients WHERE id = 77001234")
+        # a look at the catalog may just be under way
+        within(30, lambda: rests(before + 3))
+    within(30, lambda: rests(before + 3))
 
 
 def test_not_ready_while_draining(proxy: Guarded) -> None:

@@ -67,6 +67,13 @@ async def test_one_for_a_new_statement_is_sent_again_until_it_helps(
     under_way = None if age is None else (1, time.monotonic() - age)
     requests: list[bytes] = []
 
+    class Work:
+        at_rest = False
+
+        @property
+        def under_way(self) -> tuple[int, float] | None:
+            return under_way
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal under_way
         requests.append(await reader.readexactly(18))
@@ -78,7 +85,7 @@ async def test_one_for_a_new_statement_is_sent_again_until_it_helps(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     forwarded = asyncio.Event()
     upstream = Upstream("127.0.0.1", server.sockets[0].getsockname()[1])
-    target = CancelTarget(upstream, 1, b"secret", forwarded, under_way=lambda: under_way)
+    target = CancelTarget(upstream, 1, b"secret", forwarded, Work())
     if not waits:
         forwarded.set()
     async with server:
