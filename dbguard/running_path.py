@@ -26,6 +26,7 @@ MODULES = (
     "audit.ledger",
     "audit.linking",
     "audit.merkle",
+    "audit.pace",
     "audit.rendering",
     "audit.stamping",
     "audit.storage",

@@ -2,6 +2,7 @@ cimport cython
 
 from dbguard.audit.journal cimport Journal
 from dbguard.audit.ledger cimport Ledger
+from dbguard.audit.pace cimport Pace
 from dbguard.audit.stamping cimport Stamps
 
 cdef class Commits:
@@ -21,12 +22,15 @@ cdef class Commits:
     cdef tuple _kept_mark
     cdef tuple _written_mark
     cdef long long _written
+    cdef bint _syncing
+    cdef public Pace pace
 
     @cython.locals(ledger=Ledger, queue=list, sequence=cython.longlong, now=object)
     cpdef long long append(self, bytes body, bint together, bint promised) except -1
     cdef _rouse(self)
     @cython.locals(ledger=Ledger, batch=list, mark=tuple)
     cpdef bint at_once(self) except -1
+    cdef bint _sync_at_once(self) except -1
     @cython.locals(ledger=Ledger)
     cdef bint _may_write(self, list batch) except -1
     cdef _keep(self, long long sequence, object outage, tuple mark)

@@ -16,6 +16,7 @@ from dbguard.audit.journal import Journal, Syncing
 from dbguard.audit.ledger import Ledger
 from dbguard.audit.linking import Entry
 from dbguard.audit.outage import AuditFailure, Outage, closed, errno_name
+from dbguard.audit.pace import Pace
 from dbguard.audit.records import EventRecord
 from dbguard.audit.rendering import render
 from dbguard.audit.stamping import CLOCK_BODY, NEVER, Mark, Stamps, written
@@ -38,6 +39,7 @@ class Commits:
         "_stamps",
         "_written",
         "_written_mark",
+        "_syncing",
         "asleep",
         "checkpoints",
         "disk",
@@ -45,6 +47,7 @@ class Commits:
         "journal",
         "ledger",
         "lock",
+        "pace",
         "progress",
         "queue",
         "subscribers",
@@ -58,6 +61,9 @@ class Commits:
         journal.segment_ends = self.checkpoint
         self.ledger = Ledger(journal.last.sequence)
         self.queue: list[Entry] = []
+        self.pace = Pace()
+        self._syncing = False
+        """The thread is at it."""
         self.disk = threading.Lock()
         self.lock = threading.Lock()
         self.work = threading.Condition(self.lock)
@@ -139,9 +145,10 @@ class Commits:
 
     def at_once(self) -> bool:
         """Write what is queued now; returns whether all of it is kept. If not, the rest is for the
-        thread, which is told. Waits no longer than for what the thread does between two syncs.
+        thread, which is told. Waits no longer than for what the thread does between two syncs, and
+        DURABLE for a sync of its own where they are quick.
 
-        The thread syncs, does what takes longer (new segments, checkpoints), and ends outages.
+        The thread does what takes longer (slow syncs, new segments, checkpoints), and ends outages.
         """
         ledger, disk = self.ledger, self.disk
         if not self.queue and ledger.kept == ledger.next - 1:
@@ -174,10 +181,7 @@ class Commits:
                 self.hurry()  # it tries again
                 return False
             self._written, self._written_mark = batch[-1][0], mark
-            if self.journal.durable:
-                if self.asleep:
-                    with self.lock:
-                        self._rouse()
+            if self.journal.durable and not self._sync_at_once():
                 return False
             self._keep(self._written, None, mark)
             if self.journal.hashes >= _TREE_BATCH:
@@ -188,6 +192,23 @@ class Commits:
             raise
         finally:
             disk.release()
+
+    def _sync_at_once(self) -> bool:
+        """DURABLE: sync what was written, if that is quick; else it is for the thread."""
+        if self._syncing or not self.pace.quick:
+            if self.asleep:
+                with self.lock:
+                    self._rouse()
+            return False
+        began = time.monotonic()
+        try:
+            self.journal.sync()
+        except OSError as error:
+            self.sync_failed(error)
+            self.hurry()
+            return False
+        self.pace.took(time.monotonic() - began)
+        return True
 
     def _may_write(self, batch: list[Entry]) -> bool:
         ledger = self.ledger
@@ -237,10 +258,12 @@ class Commits:
     def begin_sync(self) -> tuple[Syncing, Mark] | None:
         """As Journal.begin_sync (under `disk`)."""
         syncing = self.journal.begin_sync()
+        self._syncing = syncing is not None
         return None if syncing is None else (syncing, self._written_mark)
 
     def end_sync(self, syncing: Syncing, mark: Mark) -> None:
         """It is durable (under `disk`). Raises OSError: the head file cannot be written."""
+        self._syncing = False
         self.journal.end_sync(syncing)
         if syncing.last.sequence > self.ledger.kept:
             self._keep(syncing.last.sequence, None, mark)
@@ -248,6 +271,7 @@ class Commits:
 
     def sync_failed(self, error: OSError) -> None:
         """It is not, nor is what was written meanwhile (under `disk`)."""
+        self._syncing = False
         self.journal.sync_failed()
         self.fail(error, self._written - self.ledger.kept)
 

@@ -20,6 +20,7 @@ cdef class Journal:
     cdef list _pieces
     cdef object _synced_last
     cdef Py_ssize_t _synced_hashes
+    cdef long long _told
     cdef bint _sync_failed
     cdef bint _damaged
     cdef object _file

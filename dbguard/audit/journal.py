@@ -62,6 +62,7 @@ class Journal:
         "_synced",
         "_synced_hashes",
         "_synced_last",
+        "_told",
         "durable",
         "segment_ends",
     )
@@ -105,6 +106,8 @@ class Journal:
         """The last record that is durable, ..."""
         self._synced_hashes = 0
         """... and, DURABLE, how many of `_hashes` are of records up to there."""
+        self._told = -1
+        """The record that the head file tells of."""
         self._sync_failed = False
         self._damaged = False
         """There may be bytes behind `_size`."""
@@ -134,6 +137,11 @@ class Journal:
     def settled(self) -> Head:
         """The last of the records whose hashes `take_hashes` gives or has given."""
         return self._synced_last if self.durable else self.last
+
+    @property
+    def told(self) -> bool:
+        """The head file says how far the trail is durable."""
+        return self._told == self._synced_last.sequence
 
     @property
     def last_segment(self) -> int:
@@ -223,6 +231,7 @@ class Journal:
     def tell_head(self) -> None:
         """Let the head file say how far the trail is durable."""
         write_fully(self._head_file, self._synced_last.render(), 0)
+        self._told = self._synced_last.sequence
 
     def _note_synced(self, size: int, last: Head, hashes: int, pieces: int) -> None:
         self._synced, self._synced_last = size, last

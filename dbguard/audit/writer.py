@@ -36,7 +36,8 @@ from dbguard.errors import AuditUnavailable
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 SYNC_SECONDS = 0.04
-"""BUFFERED: when to sync after the first unsynced record; 50 ms are promised."""
+"""BUFFERED: when to sync after the first unsynced record; 50 ms are promised. DURABLE: when the head
+file is to say that a record is synced, at the latest."""
 LINGER_SECONDS = 0.005
 """BUFFERED: how long records wait for somebody to commit them before the thread does."""
 SEGMENT_SECONDS = 86_400.0
@@ -310,22 +311,25 @@ class AuditLog:
                 return
             if self._buffered:
                 commits.absorb()
-                if not self._is_due():
+                if not self._is_due(journal.unsynced):
                     return
             elif not journal.unsynced:
-                self._sync_here()
+                if self._is_due(not journal.told):  # of what others have synced
+                    self._sync_here()
                 return
             begun = commits.begin_sync()
             if begun is None:
                 self._sync_here()
                 return
         syncing, mark = begun
+        began = time.monotonic()
         try:
             syncing.file.fdatasync()  # others commit meanwhile
         except OSError as error:
             with commits.disk:
                 commits.sync_failed(error)
             return
+        commits.pace.took(time.monotonic() - began)
         with commits.disk:
             commits.end_sync(syncing, mark)
             if not self._buffered:
@@ -339,12 +343,12 @@ class AuditLog:
         self._commits.absorb()
         self._journal.tell_head()
 
-    def _is_due(self) -> bool:
-        """BUFFERED: whether to sync now."""
+    def _is_due(self, waits: bool) -> bool:
+        """Whether what waits for it has waited long enough."""
         now = time.monotonic()
-        if self._journal.unsynced and self._sync_due is None:
+        if waits and self._sync_due is None:
             self._sync_due = now + SYNC_SECONDS
-        if not self._journal.unsynced:
+        if not waits:
             self._sync_due = None
         if self._sync_due is None or now < self._sync_due:
             return False

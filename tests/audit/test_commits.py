@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from dbguard.audit.asyncio_front import AsyncAudit
+from dbguard.audit.pace import Pace
 from dbguard.audit.reading import read
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.signing import SigningKey
@@ -257,6 +258,68 @@ def test_a_write_that_fails_while_the_disk_syncs_loses_nothing_but_itself(
     assert isinstance(stored[2].record, EventRecord)
     assert stored[2].record.field("records_lost") == "1"
     assert verify(tmp_path).ok
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All syncs count as quick."""
+    monkeypatch.setattr("dbguard.audit.pace.QUICK_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_quick_syncs_are_done_by_who_commits(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    log.wait(log.append(EVENT), timeout=60)  # makes the segment
+    for count in (1, 20, 400):
+        sequences = [log.append(EVENT) for _ in range(count)]
+        assert committed(log)
+        assert {log.fate(sequence) for sequence in sequences} == {Fate.KEPT}
+        path = tmp_path / "audit-000001.jsonl"
+        assert storage.durable[path] == path.read_bytes()
+    deadline = time.monotonic() + 60
+    while b'"seq":%d,' % sequences[-1] not in (tmp_path / "head").read_bytes():
+        assert time.monotonic() < deadline  # the thread sees to it, with nobody appending
+        time.sleep(0.005)
+    log.close()
+    assert verify(tmp_path).ok
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_quick_sync_that_fails_keeps_nothing(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
+    log = AuditLog.open(tmp_path, storage=storage)
+    log.wait(log.append(EVENT), timeout=60)
+    storage.failing["fdatasync"] = errno.EIO
+    lost = [log.append(EVENT), log.append(EVENT)]
+    assert not log.commit()
+    for sequence in lost:
+        with pytest.raises(AuditUnavailable):
+            log.wait(sequence, timeout=60)
+    assert (tmp_path / "audit-000001.jsonl").read_bytes().count(b"\n") == 1
+    storage.failing.clear()
+    deadline = time.monotonic() + 60
+    while not log.available:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    log.close()
+    assert [log.fate(sequence) for sequence in lost] == [Fate.LOST, Fate.LOST]
+    stored = list(read(tmp_path))
+    assert [one.kind for one in stored] == ["connect", "recovery"]
+    assert isinstance(stored[1].record, EventRecord)
+    assert stored[1].record.field("records_lost") == "2"
+    assert verify(tmp_path).ok
+
+
+def test_disks_are_slow_until_they_were_quick_for_a_while() -> None:
+    pace = Pace()
+    assert not pace.quick
+    for _ in range(30):
+        pace.took(0.0001)
+    assert pace.quick
+    pace.took(5.0)
+    assert not pace.quick
+    for _ in range(30):
+        pace.took(0.0001)
+    assert pace.quick
 
 
 def test_a_durable_segment_may_lose_its_first_record(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]

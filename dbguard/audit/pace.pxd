@@ -1,0 +1,2 @@
+cdef class Pace:
+    cdef double _seconds
