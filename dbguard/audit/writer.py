@@ -36,8 +36,8 @@ from dbguard.errors import AuditUnavailable
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 SYNC_SECONDS = 0.04
-"""BUFFERED: when to sync after the first unsynced record; 50 ms are promised. DURABLE: when the head
-file is to say that a record is synced, at the latest."""
+"""BUFFERED: when to sync after the first unsynced record; 50 ms are promised. DURABLE: how long the
+head file may not tell of what is synced."""
 LINGER_SECONDS = 0.005
 """BUFFERED: how long records wait for somebody to commit them before the thread does."""
 SEGMENT_SECONDS = 86_400.0
