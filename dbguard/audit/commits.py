@@ -37,9 +37,9 @@ class Commits:
     __slots__ = (
         "_kept_mark",
         "_stamps",
+        "_syncing",
         "_written",
         "_written_mark",
-        "_syncing",
         "asleep",
         "checkpoints",
         "disk",
