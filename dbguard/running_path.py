@@ -30,6 +30,7 @@ MODULES = (
     "audit.rendering",
     "audit.stamping",
     "audit.storage",
+    "catalog.watched",
     "engine.answers",
     "engine.known",
     "engine.lane",
@@ -41,6 +42,8 @@ MODULES = (
     "proxy.latch",
     "proxy.polling",
     "proxy.shortcut",
+    "proxy.standing",
+    "proxy.surroundings",
     "sql.mould",
 )
 """Those that are compiled. C types stand beside each in a file of the same name that ends in .pxd,

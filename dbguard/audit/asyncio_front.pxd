@@ -9,7 +9,7 @@ cdef class AsyncAudit:
     cdef object _loop
     cdef object _at_turn_end
     cdef dict _waiting
-    cdef dict _calls
+    cdef list _calls
     cdef object _within
     cdef Commits _commits
     cdef Ledger _ledger
@@ -24,5 +24,5 @@ cdef class AsyncAudit:
     cpdef append_outcome(self, record)
     cdef _commit_here(self)
     cpdef when_known(self, long long sequence, call)
-    @cython.locals(calls=dict, kept=cython.longlong, sequence=cython.longlong, failing=bint)
+    @cython.locals(calls=list, kept=cython.longlong, sequence=cython.longlong, failing=bint)
     cpdef _wake(self)

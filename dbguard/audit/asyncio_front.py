@@ -35,7 +35,7 @@ class AsyncAudit:
         self._within = within
         self._commit_is_near = False
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
-        self._calls: dict[int, Callable[[bool], None]] = {}
+        self._calls: list[tuple[int, Callable[[bool], None]]] = []
         self._commits = log.commits
         self._ledger = log.commits.ledger
         self._commit_scheduled = False
@@ -119,8 +119,8 @@ class AsyncAudit:
 
     def when_known(self, sequence: int, call: Callable[[bool], None]) -> None:
         """Have `call` called on the loop: with True once the record is kept, with False when it is
-        lost. One call for each record, after this has returned."""
-        self._calls[sequence] = call
+        lost, after this has returned. It raises nothing."""
+        self._calls.append((sequence, call))
         if sequence <= self._ledger.kept or not self._log.available:
             self._loop.call_soon(self._wake)
 
@@ -144,14 +144,16 @@ class AsyncAudit:
 
     def _wake(self) -> None:
         kept, failing = self._ledger.kept, not self._log.available
-        calls = self._calls
-        for sequence in list(calls):
+        calls, self._calls = self._calls, []
+        for sequence, call in calls:
             if sequence > kept and not failing:
-                break  # nor are those behind it
-            if self._ledger.surely_keeps(sequence):
-                calls.pop(sequence)(True)
+                self._calls.append((sequence, call))
+            elif self._ledger.surely_keeps(sequence):
+                call(True)
             elif (fate := self._log.fate(sequence)) is not Fate.PENDING:
-                calls.pop(sequence)(fate is Fate.KEPT)
+                call(fate is Fate.KEPT)
+            else:
+                self._calls.append((sequence, call))
         for sequence in list(self._waiting):
             if sequence <= kept or (failing and self._log.fate(sequence) is not Fate.PENDING):
                 for future in self._waiting.pop(sequence):

@@ -26,6 +26,8 @@ _BYTES: Final = 8
 class Generations:
     """Of one process alone: nothing is ever changed by another."""
 
+    shared = False
+
     def of(self, database: str) -> int:
         """Never goes down."""
         return 0
@@ -37,6 +39,8 @@ class Generations:
 
 class SharedGenerations(Generations):
     """In a file that all of them have mapped. Counting waits for others that count, never long."""
+
+    shared = True
 
     def __init__(self, path: Path) -> None:
         """`path` is made by `prepare`. Raises OSError when it cannot be used."""

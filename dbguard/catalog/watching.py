@@ -7,7 +7,7 @@ import functools
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import asyncpg
 import structlog
@@ -22,6 +22,7 @@ from dbguard.catalog.loading import (
     read_document,
     read_normal,
 )
+from dbguard.catalog.watched import Watched
 from dbguard.errors import CatalogUnavailable
 from dbguard.sql.changes import EVERYTHING, CatalogChange
 from dbguard.sql.lineage import SYSTEM_SCHEMAS
@@ -67,39 +68,6 @@ FAILURES = (
 """Everything that using a control connection can raise."""
 
 
-@dataclass
-class _Watched:
-    """One database: its control connection and what was read over it."""
-
-    name: str
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
-    """Sessions in it and readings going on; without any there is no connection for long."""
-    polled: bool = False
-    """There is a task that looks every second."""
-    connection: asyncpg.Connection | None = None
-    snapshot: Snapshot | None = None
-    document: str = ""
-    system: SystemRows | None = None
-    fingerprint: str = ""
-    recovering: bool = False
-    """The server was a standby when the catalog was read last."""
-    recent: tuple[CatalogChange, ...] = ()
-    """What DDL through dbguard did that the snapshot need not show yet."""
-    asked: int = 0
-    """Number of refreshes asked for so far."""
-    done: int = 0
-    """How many of them the snapshot answers: those asked before its load began."""
-    loaded: float = 0.0
-    """time.monotonic() before the last reading."""
-    confirmed: float = -math.inf
-    """time.monotonic() before the last look that found or made the snapshot current."""
-    generation: int = 0
-    """What other workers have done up to it is among `recent`, or the snapshot shows it."""
-    shown: int = 0
-    """What they have done up to this generation the snapshot shows."""
-
-
 class Catalog:
     """Snapshots of the databases of one server.
 
@@ -121,13 +89,13 @@ class Catalog:
         stale_seconds: float = STALE_SECONDS,
         generations: Generations | None = None,
     ) -> None:
-        self._generations = generations or Generations()
+        self.generations = generations or Generations()
         self._dsn = dsn
         self._on_change = on_change
         self._poll_seconds = poll_seconds
-        self._stale_seconds = stale_seconds
+        self.stale_seconds = stale_seconds
         self._epoch = 0
-        self._databases: dict[str, _Watched] = {}
+        self._databases: dict[str, Watched] = {}
         self.roles: frozenset[str] = frozenset()
         """Names of the server's roles, as read last."""
         self.databases: set[str] = set()
@@ -135,7 +103,7 @@ class Catalog:
 
     def enter(self, database: str) -> None:
         """Somebody works in this database from now on; to be paired with `leave`."""
-        self._databases.setdefault(database, _Watched(database)).users += 1
+        self._databases.setdefault(database, Watched(database)).users += 1
 
     def leave(self, database: str) -> None:
         """Whoever had entered is gone."""
@@ -144,7 +112,7 @@ class Catalog:
 
     def note(self, database: str, changes: tuple[CatalogChange, ...]) -> None:
         """DDL that has gone through dbguard, and is committed, did this."""
-        now = self._generations.count(database)
+        now = self.generations.count(database)
         if (watched := self._databases.get(database)) is not None:
             watched.recent += changes
             if watched.generation == now - 1:  # nobody else has done anything meanwhile
@@ -157,7 +125,7 @@ class Catalog:
         watched = self._databases.get(database)
         if watched is None:
             return ()
-        now = self._generations.of(database)
+        now = self.generations.of(database)
         if watched.generation != now:
             watched.generation = now
             watched.recent += (EVERYTHING,)  # another worker knows what it was
@@ -175,18 +143,9 @@ class Catalog:
             return None
         return watched.snapshot
 
-    def standing(self, database: str) -> Snapshot | None:
-        """The snapshot at hand if it is sure to show all that was done up to now; what `current`
-        and `recent` tell, at once."""
-        watched = self._databases.get(database)
-        if watched is None or watched.recent:
-            return None
-        generation = self._generations.of(database)
-        if watched.generation != generation or watched.shown != generation:
-            return None
-        if time.monotonic() - watched.confirmed > self._stale_seconds:
-            return None
-        return watched.snapshot
+    def watched(self, database: str) -> Watched:
+        """What is known of a database that somebody has entered, until it is left."""
+        return self._databases[database]
 
     def lags(self, database: str) -> bool:
         """Whether the snapshot was read from a standby, which may show an older state."""
@@ -200,7 +159,7 @@ class Catalog:
         """
         if (ready := self.current(database)) is not None:
             return ready
-        watched = self._databases.setdefault(database, _Watched(database))
+        watched = self._databases.setdefault(database, Watched(database))
 
         async def work(connection: asyncpg.Connection) -> None:
             if watched.snapshot is None or self._is_stale(watched):
@@ -216,7 +175,7 @@ class Catalog:
         Calls that come while another one is reading share the next reading. Raises
         `CatalogUnavailable`.
         """
-        watched = self._databases.setdefault(database, _Watched(database))
+        watched = self._databases.setdefault(database, Watched(database))
         watched.asked += 1
         mine = watched.asked
 
@@ -249,14 +208,14 @@ class Catalog:
                 await _dispose(watched.connection)
                 watched.connection = None
 
-    def _is_stale(self, watched: _Watched) -> bool:
+    def _is_stale(self, watched: Watched) -> bool:
         """It was not confirmed lately, or another worker has changed what it shows."""
         return (
-            time.monotonic() - watched.confirmed > self._stale_seconds
-            or watched.shown != self._generations.of(watched.name)
+            time.monotonic() - watched.confirmed > self.stale_seconds
+            or watched.shown != self.generations.of(watched.name)
         )
 
-    async def _poll(self, watched: _Watched) -> None:
+    async def _poll(self, watched: Watched) -> None:
         """Look again and again while anybody is there, then close the connection.
 
         In a task of its own: a database that does not answer holds up no other one.
@@ -278,7 +237,7 @@ class Catalog:
                     "catalog unavailable", database=watched.name, cause=error.detail, retry_in=pause
                 )
 
-    async def _withdraw(self, watched: _Watched) -> None:
+    async def _withdraw(self, watched: Watched) -> None:
         """Close the connection. The database may be replaced by another of its name unseen, so
         the snapshot needs to be confirmed before it is used again."""
         async with watched.lock:
@@ -296,7 +255,7 @@ class Catalog:
             del self._databases[watched.name]
 
     async def _use(
-        self, watched: _Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
+        self, watched: Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
     ) -> None:
         """Do `work` on the database's control connection, which serves one at a time.
 
@@ -319,7 +278,7 @@ class Catalog:
             watched.users -= 1
 
     async def _attempt(
-        self, watched: _Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
+        self, watched: Watched, work: Callable[[asyncpg.Connection], Awaitable[None]]
     ) -> None:
         try:
             if watched.connection is None:
@@ -339,13 +298,13 @@ class Catalog:
 
     async def _look(
         self,
-        watched: _Watched,
+        watched: Watched,
         connection: asyncpg.Connection,
         reason: str = "changed elsewhere",
     ) -> None:
         """Ask for the fingerprint, and read the catalog if it is a new one."""
         begun, answers, noted = time.monotonic(), watched.asked, len(watched.recent)
-        shown = self._generations.of(watched.name)
+        shown = self.generations.of(watched.name)
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
         if (
             watched.snapshot is not None
@@ -357,9 +316,9 @@ class Catalog:
         else:
             await self._load(watched, connection, reason)
 
-    async def _load(self, watched: _Watched, connection: asyncpg.Connection, reason: str) -> None:
+    async def _load(self, watched: Watched, connection: asyncpg.Connection, reason: str) -> None:
         answers, begun, noted = watched.asked, time.monotonic(), len(watched.recent)
-        shown = self._generations.of(watched.name)
+        shown = self.generations.of(watched.name)
         # Before the document: a change between the two is seen again at the next poll.
         fingerprint = await connection.fetchval(FINGERPRINT_QUERY)
         recovering = await connection.fetchval("SELECT pg_catalog.pg_is_in_recovery()")
@@ -388,7 +347,7 @@ class Catalog:
             self._on_change(watched.snapshot)
 
     async def _read(
-        self, watched: _Watched, connection: asyncpg.Connection
+        self, watched: Watched, connection: asyncpg.Connection
     ) -> tuple[str, Snapshot | None]:
         """The document and what it shows; None when it is the one read last."""
         # In threads: 30 ms, and 200 with 2,000 tables, are long for everybody else.

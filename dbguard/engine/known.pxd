@@ -21,6 +21,10 @@ cdef class Known:
     cdef public Mould mould
     cdef public tuple sent
     cdef public object columns
+    cdef public object key
+    cdef public object view
+    cdef public object restricted
+    cdef public bint raw_access
 
 cdef class Knowledge:
     cdef public object identity

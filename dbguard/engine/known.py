@@ -15,6 +15,7 @@ from dbguard.policy.model import SYSTEM_TAGS
 from dbguard.sql.facts import EffectKind, SessionEffect
 from dbguard.sql.mould import Mould, mould_of
 from dbguard.sql.shape import Shape, shape_of
+from dbguard.sql.snapshot import SessionView
 from dbguard.wire import frontend
 from dbguard.wire.framing import pack
 from dbguard.wire.tags import Frontend
@@ -22,7 +23,7 @@ from dbguard.wire.tags import Frontend
 from .asks import Planned, Surroundings
 from .auditing import SessionIdentity, decision_records
 from .names import NameTable, Prepared
-from .plan import Basis, Plan, PlanRequest
+from .plan import Basis, Plan, PlanRequest, Restricted, StateKey
 from .scope import Scope
 from .stencil import Stencil, joined
 
@@ -69,6 +70,16 @@ class Known:
     """What is sent between the literals."""
     columns: bytes | None = field(default=None, repr=False)
     """RowDescription's payload when it was last looked at, and found to show nothing protected."""
+    key: StateKey = field(init=False)
+    view: SessionView = field(init=False)
+    restricted: Restricted = field(init=False)
+    """These three are those of `basis`, asked for each time."""
+    raw_access: bool = field(init=False)
+    """As the plan has it."""
+
+    def __post_init__(self) -> None:
+        self.key, self.view = self.basis.key, self.basis.view
+        self.restricted, self.raw_access = self.basis.restricted, self.plan.raw_access
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ cdef class Lane:
     cdef public Knowledge knowledge
 
     @cython.locals(kind=int, begin=Py_ssize_t, end=Py_ssize_t, tail=Py_ssize_t, described=bint,
+                   stop=Py_ssize_t,
                    known=Known, bound=Known)
     cpdef object offer(self, bytes data)
     @cython.locals(known=Known, before=Prepared, made=Prepared)

@@ -130,7 +130,10 @@ class Lane:
             return None
         if kind == _PARSE:
             return self._parsed(data, begin, described)
-        bound = self.knowledge.statement(data[6 : data.find(b"\0", 6, end)])
+        stop = 6
+        while stop < end and data[stop]:
+            stop += 1
+        bound = self.knowledge.statement(data[6:stop])
         if bound is None or not self._holds(bound):
             return None
         return self._take(bound, data, data, described, bound.prepared)
@@ -144,7 +147,7 @@ class Lane:
         if data[bind] != _BIND or data[bind + 6]:
             return None
         known = self.knowledge.text(data[:bind])
-        if known is None or not (described or known.plan.raw_access) or not self._holds(known):
+        if known is None or not (described or known.raw_access) or not self._holds(known):
             return None
         before = known.prepared
         assert before is not None
@@ -162,7 +165,7 @@ class Lane:
 
     def _holds(self, known: Known) -> bool:
         """Whether nothing is on its way, and all is as it was when it was decided."""
-        link, scope, basis = self.link, self.scope, known.basis
+        link, scope = self.link, self.scope
         if (
             self.group is not None
             or link.skip is not _NOTHING
@@ -174,14 +177,14 @@ class Lane:
             or link.status == b"E"
             or scope.status != link.status
             or not scope.settled()
-            or (scope.view is not basis.view and scope.view != basis.view)
+            or (scope.view is not known.view and scope.view != known.view)
             or (scope.texts is not known.texts and scope.texts != known.texts)
             or self.identity.principal is not known.principal
             or (known.names_masks and not self.answers.masks_named)
         ):
             return False
         key = self.surroundings.standing_key()
-        if key is None or (key is not basis.key and key != basis.key):
+        if key is None or (key is not known.key and key != known.key):
             return False
         return scope.said is None or scope.seen is key or scope.seen == key
 
@@ -193,9 +196,9 @@ class Lane:
         described: bool,
         prepared: Prepared | None,
     ) -> int:
-        answers, plan, surroundings = self.answers, known.plan, self.surroundings
-        answers.restricted, answers.raw_access = known.basis.restricted, plan.raw_access
-        self.scope.raw_access = plan.raw_access
+        answers, surroundings = self.answers, self.surroundings
+        answers.restricted = known.restricted
+        answers.raw_access = self.scope.raw_access = known.raw_access
         parsed, decision = None, known.decision
         if known.of_parse is not None:
             assert prepared is not None
@@ -286,9 +289,9 @@ class Lane:
 
     def _shows_nothing(self, known: Known, columns: bytes) -> bool:
         """The tripwire has nothing against these columns."""
-        if not known.plan.raw_access:
+        if not known.raw_access:
             frame = Frame(Backend.ROW_DESCRIPTION, columns)
-            if protected_column(frame, known.basis.restricted) is not None:
+            if protected_column(frame, known.restricted) is not None:
                 return False
         known.columns = columns
         return True

@@ -50,6 +50,7 @@ from .impersonal import impersonal, personal
 from .metrics import Lookup, Metrics
 from .naming import recorded_column
 from .plan_cache import PlanCache
+from .standing import Standing
 from .taking import answer_of
 from .under_way import UnderWay
 from .user_sessions import UserSessions
@@ -99,6 +100,7 @@ class Hub:
     """Which server this is, in keys of what the servers share: another one may have databases of
     the same names, and epochs count for each by itself."""
     _restricted: dict[tuple[StateKey, Principal], Restricted] = field(default_factory=dict)
+    _standings: dict[str, Standing] = field(default_factory=dict)
     _worlds: WorldCache = field(default_factory=WorldCache)
     _memories: dict[str, tuple[StateKey, Memory]] = field(default_factory=dict)
     """By database: what was classified, so that renaming does not take tags off."""
@@ -127,6 +129,14 @@ class Hub:
                 self._impersonal.clear()
             known = self._impersonal[principal] = impersonal(self.policy, principal)
         return replace(request, principal=known)
+
+    def standing(self, database: str) -> Standing:
+        """What the sessions of a database, each of which has entered it, ask before statements."""
+        watched = self.catalog.watched(database)
+        found = self._standings.get(database)
+        if found is None or found.watched is not watched:
+            found = self._standings[database] = Standing(self, watched)
+        return found
 
     def record(self, record: Record | Rendered) -> int:
         """Append to the audit trail, and count."""

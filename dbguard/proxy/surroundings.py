@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from dbguard.audit.records import Record
+from dbguard.audit.rendering import Rendered
 from dbguard.catalog.loading import (
     NORMAL_QUERY,
     SNAPSHOT_QUERY,
@@ -26,6 +28,17 @@ from .impersonal import personal
 class SessionSurroundings:
     """A session's view of the hub: `engine.asks.Surroundings`."""
 
+    __slots__ = (
+        "_audit",
+        "_count",
+        "_database",
+        "_hub",
+        "_key",
+        "_key_of",
+        "_last",
+        "_standing",
+        "monotonic",
+    )
     whole_overlay_query = SNAPSHOT_QUERY
 
     def __init__(self, hub: Hub, snapshot: Snapshot) -> None:
@@ -35,9 +48,20 @@ class SessionSurroundings:
         self._key: StateKey | None = None
         self._key_of: tuple[Snapshot, Policy] | None = None
         """What `_key` was made of, beside its last member: it is asked for at each statement."""
-        self.record = hub.record
-        self.record_outcome = hub.audit.append_outcome
+        self._standing = hub.standing(snapshot.database)
+        self._audit = hub.audit
+        self._count = hub.metrics.decided
         self.monotonic = time.monotonic
+
+    def record(self, record: Record | Rendered) -> int:
+        if isinstance(record, Rendered):
+            if record.counted is not None:
+                self._count(record.counted)
+            return self._audit.append(record)
+        return self._hub.record(record)
+
+    def record_outcome(self, record: Rendered) -> int:
+        return self._audit.append_outcome(record)
 
     def snapshot(self) -> Snapshot:
         current = self._hub.catalog.current(self._database)
@@ -49,12 +73,10 @@ class SessionSurroundings:
         return self._key_for(self.snapshot(), self._hub.drifts.revision(self._database))
 
     def standing_key(self) -> StateKey | None:
-        snapshot = self._hub.catalog.standing(self._database)
-        revision = self._hub.drifts.standing(self._database)
-        if snapshot is None or revision is None:
-            return None
-        self._last = snapshot
-        return self._key_for(snapshot, revision)
+        key = self._standing.key()
+        if key is not None and self._standing.snapshot is not None:
+            self._last = self._standing.snapshot
+        return key
 
     def _key_for(self, snapshot: Snapshot, revision: int) -> StateKey:
         hub, key = self._hub, self._key

@@ -220,11 +220,17 @@ async def test_a_closed_idle_connection_is_no_ones_error(database: Any) -> None:
         await catalog.close()
 
 
+def standing(catalog: Catalog, database: Any) -> Snapshot | None:
+    """As sessions ask for it before each statement."""
+    generation = catalog.generations.of(database.name)
+    return catalog.watched(database.name).standing(generation, catalog.stale_seconds)
+
+
 async def test_without_confirmation_the_snapshot_goes_stale(database: Any) -> None:
     catalog = Catalog(control(database), stale_seconds=0.0)
     try:
         first = await catalog.snapshot(database.name)
-        assert catalog.current(database.name) is catalog.standing(database.name) is None
+        assert catalog.current(database.name) is standing(catalog, database) is None
         assert await catalog.snapshot(database.name) is first
         database.execute("CREATE TABLE s.later ()")
         assert ("s", "later") in (await catalog.snapshot(database.name)).relation_by_name
@@ -352,11 +358,11 @@ async def test_what_another_worker_did_is_unclear_until_it_was_looked_at(
     try:
         for catalog in (one, other):
             await catalog.snapshot(database.name)
-            assert catalog.standing(database.name) is catalog.current(database.name) is not None
+            assert standing(catalog, database) is catalog.current(database.name) is not None
         one.note(database.name, made)
         assert one.recent(database.name) == made
-        assert one.standing(database.name) is None, "it need not show what was made"
-        assert other.standing(database.name) is None
+        assert standing(one, database) is None, "it need not show what was made"
+        assert standing(other, database) is None
         assert one.current(database.name) is not None, "it knows what it did itself"
         assert other.current(database.name) is None
         assert other.recent(database.name) == (EVERYTHING,)
@@ -364,12 +370,12 @@ async def test_what_another_worker_did_is_unclear_until_it_was_looked_at(
         seen = await other.refresh(database.name, "test")
         assert ("s", "made") in seen.relation_by_name
         assert other.recent(database.name) == ()
-        assert other.current(database.name) is other.standing(database.name) is seen
+        assert other.current(database.name) is standing(other, database) is seen
 
         other.note(database.name, ())
         one.note(database.name, ())
         assert one.current(database.name) is None, "its own does not hide the other's"
-        assert one.standing(database.name) is None
+        assert standing(one, database) is None
         assert one.recent(database.name)[-1] == EVERYTHING
         await one.snapshot(database.name)
         assert one.current(database.name) is not None
