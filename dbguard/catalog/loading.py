@@ -374,6 +374,7 @@ def _functions(
 ) -> Iterable[Function]:
     composites = {row[0]: columns_of.get(row[5], ()) for row in parts["types"] if row[5] != "0"}
     owners = {str(oid): owner for oid, owner in parts.get("function_owners", ())}
+    defining = set(map(str, parts.get("defining", ())))
     atomic = {oid: _atomic_body(text, arguments) for oid, text, arguments in parts["atomic"]}
     for (
         oid,
@@ -417,6 +418,7 @@ def _functions(
             source=atomic.get(oid) if source == "" else source,
             owner=owners.get(str(oid), ""),
             argument_names=_argument_names(*named) if named else (),
+            defines=str(oid) in defining,
         )
 
 

@@ -86,7 +86,7 @@ def _query(*, texts: bool, system: bool = True) -> str:
     viewdef = VIEW_TEXT.format("r.oid") if texts else "NULL"
     functiondef = FUNCTION_TEXT.format("f.oid") if texts else "NULL"
     arguments = ARGUMENTS_TEXT.format("f.oid") if texts else "NULL"
-    return f"""
+    return rf"""
 WITH RECURSIVE
 own_database AS (
   SELECT d.oid, d.datname, d.datdba FROM pg_catalog.pg_database d
@@ -353,6 +353,11 @@ SELECT pg_catalog.json_build_object(
         f.oid, r.rolname) ORDER BY f.oid)
     FROM functions f JOIN pg_catalog.pg_roles r ON r.oid {_EQ} f.proowner
     WHERE f.oid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid),
+  'defining', (SELECT pg_catalog.json_agg(f.oid ORDER BY f.oid)
+    FROM functions f
+    WHERE f.oid OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid
+      AND f.provolatile {_EQ} 'v'
+      AND f.prosrc OPERATOR(pg_catalog.~*) '\m(create|alter|drop)\M'),
   'atomic', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, {functiondef}, {arguments}) ORDER BY f.oid)
     FROM functions f

@@ -276,7 +276,7 @@ def _planned(
         action=facts.action,
         wrapper=facts.wrapper,
         decision=decision,
-        effects=facts.effects,
+        effects=(*facts.effects, *_unseen_ddl(world, facts)),
         recorded=mentioned(
             with_reached(recorded, facts, world.knows),
             relations,
@@ -295,6 +295,20 @@ def _planned(
         shows=shows,
         destroys=decision.destroys,
     )
+
+
+def _unseen_ddl(world: World, facts: StatementFacts) -> tuple[SessionEffect, ...]:
+    """What functions that are called may do to the catalog; those that the rules declare safe run
+    no DDL. Triggers and the like run too often to look at the catalog behind each."""
+    safe = world.bound.policy.safe_functions
+    for use in facts.functions:
+        if use in facts.behind or use.trust is not FunctionTrust.UNKNOWN:
+            continue
+        if not safe.issuperset(use.signatures):
+            named = world.snapshot.functions_by_name.get(use.name, ())
+            if any(f.defines and f.signature in use.signatures for f in named):
+                return (SessionEffect(EffectKind.CATALOG),)
+    return ()
 
 
 def _rewritten(

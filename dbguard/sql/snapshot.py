@@ -159,6 +159,8 @@ class Function:
     """Role that may replace it; empty for the server's own, and in older saved snapshots."""
     argument_names: tuple[str, ...] = ()
     """Names of the input arguments of such a function, in order; empty where it has none."""
+    defines: bool = False
+    """It is volatile, and its source has CREATE, ALTER or DROP in it: it may run DDL."""
 
     @property
     def signature(self) -> str:

@@ -132,22 +132,29 @@ SELECT become('way_viewers') => [redacted] n1
 BEGIN ;; SELECT become('way_viewers') ;; ROLLBACK => canary-71 n1
 SET SESSION AUTHORIZATION DEFAULT => canary-71 n1
 """)
-SHOWING = "VIEW shown{n} AS SELECT id, ssn AS note FROM people{n}"
-ELSEWHERE = scripts(
-    """
+WORDS = {
+    "making": "CREATE FUNCTION swap{n}() RETURNS void {code} CREATE OR REPLACE {shows}; END'",
+    "procedure": "CREATE PROCEDURE does{n}() {code} PERFORM swap{n}(); END'",
+    "code": "LANGUAGE plpgsql AS 'BEGIN",
+    "shows": "VIEW shown{n} AS SELECT id, ssn AS note FROM people{n}",
+    "away": "ALTER VIEW shown{n} RENAME TO old{n}",
+    "rename": "ALTER TABLE people{n} RENAME",
+}
+ELSEWHERE = scripts("""
 CREATE OR REPLACE {shows} => [redacted]
 BEGIN ;; CREATE OR REPLACE {shows} ;; COMMIT => [redacted]
 BEGIN; CREATE OR REPLACE {shows}; COMMIT => [redacted]
 DO 'BEGIN CREATE OR REPLACE {shows}; END' => [redacted]
+{making} ;; SELECT swap{n}() => [redacted]
+{making} ;; BEGIN ;; SELECT swap{n}() ;; COMMIT => [redacted]
+{making} ;; PREPARE p{n} AS SELECT swap{n}() ;; EXECUTE p{n} => [redacted]
+{making} ;; {procedure} ;; CALL does{n}() => [redacted]
 {away} ;; CREATE {shows} ;; GRANT SELECT ON shown{n} TO PUBLIC => [redacted]
 {away} ;; {rename} note TO x ;; {rename} ssn TO note ;; {rename} TO shown{n} => [redacted]
 UPDATE people{n} SET note = ssn => 42501
 INSERT INTO people{n} (id, note) SELECT 0, ssn FROM people{n} WHERE id = 1 => 42501
 DROP VIEW shown{n} => 42P01
-""".replace("{shows}", SHOWING)
-    .replace("{away}", "ALTER VIEW shown{n} RENAME TO old{n}")
-    .replace("{rename}", "ALTER TABLE people{n} RENAME")
-)
+""")
 PROBE = "SELECT ssn, note FROM people0 WHERE id = 1"
 
 
@@ -216,7 +223,9 @@ def test_what_another_session_does(place: Place) -> None:
             for run, client in zip(WAYS, clients, strict=True):
                 assert [told(run(client, text)) for _ in range(4)] == ["n1"] * 4
             for step in script.steps:
-                dba.execute(cast(LiteralString, step.replace("{n}", str(number))))
+                for word, meaning in [*WORDS.items(), ("n", str(number))]:
+                    step = step.replace(f"{{{word}}}", meaning)
+                dba.execute(cast(LiteralString, step))
             for run, client in zip(WAYS, clients, strict=True):
                 answers = [run(client, text) for _ in range(3)]
                 found = [told(answer) for answer in answers]
