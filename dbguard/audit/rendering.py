@@ -9,6 +9,7 @@ groups that `records` tells of, whichever of both they come from.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .members import rendered_members, rendered_text
@@ -61,14 +62,20 @@ class SessionTemplate(NamedTuple):
             "principal_user": record.principal_user,
         }
         return cls(
-            b'"kind":"decision",' + rendered_members(first) + b',"phase":',
+            _same(b'"kind":"decision",' + rendered_members(first) + b',"phase":'),
             b'",' + rendered_members({"session": record.session}) + b',"statement":',
             rendered_members(acting) + b"," if acting else b"",
-            b"," + rendered_members({"database": record.database}) + b",",
-            b"," + rendered_members({"environment": record.environment}) + b",",
+            _same(b"," + rendered_members({"database": record.database}) + b","),
+            _same(b"," + rendered_members({"environment": record.environment}) + b","),
             b"," + rendered_members(known) + b"," if known else b",",
-            b"," + rendered_members(user) + b",",
+            _same(b"," + rendered_members(user) + b","),
         )
+
+
+@lru_cache(maxsize=256)
+def _same(rendered: bytes) -> bytes:
+    """What most sessions of an application have in common they have once."""
+    return rendered
 
 
 class DecisionTemplate:

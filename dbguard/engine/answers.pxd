@@ -16,7 +16,6 @@ cdef class Answers:
     cdef public bint raw_access
     cdef public bint withhold_until_end
     cdef public bint masks_named
-    cdef public object completed
     cdef public Outcomes outcomes
 
     @cython.locals(scope=Scope, link=Link)

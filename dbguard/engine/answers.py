@@ -23,6 +23,7 @@ from dbguard.wire.tags import Backend
 
 from .asks import Surroundings
 from .copying import ask_for_syncs, interrupted, lost_synchronization
+from .following import follow
 from .link import ABORTED, Link, Skip
 from .names import NameTable
 from .outcomes import Outcomes
@@ -50,7 +51,6 @@ class Answers:
     report at COMMIT."""
     masks_named: bool = False
     """The client was told which columns it sees masked, or is about to be."""
-    completed: Callable[[Pending, int], None] | None = None
     outcomes: Outcomes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -187,8 +187,7 @@ class Answers:
             head.statement += 1
             if index < len(head.plan.statements):
                 self.statement_ran(head.plan.statements[index])
-                if self.completed is not None:
-                    self.completed(head, index)
+                follow(head, index, self.names, self.session)
         self.outcomes.record(head, index, frame.payload, "")
 
     def statement_ran(self, statement: PlannedStatement) -> None:
@@ -207,8 +206,8 @@ class Answers:
 
     def _tell_changes(self) -> None:
         if self.scope.committed:
-            self.surroundings.changed(tuple(self.scope.committed))
-            self.scope.committed.clear()
+            self.surroundings.changed(self.scope.committed)
+            self.scope.committed = ()
 
     def _copy_in(self, frame: Frame) -> None:
         head = self._head(Owed.QUERY, Owed.EXECUTE)

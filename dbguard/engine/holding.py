@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import UserDict
+from collections.abc import Iterator, MutableMapping
 from typing import Protocol, TypeVar
 
 
 class Weighed(Protocol):
-    """What can be held."""
+    """What can be held, under one name at a time."""
+
+    counted: int
+    """What it weighed when it was put there."""
 
     @property
     def weight(self) -> int:
@@ -17,20 +20,34 @@ class Weighed(Protocol):
 W = TypeVar("W", bound=Weighed)
 
 
-class Held(UserDict[str, W]):
+class Held(MutableMapping[str, W]):
     """Things by name. Each counts what it weighed when it was put there."""
 
+    __slots__ = ("data", "weight")
+
     def __init__(self) -> None:
-        super().__init__()
+        self.data: dict[str, W] = {}
         self.weight = 0
-        self._weights: dict[str, int] = {}
+
+    def __getitem__(self, name: str) -> W:
+        return self.data[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
 
     def __setitem__(self, name: str, value: W) -> None:
-        weight = value.weight
-        self.weight += weight - self._weights.get(name, 0)
-        self._weights[name] = weight
-        super().__setitem__(name, value)
+        before = self.data.get(name)
+        if before is not None:
+            self.weight -= before.counted
+        value.counted = value.weight
+        self.weight += value.counted
+        self.data[name] = value
 
     def __delitem__(self, name: str) -> None:
-        super().__delitem__(name)
-        self.weight -= self._weights.pop(name)
+        self.weight -= self.data.pop(name).counted

@@ -12,6 +12,7 @@ cdef class Prepared:
     cdef public Py_ssize_t cycle
     cdef public bint lost
     cdef public bint columnless
+    cdef public object counted
 
 cdef class Portal:
     cdef public str name
@@ -26,6 +27,7 @@ cdef class Portal:
     cdef public object base
     cdef public bytes text
     cdef public double met
+    cdef public object counted
 
 cdef class NameTable:
     cdef public Py_ssize_t limit

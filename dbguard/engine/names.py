@@ -43,6 +43,8 @@ class Prepared:
     columnless: bool = False
     """A FETCH whose cursor did not exist when it was parsed: whatever becomes of the cursor, the
     server describes it by NoData."""
+    counted: int = field(default=0, compare=False)
+    """What it weighed when it was put into its table."""
 
     @property
     def weight(self) -> int:
@@ -73,6 +75,8 @@ class Portal:
     """The client's own text; empty for a cursor that a string of statements made."""
     met: float = 0.0
     """When the requirements of its plan were met, in monotonic seconds."""
+    counted: int = field(default=0, compare=False)
+    """What it weighed when it was put into its table."""
 
     @property
     def weight(self) -> int:

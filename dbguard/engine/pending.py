@@ -152,7 +152,7 @@ class Queue:
     """How many of them change what later texts mean."""
     size: int = 0
     """Bytes of the messages that are not answered."""
-    copies: list[Pending] = field(default_factory=list)
+    copies: tuple[Pending, ...] = ()
     """Those that hold COPY FROM STDIN."""
     _cycles: deque[int] | tuple[()] = ()
     """Which ReadyForQuery each is, of those that are owed to the client."""
@@ -195,7 +195,7 @@ class Queue:
         self.unsettled += entry.settles
         self.size += entry.size
         if entry.copies_left:
-            self.copies.append(entry)
+            self.copies += (entry,)
         if entry.owed.ends_with_ready and not entry.unseen:
             self._cycles = _with(self._cycles, entry.cycle)
 
@@ -204,8 +204,8 @@ class Queue:
         self.rounds += entry.owed.ends_with_ready
         self.unsettled -= entry.settles
         self.size -= entry.size
-        if self.copies and entry in self.copies:
-            self.copies.remove(entry)
+        if self.copies:
+            self.copies = tuple(other for other in self.copies if other is not entry)
         if entry.owed.ends_with_ready and not entry.unseen:
             _, self._cycles = _first(self._cycles)
         return entry

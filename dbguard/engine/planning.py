@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from dbguard.errors import NotUnderstood, StatementError, SyntaxRefused, UndefinedName
@@ -412,4 +412,10 @@ def effective_view(
     implicit = [] if "pg_catalog" in path else ["pg_catalog"]
     if temporary and temporary not in path:
         implicit.insert(0, temporary)
-    return SessionView(user, tuple(implicit + path))
+    return _view(user, tuple(implicit + path))
+
+
+@lru_cache(maxsize=256)
+def _view(user: str, path: tuple[str, ...]) -> SessionView:
+    """Most sessions of an application have the same, and have it once."""
+    return SessionView(user, path)

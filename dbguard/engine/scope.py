@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dbguard.errors import NotUnderstood
 from dbguard.sql.changes import EVERYTHING, CatalogChange
@@ -40,6 +41,12 @@ _SETTLING = frozenset(
 )
 ENDING = frozenset({EffectKind.COMMIT, EffectKind.ROLLBACK, EffectKind.ROLLBACK_TO})
 _SETTING = frozenset({EffectKind.SET, EffectKind.SET_LOCAL, EffectKind.RESET})
+
+
+@lru_cache(maxsize=64)
+def _texts(*settings: str | None) -> tuple[str | None, ...]:
+    """Most sessions have the same, and have it once."""
+    return settings
 
 
 @dataclass(slots=True)
@@ -96,11 +103,11 @@ class Scope:
     texts alone, so that the server has to be asked."""
     temporary_before: tuple[CatalogChange, ...] | None = ()
     """The same as of the beginning of the transaction that touched them."""
-    uncommitted: list[CatalogChange] = field(default_factory=list)
+    uncommitted: tuple[CatalogChange, ...] = ()
     """What the open transaction did to names of relations."""
-    behind_overlay: list[CatalogChange] = field(default_factory=list)
+    behind_overlay: tuple[CatalogChange, ...] = ()
     """What was done since `overlay` was read."""
-    committed: list[CatalogChange] = field(default_factory=list)
+    committed: tuple[CatalogChange, ...] = ()
     """What a transaction that has ended did: for the surroundings to take."""
     failed: bool = False
     """Something failed since the last ReadyForQuery: what it took back is not known."""
@@ -153,7 +160,7 @@ class Scope:
 
     def _texts(self) -> tuple[str | None, ...]:
         get = self.parameters.get
-        return get("client_encoding"), get("standard_conforming_strings")
+        return _texts(get("client_encoding"), get("standard_conforming_strings"))
 
     def _codec(self) -> str:
         return codec_of(self.parameters.get("client_encoding", "UTF8"))
@@ -232,7 +239,7 @@ class Scope:
                     self.catalog_touched = True
                     self.overlay_stale = True
                     found = (EVERYTHING,) if changes is None else changes
-                    self.uncommitted += [c for c in found if not c.temporary]
+                    self.uncommitted += tuple(c for c in found if not c.temporary)
                     self.behind_overlay += found
                 case EffectKind.TEMPORARY:
                     self.has_temporary = self.temporary_touched = True
@@ -255,8 +262,8 @@ class Scope:
                     self.role_unsure |= self.role_touched
                     if self.catalog_touched or self.temporary_touched:
                         self.overlay_stale = True
-                        self.uncommitted = [EVERYTHING]
-                        self.behind_overlay = [EVERYTHING]
+                        self.uncommitted = (EVERYTHING,)
+                        self.behind_overlay = (EVERYTHING,)
 
     def _tell_temporary(
         self, effects: tuple[SessionEffect, ...], changes: tuple[CatalogChange, ...] | None
@@ -366,8 +373,8 @@ class Scope:
         if self.catalog_touched:
             self.catalog_touched = False
             if committed:
-                self.committed += [EVERYTHING] if self.failed else self.uncommitted
-            self.uncommitted, self.behind_overlay = [], []
+                self.committed += (EVERYTHING,) if self.failed else self.uncommitted
+            self.uncommitted = self.behind_overlay = ()
             self.overlay_stale = self.has_temporary
             if not self.has_temporary:
                 self.overlay = None

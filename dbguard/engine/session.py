@@ -23,7 +23,6 @@ from .auditing import SessionIdentity
 from .changes import Change
 from .copying import Copying
 from .extended import Extended
-from .following import follow
 from .held import stage_held
 from .judging import Judging, RefusedWithRecord
 from .lane import Lane
@@ -72,6 +71,22 @@ class Session:
     `receive` and `settle` are generators: they yield asks and are sent the answers.
     """
 
+    __slots__ = (
+        "_begun",
+        "answers",
+        "copying",
+        "extended",
+        "identity",
+        "judging",
+        "lane",
+        "limits",
+        "link",
+        "names",
+        "scope",
+        "settling",
+        "surroundings",
+    )
+
     def __init__(
         self,
         identity: SessionIdentity,
@@ -93,7 +108,6 @@ class Session:
             self.names,
             surroundings,
         )
-        self.answers.completed = self._completed
         self.settling = Settling(self.link, self.scope, surroundings, identity)
         self.judging = Judging(
             identity,
@@ -344,9 +358,6 @@ class Session:
         self.link.to_server.append(frame.raw)
         self.link.closed = self.link.farewell = True
         yield from ()
-
-    def _completed(self, entry: Pending, index: int) -> None:
-        follow(entry, index, self.names, self.identity.session)
 
 
 _HANDLERS: Final[Mapping[int, Callable[[Session, Frame], Steps]]] = {

@@ -91,7 +91,7 @@ class Settling:
 
     def _changes(self) -> tuple[CatalogChange, ...]:
         if self.scope.needs_overlay and self.scope.overlay is not None:
-            return tuple(self.scope.behind_overlay)
+            return self.scope.behind_overlay
         own = self.scope.temporary or ()
         return (*self.surroundings.recent(), *self.scope.uncommitted, *own)
 
@@ -387,7 +387,7 @@ class Settling:
         self.scope.overlay = Overlay(f"{self.identity.session}/{self._overlays}", snapshot)
         self.scope.overlay_stale = False
         self.scope.overlay_base = base
-        del self.scope.behind_overlay[:included]
+        self.scope.behind_overlay = self.scope.behind_overlay[included:]
         view = yield from self._load_view()
         # definitions in it were deparsed under the session's own search_path
         snapshot = replace(self.scope.overlay.snapshot, definition_path=view.search_path)

@@ -143,27 +143,28 @@ class CancelRegistry:
     ) -> None:
         self._random_bytes = random_bytes
         self._routes = routes
-        self._targets: dict[int, dict[CancelKey, CancelTarget]] = {}
+        self._targets: dict[int, tuple[tuple[CancelKey, CancelTarget], ...]] = {}
+        """By the server's process id: one each, but for processes of several servers, and what is
+        just closing."""
 
     def __len__(self) -> int:
         return sum(map(len, self._targets.values()))
 
     def register(self, target: CancelTarget, size: int = SECRET_BYTES) -> CancelKey:
         """A new key for a session at `target`, its secret `size` bytes long."""
-        same_id = self._targets.setdefault(target.process_id, {})
+        same_id = self._targets.get(target.process_id, ())
         while True:
             key = CancelKey(target.process_id, self._random_bytes(size))
             own = self._routes is None or self._routes.is_own(key.process_id, key.secret)
-            if own and key not in same_id:
-                same_id[key] = target
+            if own and all(key != other for other, _ in same_id):
+                self._targets[key.process_id] = (*same_id, (key, target))
                 return key
 
     def unregister(self, key: CancelKey) -> None:
         """Forget a session's key. A key that is not (any more) known is no error."""
-        same_id = self._targets.get(key.process_id, {})
-        same_id.pop(key, None)
-        if not same_id:
-            self._targets.pop(key.process_id, None)
+        left = tuple(one for one in self._targets.pop(key.process_id, ()) if one[0] != key)
+        if left:
+            self._targets[key.process_id] = left
 
     async def cancel(self, request: CancelRequest) -> None:
         """Do what a client's CancelRequest asks for, here or in the process that has the session;
@@ -186,7 +187,7 @@ class CancelRegistry:
         Every key is compared, in constant time.
         """
         found = None
-        for key, target in self._targets.get(process_id, {}).items():
+        for key, target in self._targets.get(process_id, ()):
             if hmac.compare_digest(key.secret, secret):
                 found = target
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import sys
 import time
 from collections.abc import Callable, Coroutine
 
@@ -313,7 +314,8 @@ class Connection:
                 "this listener requires TLS",
                 hint="Connect with sslmode=require.",
             )
-        application = recorded_application(readable(startup.get("application_name")))
+        application = readable(startup.get("application_name"))
+        application = sys.intern(recorded_application(application))
         cluster = self._settings.servers.of(startup.database)
         known = self._sites.naming.named(startup, self._settings.authentication.stored_names)
         whence = connection_fields(self._client, application, cluster.name)
@@ -336,14 +338,14 @@ class Connection:
         self._hub = self._site.hub
         # only now: a stranger must not make the control connection open databases
         self._hub.catalog.enter(startup.database)
-        self._entered = startup.database
+        self._entered = sys.intern(startup.database)
         snapshot = await self._hub.catalog.snapshot(startup.database)
         self._site.looks.entered(startup.database)
         await self._hub.remember(startup.database)
-        user = readable(found.user)
+        user = sys.intern(readable(found.user))
         counted = f"{cluster.name}:{user if found.identity is None else found.identity.name}"
         self._hub.users.enter(counted, self._settings.connections_per_user)
-        self._counted = counted
+        self._counted = sys.intern(counted)
         identity = SessionIdentity(
             self._id,
             principal_of(snapshot, user, found.identity),

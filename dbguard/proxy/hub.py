@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from dbguard.audit.asyncio_front import AsyncAudit
@@ -67,6 +68,12 @@ _RESTRICTED_KEPT = 1000
 """Sets of restricted columns kept, one for each principal and state."""
 _RESTRICTED_PAIRS = 200_000
 """Columns in all of them together: at about 130 bytes each, 26 MB."""
+
+
+@lru_cache(maxsize=256)
+def _key(site: str, database: str, epoch: int, digest: str, revision: int) -> StateKey:
+    """All sessions have the same one."""
+    return (f"{site}:{database}", epoch, digest, revision)
 
 
 @dataclass(slots=True)
@@ -148,8 +155,7 @@ class Hub:
 
     def key_of(self, snapshot: Snapshot) -> StateKey:
         revision = self.drifts.revision(snapshot.database)
-        name = f"{self.site}:{snapshot.database}"
-        return (name, snapshot.epoch, self.policy.digest, revision)
+        return _key(self.site, snapshot.database, snapshot.epoch, self.policy.digest, revision)
 
     def known(self, request: PlanRequest, key: StateKey) -> Planned | None:
         """A cached plan for a request that `shared` gave."""

@@ -1,6 +1,6 @@
 cdef class Latch:
     cdef bint _set
-    cdef tuple _waiting
+    cdef public tuple _waiting
 
     cpdef bint is_set(self)
     cpdef set(self)

@@ -14,6 +14,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,7 +234,7 @@ async def _greet(connection: socket.socket, greeting: Greeting) -> Stream | None
 
 def _peer(connection: socket.socket) -> str:
     name = connection.getpeername() if connection.family != socket.AF_UNIX else None
-    return str(name[0]) if isinstance(name, tuple) and name else "local"
+    return sys.intern(str(name[0])) if isinstance(name, tuple) and name else "local"
 
 
 def _is_in(peer: str, networks: tuple[str, ...]) -> bool:

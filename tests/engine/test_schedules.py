@@ -124,7 +124,7 @@ def test_a_client_sees_what_it_would_directly(
     assert told(bytes(session.client_bytes)) == expected
     assert session._running is None
     link = session.session.link
-    assert (link.busy, link.held, link.queue.unsettled, link.queue.copies) == (0, 0, 0, [])
+    assert (link.busy, link.held, link.queue.unsettled, link.queue.copies) == (0, 0, 0, ())
 
 
 @given(
