@@ -322,15 +322,14 @@ class AuditLog:
                 self._sync_here()
                 return
         syncing, mark = begun
-        began = time.monotonic()
         try:
             syncing.file.fdatasync()  # others commit meanwhile
         except OSError as error:
             with commits.disk:
                 commits.sync_failed(error)
             return
-        commits.pace.took(time.monotonic() - began)
         with commits.disk:
+            commits.pace.passed()
             commits.end_sync(syncing, mark)
             if not self._buffered:
                 commits.absorb()

@@ -116,7 +116,7 @@ class Relay:
             data = client.take()
             if not data and client.is_gone:
                 return False
-            if data:
+            if withdrawn or data:
                 self.last_activity = time.monotonic()
                 self._from_client.feed(withdrawn + data if withdrawn else data)
             del data  # what a splitter has passed on nobody is to hold

@@ -7,6 +7,7 @@ import errno
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -163,6 +164,7 @@ def test_a_defect_in_a_commit_lets_nobody_through(
 
 def test_durable_records_are_not_kept_by_a_commit(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
     log = AuditLog.open(tmp_path, storage=storage)
+    log.commits.pace.took(60.0)  # so the thread does it
     storage.sync_gate.clear()
     sequence = log.append(EVENT)
     assert not log.commit()
@@ -174,6 +176,7 @@ def test_durable_records_are_not_kept_by_a_commit(tmp_path: Path, storage) -> No
 
 def test_durable_records_are_kept_by_the_sync_behind_their_commit(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
     log = AuditLog.open(tmp_path, storage=storage)
+    log.commits.pace.took(60.0)  # so the thread does it
     log.wait(log.append(EVENT), timeout=60)
     storage.sync_gate.clear()
     storage.syncing.clear()
@@ -198,6 +201,7 @@ def test_a_durable_sync_that_fails_takes_back_what_was_committed_meanwhile(
     storage,  # type: ignore[no-untyped-def]
 ) -> None:
     log = AuditLog.open(tmp_path, storage=storage)
+    log.commits.pace.took(60.0)  # so the thread does it
     log.wait(log.append(EVENT), timeout=60)
     storage.sync_gate.clear()
     storage.syncing.clear()
@@ -232,6 +236,7 @@ def test_a_write_that_fails_while_the_disk_syncs_loses_nothing_but_itself(
     storage,  # type: ignore[no-untyped-def]
 ) -> None:
     log = AuditLog.open(tmp_path, storage=storage)
+    log.commits.pace.took(60.0)  # so the thread does it
     log.wait(log.append(EVENT), timeout=60)
     storage.sync_gate.clear()
     storage.syncing.clear()
@@ -309,17 +314,27 @@ def test_a_quick_sync_that_fails_keeps_nothing(tmp_path: Path, storage) -> None:
     assert verify(tmp_path).ok
 
 
-def test_disks_are_slow_until_they_were_quick_for_a_while() -> None:
+def test_who_commits_waits_for_quick_syncs_only() -> None:
     pace = Pace()
-    assert not pace.quick
-    for _ in range(30):
+    assert pace.quick, "nobody knows yet"
+    for _ in range(10):
         pace.took(0.0001)
-    assert pace.quick
+        assert pace.quick
     pace.took(5.0)
-    assert not pace.quick
-    for _ in range(30):
-        pace.took(0.0001)
-    assert pace.quick
+    tried = []
+    for number in range(1000):
+        if pace.quick:
+            tried.append(number)
+            pace.took(5.0)
+        else:
+            pace.passed()
+    gaps = [later - earlier for earlier, later in pairwise(tried)]
+    assert gaps == sorted(gaps), "ever more rarely"
+    assert len(tried) >= 4
+    while not pace.quick:
+        pace.passed()
+    pace.took(0.0001)
+    assert pace.quick, "it is quick again"
 
 
 def test_a_durable_segment_may_lose_its_first_record(tmp_path: Path, storage) -> None:  # type: ignore[no-untyped-def]
