@@ -60,24 +60,28 @@ class Hanging:
         for catalog, oid, schema, name in parts.get("supports", []):
             self._named[catalog, str(oid)] = Support(_WORDS[catalog], schema, name)
         self._steps: dict[Node, set[Node]] = defaultdict(set)
-        for catalog, oid, on, target in parts.get("hanging", []):
+        catalogs = {str(oid): name for oid, name in parts.get("catalogs", [])}
+        catalogs |= {oid: _RELATION for oid, name in catalogs.items() if name == "pg_class"}
+        for what, oid, on, target in parts.get("hanging", []):
+            catalog = _PART if str(what) == "0" else catalogs.get(str(what), "")
             owner = (catalog, str(oid))
             if catalog == _RELATION and str(oid) in composites:
                 owner = (_TYPE, composites[str(oid)])
-            self._steps[owner].add(self._meant(on, str(target)))
+            self._steps[owner].add(self._meant(catalogs[str(on)], str(target)))
 
     def of_relation(self, oid: str) -> tuple[Support, ...]:
         """What the relation depends on, sorted."""
-        start = {(_RELATION, oid), (_PART, oid)}
-        if start.isdisjoint(self._steps):
+        start = ((_RELATION, oid), (_PART, oid))
+        todo = [node for node in start if node in self._steps]
+        if not todo:
             return ()
-        seen, todo = set(start), list(start)
+        seen = set(start)
         while todo:
             for step in self._steps.get(todo.pop(), ()):
                 if step not in seen:
                     seen.add(step)
                     todo.append(step)
-        return tuple(sorted({self._support(node) for node in seen - start}))
+        return tuple(sorted({self._support(node) for node in seen.difference(start)}))
 
     def _meant(self, catalog: str, oid: str) -> Node:
         """The object itself; an element for its array, a relation for its row type."""

@@ -141,7 +141,9 @@ hanging AS (
     -- a part that goes, and nothing else that hangs on the relation
     NOT (COALESCE(c.relkind {_NE} ALL ('{{i,I}}'::pg_catalog."char"[]), false)
       OR COALESCE(w.rulename {_EQ} '_RETURN', false)
-      OR COALESCE(g.attgenerated {_NE} '', false)) AS part,
+      OR (a.oid IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_attribute g
+        WHERE g.attrelid {_EQ} a.adrelid AND g.attnum {_EQ} a.adnum
+          AND g.attgenerated {_NE} ''))) AS part,
     d.classid, d.objid, d.refclassid, d.refobjid
   FROM pg_catalog.pg_depend d
   LEFT JOIN pg_catalog.pg_class c ON c.oid {_EQ} d.objid
@@ -149,7 +151,6 @@ hanging AS (
   LEFT JOIN pg_catalog.pg_index i ON i.indexrelid {_EQ} c.oid
   LEFT JOIN pg_catalog.pg_attrdef a ON a.oid {_EQ} d.objid
     AND d.classid {_EQ} 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-  LEFT JOIN pg_catalog.pg_attribute g ON g.attrelid {_EQ} a.adrelid AND g.attnum {_EQ} a.adnum
   LEFT JOIN pg_catalog.pg_constraint k ON k.oid {_EQ} d.objid
     AND d.classid {_EQ} 'pg_catalog.pg_constraint'::pg_catalog.regclass
   LEFT JOIN pg_catalog.pg_trigger t ON t.oid {_EQ} d.objid
@@ -314,14 +315,20 @@ SELECT pg_catalog.json_build_object(
       AND d.classid {_EQ} 'pg_catalog.pg_rewrite'::pg_catalog.regclass
       AND d.refclassid {_EQ} 'pg_catalog.pg_type'::pg_catalog.regclass
     WHERE w.rulename {_EQ} '_RETURN'),
-  'hanging', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_array(
-        CASE WHEN h.relation IS NULL THEN a.relname WHEN h.part THEN 'part' ELSE 'relation' END,
-        COALESCE(h.relation, h.objid),
-        CASE WHEN b.relname {_EQ} 'pg_class' THEN 'relation' ELSE b.relname END, h.refobjid))
-    FROM hanging h
-    JOIN pg_catalog.pg_class a ON a.oid {_EQ} h.classid
-    JOIN pg_catalog.pg_class b ON b.oid {_EQ} h.refclassid
-    WHERE h.relation IS NULL OR h.relation {_NE} h.refobjid),
+  'hanging', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+        h.what, h.owner, h.refclassid, h.refobjid)
+      ORDER BY h.what, h.owner, h.refclassid, h.refobjid)
+    FROM (
+      SELECT DISTINCT CASE WHEN h.relation IS NULL THEN h.classid
+          WHEN h.part THEN 0 ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END::pg_catalog.oid,
+        COALESCE(h.relation, h.objid), h.refclassid, h.refobjid
+      FROM hanging h
+      WHERE h.relation IS NULL OR h.relation {_NE} h.refobjid
+      ) h (what, owner, refclassid, refobjid)),
+  'catalogs', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(c.oid, c.relname)
+      ORDER BY c.oid)
+    FROM pg_catalog.pg_class c
+    WHERE c.oid {_EQ} ANY ('{{{_CARRYING},pg_catalog.pg_class}}'::pg_catalog.regclass[])),
   'supports', (SELECT pg_catalog.json_agg(
       pg_catalog.json_build_array(n.catalog, n.oid, n.schema, n.name) ORDER BY n.catalog, n.oid)
     FROM (
