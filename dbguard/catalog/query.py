@@ -15,6 +15,15 @@ from .fingerprint import hashed
 _EQ = "OPERATOR(pg_catalog.=)"
 _NE = "OPERATOR(pg_catalog.<>)"
 
+_DDL = (
+    "[[:<:]](create([[:space:]]+or[[:space:]]+replace)?|alter)[[:space:]]+"
+    "((unlogged|foreign|materialized|recursive)[[:space:]]+)*"
+    "(aggregate|cast|domain|extension|function|operator|policy|procedure|routine|rule|schema|table|"
+    "trigger|type|view)[[:>:]]"
+)
+"""DDL that can give a name another meaning, or show more by it, as sources of functions have it.
+What is temporary belongs to one session, and what is dropped shows nothing. No backslashes: they
+would mean something else in other sessions."""
 VIEW_TEXT = "pg_catalog.pg_get_viewdef({0})"
 FUNCTION_TEXT = "pg_catalog.pg_get_functiondef({0})"
 ARGUMENTS_TEXT = "pg_catalog.pg_get_function_arguments({0})"
@@ -31,32 +40,15 @@ _SYSTEM_TABLES = (
 )
 
 
-_CARRYING = ",".join(
-    f"pg_catalog.{name}"
-    for name in (
-        "pg_am",
-        "pg_amop",
-        "pg_amproc",
-        "pg_collation",
-        "pg_extension",
-        "pg_foreign_data_wrapper",
-        "pg_foreign_server",
-        "pg_language",
-        "pg_opclass",
-        "pg_operator",
-        "pg_opfamily",
-        "pg_proc",
-        "pg_ts_config",
-        "pg_ts_dict",
-        "pg_ts_parser",
-        "pg_ts_template",
-        "pg_type",
-    )
+_CARRYING = (
+    "pg_catalog.pg_am,pg_catalog.pg_amop,pg_catalog.pg_amproc,pg_catalog.pg_collation,"
+    "pg_catalog.pg_extension,pg_catalog.pg_foreign_data_wrapper,pg_catalog.pg_foreign_server,"
+    "pg_catalog.pg_language,pg_catalog.pg_opclass,pg_catalog.pg_operator,pg_catalog.pg_opfamily,"
+    "pg_catalog.pg_proc,pg_catalog.pg_ts_config,pg_catalog.pg_ts_dict,pg_catalog.pg_ts_parser,"
+    "pg_catalog.pg_ts_template,pg_catalog.pg_type"
 )
 """Catalogs of objects that relations, or parts of them, may depend on."""
-_READING = ",".join(
-    f"pg_catalog.{name}" for name in ("pg_attrdef", "pg_policy", "pg_proc", "pg_rewrite")
-)
+_READING = "pg_catalog.pg_attrdef,pg_catalog.pg_policy,pg_catalog.pg_proc,pg_catalog.pg_rewrite"
 """Catalogs of what may depend on a relation that is not its own."""
 
 
@@ -364,7 +356,7 @@ SELECT pg_catalog.json_build_object(
     FROM functions f
     WHERE f.oid OPERATOR(pg_catalog.>=) '{FIRST_NORMAL_OID}'::pg_catalog.oid
       AND f.provolatile {_EQ} 'v'
-      AND f.prosrc OPERATOR(pg_catalog.~*) '\m(create|alter|drop)\M'),
+      AND f.prosrc OPERATOR(pg_catalog.~*) '{_DDL}'),
   'atomic', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
         f.oid, {functiondef}, {arguments}) ORDER BY f.oid)
     FROM functions f

@@ -160,7 +160,8 @@ class Function:
     argument_names: tuple[str, ...] = ()
     """Names of the input arguments of such a function, in order; empty where it has none."""
     defines: bool = False
-    """It is volatile, and its source has CREATE, ALTER or DROP in it: it may run DDL."""
+    """It is volatile, and its source has CREATE or ALTER of something in it that lasts: it may run
+    DDL."""
 
     @property
     def signature(self) -> str:
