@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from dbguard.audit.members import rendered_text
+from dbguard.audit.members import kept_text
 from dbguard.audit.rendering import rendered_outcome
 from dbguard.errors import AuditUnavailable
 
@@ -27,7 +27,7 @@ def _read(tag: bytes) -> tuple[bytes, int]:
     come again and again."""
     text = tag.rstrip(b"\0").decode("ascii", "replace")
     last = text.rsplit(" ", 1)[-1]
-    return rendered_text(text), int(last) if last.isdigit() else -1
+    return kept_text(text), int(last) if last.isdigit() else -1
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Outcomes:
     """The session as records have it."""
 
     def __post_init__(self) -> None:
-        self._rendered = rendered_text(self.session)
+        self._rendered = kept_text(self.session)
 
     def record(self, entry: Pending, index: int, tag: bytes, sqlstate: str) -> None:
         """Statement `index` of `entry` has ended, or its portal waits for the next Execute."""
