@@ -24,5 +24,5 @@ cdef class AsyncAudit:
     cpdef append_outcome(self, record)
     cdef _commit_here(self)
     cpdef when_known(self, long long sequence, call)
-    @cython.locals(calls=list, kept=cython.longlong, sequence=cython.longlong, failing=bint)
+    @cython.locals(ready=list, rest=list, kept=cython.longlong, sequence=cython.longlong, failing=bint)
     cpdef _wake(self)

@@ -144,16 +144,21 @@ class AsyncAudit:
 
     def _wake(self) -> None:
         kept, failing = self._ledger.kept, not self._log.available
-        calls, self._calls = self._calls, []
-        for sequence, call in calls:
+        ready: list[tuple[Callable[[bool], None], bool]] = []
+        rest: list[tuple[int, Callable[[bool], None]]] = []
+        for waiting in self._calls:
+            sequence, call = waiting
             if sequence > kept and not failing:
-                self._calls.append((sequence, call))
+                rest.append(waiting)
             elif self._ledger.surely_keeps(sequence):
-                call(True)
+                ready.append((call, True))
             elif (fate := self._log.fate(sequence)) is not Fate.PENDING:
-                call(fate is Fate.KEPT)
+                ready.append((call, fate is Fate.KEPT))
             else:
-                self._calls.append((sequence, call))
+                rest.append(waiting)
+        self._calls = rest  # before anybody is called: what changes meanwhile is told by it
+        for call, is_kept in ready:
+            call(is_kept)
         for sequence in list(self._waiting):
             if sequence <= kept or (failing and self._log.fate(sequence) is not Fate.PENDING):
                 for future in self._waiting.pop(sequence):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from dbguard.audit.asyncio_front import AsyncAudit
 from dbguard.audit.records import EventRecord, RecordKind
 from dbguard.audit.writer import AuditLog
+from dbguard.audit_settings import Durability
 from dbguard.errors import AuditUnavailable
 
 EVENT = EventRecord(RecordKind.CONNECT, "s", (("user", "analyst"),))
@@ -100,4 +102,33 @@ def test_a_closed_loop_does_not_stop_the_writer(tmp_path: Path) -> None:
 
     asyncio.run(attach())
     log.wait(log.append(EVENT), timeout=60)
+    log.close()
+
+
+async def test_what_is_kept_while_somebody_is_called_is_told_too(tmp_path: Path) -> None:
+    """Sending a statement lets other threads go on, and they may keep the next record."""
+    log = AuditLog.open(tmp_path, durability=Durability.BUFFERED)
+    audit = AsyncAudit(log)
+    await audit.record(EVENT)
+    told: dict[str, bool] = {}
+    over = asyncio.Event()
+
+    def first(kept: bool) -> None:
+        told["first"] = kept
+        other = threading.Thread(target=log.wait, args=(behind, 60))
+        other.start()
+        other.join()
+
+    def second(kept: bool) -> None:
+        told["second"] = kept
+        over.set()
+
+    known = log.append(EVENT)
+    log.wait(known, 60)
+    behind = known + 1
+    audit.when_known(known, first)
+    assert log.append(EVENT) == behind
+    audit.when_known(behind, second)
+    await asyncio.wait_for(over.wait(), 60)
+    assert told == {"first": True, "second": True}
     log.close()
