@@ -73,7 +73,7 @@ class Commits:
         self.watchers = 0
         """Who waits for that."""
         self.asleep = False
-        """The thread has to be told that something was queued, or written."""
+        """The thread has to be told that something was queued, or kept."""
         self.hurried = False
         """Somebody waits for what is queued and cannot commit it."""
         self.subscribers: tuple[Subscriber, ...] = ()
@@ -196,9 +196,8 @@ class Commits:
     def _sync_at_once(self) -> bool:
         """DURABLE: sync what was written, if that is quick; else it is for the thread."""
         if self._syncing or not self.pace.quick:
-            if self.asleep:
-                with self.lock:
-                    self._rouse()
+            with self.lock:  # it looks what is written, and goes to rest, in one
+                self._rouse()
             return False
         began = time.monotonic()
         try:

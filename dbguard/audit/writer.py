@@ -274,9 +274,7 @@ class AuditLog:
             if commits.queue:
                 if self._buffered and self._sync_due is None:
                     self._sync_due = time.monotonic() + SYNC_SECONDS
-                commits.asleep = not self._buffered
                 commits.work.wait(LINGER_SECONDS)
-                commits.asleep = False
             return self._is_urgent() or not self._is_called_for()
 
     def _is_urgent(self) -> bool:

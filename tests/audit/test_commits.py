@@ -314,6 +314,23 @@ def test_a_quick_sync_that_fails_keeps_nothing(tmp_path: Path, storage) -> None:
     assert verify(tmp_path).ok
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_thread_syncs_at_once_also_while_the_head_file_may_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dbguard.audit.writer.SYNC_SECONDS", 3600.0)
+    log = AuditLog.open(tmp_path)
+    log.wait(log.append(EVENT), timeout=60)
+    log.append(EVENT)
+    assert committed(log)
+    monkeypatch.setattr("dbguard.audit.pace.QUICK_SECONDS", -1.0)
+    log.commits.pace.took(60.0)
+    for _ in range(5):
+        log.wait(log.append(EVENT), timeout=60)
+    log.close()
+    assert verify(tmp_path).ok
+
+
 def test_who_commits_waits_for_quick_syncs_only() -> None:
     pace = Pace()
     assert pace.quick, "nobody knows yet"
