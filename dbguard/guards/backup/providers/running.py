@@ -77,8 +77,8 @@ def _ground() -> dict[str, str]:
 
 
 async def _run(name: str, words: Sequence[str], environment: Mapping[str, str]) -> Output:
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(  # noqa: TID251 - awaited below in any case
+        asyncio.create_subprocess_exec(
             *words,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -87,6 +87,14 @@ async def _run(name: str, words: Sequence[str], environment: Mapping[str, str]) 
             cwd="/",
             start_new_session=True,
         )
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio would end the program alone, which may have started others by now
+        with contextlib.suppress(OSError, ValueError):
+            await _kill(await starting)
+        raise
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "its name is not valid").lower()
         raise NoInventory(f"{name} cannot be started: {reason}") from None

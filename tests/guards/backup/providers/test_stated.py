@@ -211,6 +211,33 @@ async def test_whoever_gives_up_ends_the_command(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_whoever_gives_up_at_once_ends_what_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program may have started others before anybody has it in hand."""
+    pid, cancelled = tmp_path / "pid", asyncio.Event()
+    create = asyncio.create_subprocess_exec
+
+    async def created(*words: str, **how: Any) -> asyncio.subprocess.Process:
+        process = await create(*words, **how)
+        await cancelled.wait()
+        return process
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", created)
+    text = f'sleep 600 & echo $$ $! > "{pid}.new"; mv "{pid}.new" "{pid}"; wait'
+    provider = Command("own", program(tmp_path, text), Statements("own"))
+    task = asyncio.get_running_loop().create_task(provider.backups(CLINIC))
+    while not pid.exists():
+        await asyncio.sleep(0.01)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.01, cancelled.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for number in pid.read_text().split():
+        while _lives(int(number)):
+            await asyncio.sleep(0.01)
+
+
 def _lives(number: int) -> bool:
     """Whether a process is there and no zombie that its new parent has not looked at."""
     try:
